@@ -1,0 +1,180 @@
+//! A call to be made, and how it ended: the two words that `dialects`, `channels` and `engine` share.
+//!
+//! Invariant: a call holds everything that goes on the wire; who carries it out adds nothing but `Host`,
+//! `Content-Length` and `User-Agent`.
+//! Left to others: carrying it out (`channels`), and what follows from its ending ([`crate::retry`]).
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// The most bytes of an answer that are read and kept.
+pub const ANSWER_BYTES_MAX: usize = 16 * 1024;
+
+/// An HTTP request, whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// `GET` or `POST`.
+    pub method: Method,
+    /// Where it goes, query included.
+    pub url: Arc<Url>,
+    /// Header names in lower case, and their values.
+    pub headers: Vec<(Cow<'static, str>, String)>,
+    /// The body; empty for a `GET`.
+    pub body: Vec<u8>,
+}
+
+/// The verbs that deliveries use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Everything in the query string.
+    Get,
+    /// A body.
+    #[default]
+    Post,
+}
+
+impl Method {
+    /// Names the verb as HTTP does.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// How an attempt ended, and over which address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The vetted address that was dialled, if it came to that.
+    pub remote: Option<SocketAddr>,
+    /// Whether a kept-alive connection served it.
+    pub reused: bool,
+}
+
+/// What came of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Outcome {
+    /// The receiver answered in time and whole (or up to [`ANSWER_BYTES_MAX`]).
+    Answered(Answer),
+    /// There was no answer, or only a part of one.
+    Failed(Failure),
+}
+
+/// An answer, cut at [`ANSWER_BYTES_MAX`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Answer {
+    /// The HTTP status, 100 to 999.
+    pub status: u16,
+    /// What `Retry-After` asked for, in seconds from now; dates are resolved by the reader. Bounded by [`crate::retry`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u32>,
+    /// The start of the body as text; bytes that are no UTF-8 are replaced.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// Whether more came than was kept.
+    #[serde(default)]
+    pub body_cut: bool,
+}
+
+/// Why there was no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which step failed.
+    pub reason: Reason,
+    /// One sentence for people: what happened, lower case, no full stop, no secrets.
+    pub detail: String,
+}
+
+/// The step that failed, as a stable word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The guard does not let us call that address.
+    TargetRefused,
+    /// The name has no address.
+    NameUnresolved,
+    /// The name server did not answer in time.
+    NameTimeout,
+    /// Nobody listens, or no route leads there.
+    ConnectFailed,
+    /// The connection was not accepted in time.
+    ConnectTimeout,
+    /// The TLS handshake failed: certificate, name or version.
+    TlsFailed,
+    /// The handshake took longer than the attempt may.
+    TlsTimeout,
+    /// The connection broke before the answer was whole.
+    ConnectionLost,
+    /// No status line in time.
+    HeadersTimeout,
+    /// The head came, the body did not end in time.
+    BodyTimeout,
+    /// What came back was no HTTP, or too large a head.
+    AnswerMalformed,
+    /// Nothing was sent: the message could not be built.
+    Unsayable,
+    /// We stopped while it was under way; it may or may not have arrived.
+    Interrupted,
+}
+
+impl Reason {
+    /// Every reason, for labels and documents.
+    pub const ALL: [Self; 13] = [
+        Self::TargetRefused,
+        Self::NameUnresolved,
+        Self::NameTimeout,
+        Self::ConnectFailed,
+        Self::ConnectTimeout,
+        Self::TlsFailed,
+        Self::TlsTimeout,
+        Self::ConnectionLost,
+        Self::HeadersTimeout,
+        Self::BodyTimeout,
+        Self::AnswerMalformed,
+        Self::Unsayable,
+        Self::Interrupted,
+    ];
+
+    /// Names the reason as the API does.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TargetRefused => "target_refused",
+            Self::NameUnresolved => "name_unresolved",
+            Self::NameTimeout => "name_timeout",
+            Self::ConnectFailed => "connect_failed",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::TlsFailed => "tls_failed",
+            Self::TlsTimeout => "tls_timeout",
+            Self::ConnectionLost => "connection_lost",
+            Self::HeadersTimeout => "headers_timeout",
+            Self::BodyTimeout => "body_timeout",
+            Self::AnswerMalformed => "answer_malformed",
+            Self::Unsayable => "unsayable",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl Outcome {
+    /// Makes a failure of a reason and a sentence.
+    pub fn failed(reason: Reason, detail: impl Into<String>) -> Self {
+        Self::Failed(Failure { reason, detail: detail.into() })
+    }
+
+    /// Gives the HTTP status, if there was one.
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Answered(answer) => Some(answer.status),
+            Self::Failed(_) => None,
+        }
+    }
+}
