@@ -1,0 +1,198 @@
+//! Things that happened: a closed set of kinds, and one immutable record each.
+//!
+//! Invariants: an event never changes once committed; its `data` is JSON text that every attempt says again byte for byte.
+//! Left to others: how a dialect says it (`dialects`), who wants it ([`crate::subscription`]).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::chain::Link;
+use crate::id::{AccountId, EventId, RequestId};
+use crate::time::Timestamp;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The receiver's key for deduplication.
+    pub id: EventId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// What happened.
+    pub kind: Kind,
+    /// The whole name: the kind's, or `custom.` and the account's own.
+    pub name: Cow<'static, str>,
+    /// When.
+    pub at: Timestamp,
+    /// The request it belongs to, if any.
+    pub request: Option<RequestId>,
+    /// Events of one key arrive in order where an endpoint asks for it: the request's id, or the account's own key.
+    pub order_key: Option<String>,
+    /// The account's own id for it: a second event with the same key is the first one.
+    pub key: Option<String>,
+    /// What is said about it: a JSON object as compact text, at most [`DATA_BYTES_MAX`].
+    pub data: String,
+    /// Whether it is a sample somebody asked for, told to one endpoint alone.
+    pub test: bool,
+    /// Its place in the request's chain; set by the store in the commit.
+    pub link: Option<Link>,
+}
+
+/// The most bytes of an event's `data`.
+pub const DATA_BYTES_MAX: usize = 256 * 1024;
+/// The most characters of a custom event's name, `custom.` included.
+pub const NAME_CHARS_MAX: usize = 100;
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal;)*) => {
+        /// The closed set of what can happen.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Kind {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Kind {
+            /// Every kind, in the order of the catalogue.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// Gives the canonical name; for [`Kind::Custom`] only the prefix `custom`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// Finds the kind of a canonical name; `custom.` and anything after it is [`Kind::Custom`].
+            pub fn of(name: &str) -> Option<Self> {
+                match name {
+                    $($name => (!matches!(Self::$variant, Self::Custom)).then_some(Self::$variant),)*
+                    _ => is_custom_name(name).then_some(Self::Custom),
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// A request was drafted.
+    RequestCreated = "request.created";
+    /// A request left the draft and went to its first signers.
+    RequestSent = "request.sent";
+    /// A signer's turn came and they were told.
+    SignerNotified = "signer.notified";
+    /// A signer opened the signing page and showed to be a person.
+    SignerViewed = "signer.viewed";
+    /// A signer signed.
+    SignerSigned = "signer.signed";
+    /// A signer refused to sign.
+    SignerDeclined = "signer.declined";
+    /// A signer's part went to another person.
+    SignerReassigned = "signer.reassigned";
+    /// A signer was added.
+    SignerAdded = "signer.added";
+    /// A signer was removed.
+    SignerRemoved = "signer.removed";
+    /// Everybody has signed.
+    RequestCompleted = "request.completed";
+    /// Somebody refused, and the request ended.
+    RequestDeclined = "request.declined";
+    /// The request ended unsigned, because its time ran out.
+    RequestExpired = "request.expired";
+    /// The sender withdrew the request.
+    RequestCancelled = "request.cancelled";
+    /// The request was put away; it keeps what it was.
+    RequestArchived = "request.archived";
+    /// The request was taken out again.
+    RequestUnarchived = "request.unarchived";
+    /// The request was deleted; the event tells the state before.
+    RequestDeleted = "request.deleted";
+    /// Those whose turn it is were reminded.
+    RequestReminded = "request.reminded";
+    /// A contact was made.
+    ContactCreated = "contact.created";
+    /// A contact was changed.
+    ContactUpdated = "contact.updated";
+    /// A contact was deleted; the event tells the state before.
+    ContactDeleted = "contact.deleted";
+    /// A mail reached its person.
+    EmailDelivered = "email.delivered";
+    /// A mail came back.
+    EmailBounced = "email.bounced";
+    /// A person called a mail unwanted.
+    EmailComplained = "email.complained";
+    /// An endpoint has failed every attempt for a day or longer.
+    EndpointFailing = "endpoint.failing";
+    /// An endpoint was disabled by the system.
+    EndpointDisabled = "endpoint.disabled";
+    /// A disabled endpoint answered a probe and was enabled again.
+    EndpointEnabled = "endpoint.enabled";
+    /// A delivery ran out of attempts.
+    DeliveryExhausted = "delivery.exhausted";
+    /// The account's own.
+    Custom = "custom";
+}
+
+impl Kind {
+    /// Tells whether the kind is about the machinery itself; such events never beget further ones of the kind.
+    pub const fn is_operational(self) -> bool {
+        matches!(
+            self,
+            Self::EndpointFailing
+                | Self::EndpointDisabled
+                | Self::EndpointEnabled
+                | Self::DeliveryExhausted
+        )
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Serialize for Kind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Kind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = <Cow<'de, str>>::deserialize(deserializer)?;
+        if name == Self::Custom.as_str() {
+            return Ok(Self::Custom);
+        }
+        Self::of(&name).ok_or_else(|| de::Error::custom("unknown event type"))
+    }
+}
+
+/// Tells whether a name may be a custom event's: `custom.` and then words of `a-z A-Z 0-9 _ -`, joined by dots.
+pub fn is_custom_name(name: &str) -> bool {
+    name.len() <= NAME_CHARS_MAX
+        && name.strip_prefix("custom.").is_some_and(|rest| {
+            rest.split('.').all(|word| {
+                !word.is_empty()
+                    && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+            })
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_its_name() {
+        for kind in Kind::ALL.iter().filter(|kind| **kind != Kind::Custom) {
+            assert_eq!(Kind::of(kind.as_str()), Some(*kind));
+        }
+    }
+
+    #[test]
+    fn a_custom_name_needs_a_word_after_the_prefix() {
+        assert_eq!(Kind::of("custom.invoice.paid"), Some(Kind::Custom));
+        for bad in ["custom", "custom.", "custom..a", "custom.a b", "customer.a", "invoice.paid"] {
+            assert_eq!(Kind::of(bad), None, "{bad}");
+        }
+    }
+}

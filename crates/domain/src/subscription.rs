@@ -1,0 +1,51 @@
+//! What an endpoint wants to hear.
+//!
+//! Invariant: matching is a question about names only; it reads no data and no clock.
+//! Left to others: translating a dialect's own event names into kinds (`dialects`).
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{Event, Kind};
+
+/// What an endpoint wants to hear.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Subscription {
+    /// The names as the endpoint gave them, in its dialect's own words.
+    pub names: Vec<String>,
+    /// The kinds they mean, [`Kind::Custom`] never among them.
+    pub kinds: BTreeSet<Kind>,
+    /// Which of the account's own events: whole names, or prefixes that end in `.*`.
+    pub custom: Vec<String>,
+}
+
+impl Subscription {
+    /// Tells whether the endpoint wants the event.
+    pub fn matches(&self, event: &Event) -> bool {
+        self.matches_name(event.kind, &event.name)
+    }
+
+    /// Tells whether the endpoint wants events of that kind and name.
+    pub fn matches_name(&self, kind: Kind, name: &str) -> bool {
+        if kind != Kind::Custom {
+            return self.kinds.contains(&kind);
+        }
+        self.custom.iter().any(|pattern| {
+            pattern.strip_suffix('*').map_or(pattern == name, |prefix| name.starts_with(prefix))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_at_the_end_takes_every_longer_name() {
+        let wants = Subscription { custom: vec!["custom.bill.*".to_owned()], ..Default::default() };
+        assert!(wants.matches_name(Kind::Custom, "custom.bill.paid"));
+        assert!(!wants.matches_name(Kind::Custom, "custom.billing"));
+        assert!(!wants.matches_name(Kind::RequestSent, "request.sent"));
+    }
+}
