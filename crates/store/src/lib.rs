@@ -1,1 +1,68 @@
-//! store.
+//! Everything that is remembered.
+//!
+//! Three write verbs carry the product, each one commit: [`Store::commit`], [`Store::lease`], [`Store::settle`].
+//! Work that the store leases to this node goes to its [`Lanes`] straight from the commit, so that a caller
+//! who goes away in the middle (a closed connection, say) takes nothing along.
+//!
+//! Invariants: an answer means that the disk has it; a verb repeated changes nothing; no statement asks the database
+//! for the time; SQL stands in `sql/` alone.
+//! Left to others: deciding (`domain`), retrying and waiting (`engine`).
+
+#![warn(missing_docs)]
+
+mod commit;
+mod error;
+mod lanes;
+mod seal;
+pub mod sqlite;
+mod views;
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use domain::id::{DeliveryId, EndpointId};
+use domain::time::Timestamp;
+
+pub use commit::{
+    Account, Audience, Commit, Committed, Fault, Guarded, NewDelivery, Noted, Reply, Said, Settled,
+    Settlement, SignerLink, Timer, TimerKind, Version, Write,
+};
+pub use error::Error;
+pub use lanes::{Lanes, Lease, Leased, LeaseScope};
+pub use seal::MasterKey;
+pub use views::{
+    DeliveryFilter, DeliveryRow, EndpointRow, EventFilter, Lag, Page, ReplayRow, RequestFilter,
+    Stats, TimelineEntry, Views,
+};
+
+/// What the engine needs remembered. One method, one commit. Time comes in as an argument.
+#[async_trait]
+pub trait Store: Send + Sync + Debug {
+    /// Writes new states, their events, and one delivery for each endpoint that wants an event; all or nothing.
+    ///
+    /// Deliveries for which the lanes have room are leased and handed to them once the commit is durable.
+    /// Repeating a commit whose answer was lost is safe: events of a known id are noted as known, a stale version is
+    /// [`Fault::Conflict`], a known idempotency key is [`Fault::Repeated`].
+    async fn commit(&self, commit: Commit) -> Result<Committed, Fault>;
+
+    /// Leases due deliveries to this node and hands them to its lanes, as many as these admit.
+    async fn lease(&self, now: Timestamp, scope: LeaseScope) -> Result<Leased, Error>;
+
+    /// Records ended attempts with what follows from them, and frees their leases. The same settlement twice is once.
+    async fn settle(&self, now: Timestamp, settlements: Vec<Settlement>) -> Result<Settled, Error>;
+
+    /// Hands leases back untried.
+    fn release(&self, leases: Vec<(EndpointId, DeliveryId)>);
+
+    /// Takes due timers, at most `limit`, earliest first; they stay until a commit clears them.
+    async fn due_timers(&self, now: Timestamp, limit: u32) -> Result<Vec<Timer>, Error>;
+
+    /// Gives the moment of the earliest timer.
+    async fn next_timer(&self) -> Result<Option<Timestamp>, Error>;
+
+    /// Deletes what has outlived its use (answers kept for idempotency), at most `limit` rows; tells how many.
+    async fn forget(&self, now: Timestamp, limit: u32) -> Result<u32, Error>;
+
+    /// Proves that the store can write, by writing.
+    async fn probe(&self, now: Timestamp) -> Result<(), Error>;
+}

@@ -1,0 +1,127 @@
+//! What commands share: how they are refused, and how an answer is kept for an idempotency key.
+
+use std::fmt;
+
+use domain::id::EndpointId;
+use domain::request::{Action, Refused};
+use store::{Fault, Reply};
+
+/// Why a command was not carried out. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such thing, or it belongs to another account.
+    #[error("there is no such {what}")]
+    NotFound {
+        /// Which noun.
+        what: &'static str,
+    },
+    /// The input is well-formed but cannot be taken.
+    #[error("the input is invalid")]
+    Invalid(Vec<Flaw>),
+    /// The present state does not allow it.
+    #[error("{message}")]
+    Impossible {
+        /// One sentence.
+        message: String,
+        /// What could be done instead, if that is known.
+        possible: Vec<&'static str>,
+    },
+    /// An endpoint with that URL exists.
+    #[error("the url is registered already, as {id}")]
+    UrlTaken {
+        /// The first one.
+        id: EndpointId,
+    },
+    /// The idempotency key is known; this is the answer it got.
+    #[error("the idempotency key is known")]
+    Repeated(Reply),
+    /// The idempotency key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// Others kept changing the same thing; trying again is safe.
+    #[error("the {what} kept changing; try again")]
+    Contended {
+        /// Which noun.
+        what: &'static str,
+    },
+    /// The store could not do its work.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// What is wrong with an input, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    /// Where, such as `signers[0].email`.
+    pub path: String,
+    /// What, as a sentence that says what is expected.
+    pub message: String,
+}
+
+impl Flaw {
+    /// Makes a flaw.
+    pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { path: path.into(), message: message.into() }
+    }
+}
+
+impl From<Refused> for Refusal {
+    fn from(refused: Refused) -> Self {
+        let message = refused.to_string();
+        match refused {
+            Refused::NoSuchSigner(_) => Self::NotFound { what: "signer" },
+            Refused::Impossible { possible, .. } => {
+                Self::Impossible { message, possible: possible.into_iter().map(Action::as_str).collect() }
+            }
+            Refused::NotTheirs { .. } | Refused::NobodyToSign => {
+                Self::Impossible { message, possible: Vec::new() }
+            }
+        }
+    }
+}
+
+/// A client's idempotency key, and what it was sent with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The key, 1 to 255 visible characters.
+    pub key: String,
+    /// SHA-256 of method, path and body.
+    pub fingerprint: [u8; 32],
+}
+
+/// How a command's answer looks, so that it can be kept in the commit that makes it true.
+pub struct Once<'a, T: ?Sized> {
+    /// The client's key, if it sent one.
+    pub key: Option<Idempotency>,
+    /// Writes status and body of the answer.
+    pub answer: &'a (dyn Fn(&T) -> (u16, String) + Send + Sync),
+}
+
+impl<T: ?Sized> fmt::Debug for Once<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Once").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl<T: ?Sized> Once<'_, T> {
+    /// Gives what the commit keeps, if the client sent a key.
+    pub fn reply(&self, outcome: &T) -> Option<Reply> {
+        let Idempotency { key, fingerprint } = self.key.clone()?;
+        let (status, body) = (self.answer)(outcome);
+        Some(Reply { key, fingerprint, status, body })
+    }
+
+    /// Turns the store's refusal into the command's.
+    pub fn refusal(&self, fault: Fault) -> Refusal {
+        match fault {
+            Fault::Conflict { what } => Refusal::Contended { what },
+            Fault::UrlTaken { id } => Refusal::UrlTaken { id },
+            Fault::Missing { what } => Refusal::NotFound { what },
+            Fault::Store(error) => Refusal::Store(error),
+            Fault::Repeated(reply) => {
+                let same = self.key.as_ref().is_some_and(|key| key.fingerprint == reply.fingerprint);
+                if same { Refusal::Repeated(reply) } else { Refusal::KeyReused }
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Where leased work goes.
+//!
+//! Invariants: a lease belongs to one node at a time and ends by a settlement, a release, or that node's death;
+//! it saves work, and correctness never needs it.
+//! Left to others: queueing and attempting (`engine::lanes`).
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use domain::delivery::Delivery;
+use domain::endpoint::Endpoint;
+use domain::event::Event;
+use domain::id::EndpointId;
+use domain::time::Timestamp;
+
+/// The right to attempt one delivery, with all that the attempt needs.
+#[derive(Debug)]
+pub struct Lease {
+    /// The delivery, pending.
+    pub delivery: Delivery,
+    /// What is told.
+    pub event: Arc<Event>,
+    /// To whom, as of the lease.
+    pub endpoint: Arc<Endpoint>,
+}
+
+impl Lease {
+    /// Gives the bytes of memory the lease stands for, roughly.
+    pub fn bytes(event: &Event) -> usize {
+        event.data.len() + 512
+    }
+}
+
+/// The node's side of leasing: says how much it can take, and takes it.
+///
+/// Both methods are called from inside the store and must neither block nor call it.
+pub trait Lanes: Send + Sync + Debug {
+    /// Reserves room for one delivery of the endpoint; `false` leaves the delivery due in the store, and the lanes ask
+    /// for it with [`crate::Store::lease`] once they have room.
+    fn admit(&self, endpoint: &Arc<Endpoint>, bytes: usize) -> bool;
+
+    /// Takes leased work. Called after the commit is durable.
+    fn take(&self, leases: Vec<Lease>);
+
+    /// Takes back a reservation, since the commit failed.
+    fn withdraw(&self, endpoint: EndpointId, bytes: usize);
+
+    /// Hears that an endpoint is different now.
+    fn changed(&self, endpoint: &Arc<Endpoint>);
+}
+
+/// Whose deliveries to lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeaseScope {
+    /// Everybody's: at the start, and after the clock was moved.
+    All,
+    /// Those of endpoints that have room or whose time has come.
+    Endpoints(Vec<EndpointId>),
+}
+
+/// What a lease gave, beside the work itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Leased {
+    /// How many deliveries went to the lanes.
+    pub taken: usize,
+    /// For each endpoint in scope that has more pending: the moment of the earliest one that was not leased
+    /// (in the past when the lanes had no room, or an earlier one of the same order key is under way).
+    pub next_due: Vec<(EndpointId, Timestamp)>,
+}
