@@ -1,0 +1,52 @@
+# What is done here often. `make help` lists it.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+SEEDS ?= 1000
+DAYS ?= 30
+FUZZ_SECONDS ?= 60
+
+.PHONY: help run test bench lint fuzz sim audit
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Build the service and start it for development, with everything it needs in one folder
+	@scripts/setup.sh run
+	cargo run --release --package countersign -- dev
+
+test: ## Run everything CI runs
+	@scripts/setup.sh test
+	cargo xtask ci
+
+bench: ## Measure the service against a bare client on this machine
+	@scripts/setup.sh bench
+	cargo build --release --package countersign --package bench
+	cargo run --release --package bench -- run
+
+lint: ## Check layout, lints, arrows between rooms, files and dependencies; no tests
+	@scripts/setup.sh lint
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo xtask rooms
+	cargo xtask tidy
+	@if cargo deny --version >/dev/null 2>&1; then \
+		cargo deny --locked check bans licenses sources; \
+	else \
+		echo "left out: cargo-deny is not installed"; \
+	fi
+
+fuzz: ## Throw hostile bytes at every fuzz target for FUZZ_SECONDS each
+	@scripts/setup.sh fuzz
+	cd fuzz && for target in $$(cargo +nightly fuzz list); do \
+		cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
+	done
+
+sim: ## Step the engine through SEEDS worlds of DAYS days each, faults included
+	@scripts/setup.sh sim
+	cargo run --release --package sim -- --seeds $(SEEDS) --days $(DAYS)
+
+audit: ## Compare the dependencies with known advisories (needs the network)
+	@scripts/setup.sh audit
+	cargo deny --locked check advisories
