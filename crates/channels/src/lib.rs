@@ -1,1 +1,44 @@
-//! channels.
+//! Every way out of the service: a call goes in, how it ended comes out.
+//!
+//! Invariants: an attempt cannot fail, every ending is an outcome; no address is dialled that the [`Guard`] did not
+//! vet; one deadline spans an attempt, from the name to the last byte; an attempt costs less than 1 MiB, whatever the
+//! receiver does.
+//! Left to others: what a call says (`dialects`), how many are under way at once and what follows from an ending
+//! (`engine`, `domain::retry`).
+
+#![warn(missing_docs)]
+
+mod classify;
+mod guard;
+mod http;
+mod resolve;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::call::{Call, Ending};
+
+pub use crate::guard::{Guard, Refused, Schemes};
+pub use crate::http::{BuildError, Http, Options};
+pub use crate::resolve::{Resolve, SystemResolver};
+
+/// One way out. Cannot fail: every ending is an outcome.
+#[async_trait]
+pub trait Channel: Send + Sync + Debug {
+    /// Carries a call out, once, within the lane's timeout.
+    ///
+    /// Dropping the future closes the connection it used; nothing goes on behind it.
+    async fn attempt(&self, call: Call, lane: Lane) -> Ending;
+}
+
+/// What an attempt may use, by the endpoint it is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lane {
+    /// Which kept-alive connections it may use: an endpoint's id.
+    pub key: u128,
+    /// The most idle connections kept for the lane; zero keeps none.
+    pub connections_max: usize,
+    /// The one deadline over name resolution, connect, TLS, head and body.
+    pub timeout: Duration,
+}

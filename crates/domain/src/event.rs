@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::chain::Link;
-use crate::id::{AccountId, EventId, RequestId};
+use crate::id::{AccountId, EndpointId, EventId, RequestId};
 use crate::time::Timestamp;
 
 /// Something that happened.
@@ -35,6 +35,8 @@ pub struct Event {
     pub data: String,
     /// Whether it is a sample somebody asked for, told to one endpoint alone.
     pub test: bool,
+    /// Hidden endpoints of the request's own callbacks that hear of it; not stored.
+    pub callbacks: Vec<EndpointId>,
     /// Its place in the request's chain; set by the store in the commit.
     pub link: Option<Link>,
 }

@@ -269,8 +269,8 @@ pub struct Settlement {
     pub attempt: Attempt,
     /// Where the delivery stands now.
     pub state: State,
-    /// Whether the receiver took it; counts for the endpoint's health.
-    pub accepted: bool,
+    /// Whether the receiver took it, where that counts for the endpoint's health (a test does not).
+    pub health: Option<bool>,
     /// What else happened, such as `delivery.exhausted`; told to all who want it.
     pub events: Vec<Event>,
 }

@@ -28,7 +28,7 @@ pub use commit::{
     Settlement, SignerLink, Timer, TimerKind, Version, Write,
 };
 pub use error::Error;
-pub use lanes::{Lanes, Lease, Leased, LeaseScope};
+pub use lanes::{Lanes, Lease, LeaseScope, Leased};
 pub use seal::MasterKey;
 pub use views::{
     DeliveryFilter, DeliveryRow, EndpointRow, EventFilter, Lag, Page, ReplayRow, RequestFilter,

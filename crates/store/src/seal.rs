@@ -21,9 +21,11 @@ pub struct MasterKey {
 impl MasterKey {
     /// Takes 32 bytes.
     pub fn new(bytes: &[u8; 32]) -> Result<Self, Error> {
-        let unusable = |_| Error::Unusable { detail: "the master key is unusable".to_owned(), source: None };
+        let unusable =
+            |_| Error::Unusable { detail: "the master key is unusable".to_owned(), source: None };
         let root = hmac::Key::new(hmac::HMAC_SHA256, bytes);
-        let seal = UnboundKey::new(&AES_256_GCM, hmac::sign(&root, b"seal").as_ref()).map_err(unusable)?;
+        let seal =
+            UnboundKey::new(&AES_256_GCM, hmac::sign(&root, b"seal").as_ref()).map_err(unusable)?;
         let derive = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&root, b"derive").as_ref());
         Ok(Self { seal: LessSafeKey::new(seal), derive })
     }
@@ -40,13 +42,25 @@ impl MasterKey {
     }
 
     /// Seals a text for a purpose.
-    pub fn seal(&self, purpose: &str, text: &str, chance: &mut dyn Chance) -> Result<Vec<u8>, Error> {
+    pub fn seal(
+        &self,
+        purpose: &str,
+        text: &str,
+        chance: &mut dyn Chance,
+    ) -> Result<Vec<u8>, Error> {
         let mut nonce = [0; NONCE_LEN];
         chance.fill(&mut nonce);
         let mut sealed = text.as_bytes().to_vec();
         self.seal
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(purpose), &mut sealed)
-            .map_err(|_| Error::Unusable { detail: "a secret could not be sealed".to_owned(), source: None })?;
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(purpose),
+                &mut sealed,
+            )
+            .map_err(|_| Error::Unusable {
+                detail: "a secret could not be sealed".to_owned(),
+                source: None,
+            })?;
         Ok([nonce.as_slice(), &sealed].concat())
     }
 
@@ -94,6 +108,9 @@ mod tests {
     fn the_same_text_is_sealed_differently_each_time() {
         let key = MasterKey::new(&[7; 32]).unwrap();
         let mut chance = Counter(0);
-        assert_ne!(key.seal("a", "x", &mut chance).unwrap(), key.seal("a", "x", &mut chance).unwrap());
+        assert_ne!(
+            key.seal("a", "x", &mut chance).unwrap(),
+            key.seal("a", "x", &mut chance).unwrap()
+        );
     }
 }

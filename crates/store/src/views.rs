@@ -12,7 +12,9 @@ use domain::delivery::{Attempt, Delivery};
 use domain::endpoint::{Dialect, Endpoint};
 use domain::event::Event;
 use domain::health::Health;
-use domain::id::{AccountId, ContactId, DeliveryId, EndpointId, EventId, KeyId, ReplayId, RequestId};
+use domain::id::{
+    AccountId, ContactId, DeliveryId, EndpointId, EventId, KeyId, ReplayId, RequestId,
+};
 use domain::key::Key;
 use domain::replay::Replay;
 use domain::request::Request;
@@ -141,39 +143,90 @@ pub trait Views: Send + Sync + Debug {
     /// Lists keys, revoked ones too.
     async fn keys(&self, account: AccountId) -> Result<Vec<Key>, Error>;
     /// Finds a request that was not deleted.
-    async fn request(&self, account: AccountId, id: RequestId) -> Result<Option<(Request, Version)>, Error>;
+    async fn request(
+        &self,
+        account: AccountId,
+        id: RequestId,
+    ) -> Result<Option<(Request, Version)>, Error>;
     /// Lists requests that were not deleted.
-    async fn requests(&self, account: AccountId, filter: RequestFilter, page: Page) -> Result<Vec<Request>, Error>;
+    async fn requests(
+        &self,
+        account: AccountId,
+        filter: RequestFilter,
+        page: Page,
+    ) -> Result<Vec<Request>, Error>;
     /// Finds whose link a token is, by the hash of the token.
     async fn link(&self, hash: [u8; 32]) -> Result<Option<(AccountId, SignerLink)>, Error>;
     /// Finds a contact.
-    async fn contact(&self, account: AccountId, id: ContactId) -> Result<Option<(Contact, Version)>, Error>;
+    async fn contact(
+        &self,
+        account: AccountId,
+        id: ContactId,
+    ) -> Result<Option<(Contact, Version)>, Error>;
     /// Lists contacts.
     async fn contacts(&self, account: AccountId, page: Page) -> Result<Vec<Contact>, Error>;
     /// Finds an endpoint, callback endpoints and deleted ones too: the caller looks at scope and status.
-    async fn endpoint(&self, account: AccountId, id: EndpointId) -> Result<Option<EndpointRow>, Error>;
+    async fn endpoint(
+        &self,
+        account: AccountId,
+        id: EndpointId,
+    ) -> Result<Option<EndpointRow>, Error>;
     /// Lists registered endpoints that were not deleted.
     async fn endpoints(&self, account: AccountId, page: Page) -> Result<Vec<EndpointRow>, Error>;
     /// Finds the callback endpoint of an origin in a dialect.
-    async fn callback_endpoint(&self, account: AccountId, dialect: Dialect, origin: String) -> Result<Option<EndpointRow>, Error>;
+    async fn callback_endpoint(
+        &self,
+        account: AccountId,
+        dialect: Dialect,
+        origin: String,
+    ) -> Result<Option<EndpointRow>, Error>;
     /// Finds an event.
     async fn event(&self, account: AccountId, id: EventId) -> Result<Option<Event>, Error>;
     /// Lists events.
-    async fn events(&self, account: AccountId, filter: EventFilter, page: Page) -> Result<Vec<Event>, Error>;
+    async fn events(
+        &self,
+        account: AccountId,
+        filter: EventFilter,
+        page: Page,
+    ) -> Result<Vec<Event>, Error>;
     /// Finds a delivery and its attempts, first one first.
-    async fn delivery(&self, account: AccountId, id: DeliveryId) -> Result<Option<(DeliveryRow, Vec<Attempt>)>, Error>;
+    async fn delivery(
+        &self,
+        account: AccountId,
+        id: DeliveryId,
+    ) -> Result<Option<(DeliveryRow, Vec<Attempt>)>, Error>;
     /// Lists deliveries.
-    async fn deliveries(&self, account: AccountId, filter: DeliveryFilter, page: Page) -> Result<Vec<DeliveryRow>, Error>;
+    async fn deliveries(
+        &self,
+        account: AccountId,
+        filter: DeliveryFilter,
+        page: Page,
+    ) -> Result<Vec<DeliveryRow>, Error>;
     /// Gives a request's timeline in order, that of a deleted request too; `after` counts entries.
-    async fn timeline(&self, account: AccountId, request: RequestId, page: Page) -> Result<Vec<TimelineEntry>, Error>;
+    async fn timeline(
+        &self,
+        account: AccountId,
+        request: RequestId,
+        page: Page,
+    ) -> Result<Vec<TimelineEntry>, Error>;
     /// Finds a replay.
     async fn replay(&self, account: AccountId, id: ReplayId) -> Result<Option<Replay>, Error>;
     /// Lists replays of an endpoint.
-    async fn replays(&self, account: AccountId, endpoint: EndpointId, page: Page) -> Result<Vec<Replay>, Error>;
+    async fn replays(
+        &self,
+        account: AccountId,
+        endpoint: EndpointId,
+        page: Page,
+    ) -> Result<Vec<Replay>, Error>;
     /// Gives the next events of a replay's span after its cursor, oldest first, tests apart.
     async fn replay_page(&self, replay: Replay, limit: u32) -> Result<Vec<ReplayRow>, Error>;
     /// Finds the answer kept for an idempotency key that has not run out.
-    async fn reply(&self, account: AccountId, key: String, now: Timestamp) -> Result<Option<Reply>, Error>;
+    async fn reply(
+        &self,
+        account: AccountId,
+        key: String,
+        now: Timestamp,
+    ) -> Result<Option<Reply>, Error>;
     /// Counts.
     async fn stats(&self) -> Result<Stats, Error>;
     /// Lists the oldest due delivery of each endpoint that has one.

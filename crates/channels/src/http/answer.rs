@@ -1,0 +1,166 @@
+//! What is kept of an answer.
+//!
+//! Invariant: no more than [`ANSWER_BYTES_MAX`] of the text is kept, and no clock is read: a date in `Retry-After` is
+//! understood relative to the answer's own `Date`.
+
+use std::time::{Duration, SystemTime};
+
+use domain::call::ANSWER_BYTES_MAX;
+use hyper::HeaderMap;
+use hyper::header::{DATE, HeaderName, RETRY_AFTER};
+
+/// The start of a body, as it came.
+#[derive(Debug, Default)]
+pub(crate) struct Body {
+    bytes: Vec<u8>,
+    cut: bool,
+}
+
+impl Body {
+    /// Takes what fits, and notes whether that was less than came.
+    pub(crate) fn push(&mut self, chunk: &[u8]) {
+        let room = ANSWER_BYTES_MAX.saturating_sub(self.bytes.len());
+        self.cut |= chunk.len() > room;
+        self.bytes.extend(chunk.iter().take(room));
+    }
+
+    /// Tells whether more came than is kept.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// Gives the text, and whether something of it is missing.
+    pub(crate) fn into_text(mut self) -> (String, bool) {
+        if self.cut {
+            trim_partial_character(&mut self.bytes);
+        }
+        let text = match String::from_utf8(self.bytes) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        };
+        // A replacement is three bytes for one, so what fitted may fit no longer.
+        if text.len() <= ANSWER_BYTES_MAX {
+            return (text, self.cut);
+        }
+        let mut text = text;
+        text.truncate(text.floor_char_boundary(ANSWER_BYTES_MAX));
+        (text, true)
+    }
+}
+
+/// Drops the start of a character whose end was cut off; it would read as damage otherwise.
+fn trim_partial_character(bytes: &mut Vec<u8>) {
+    if let Some(tail) = bytes.utf8_chunks().last().map(|chunk| chunk.invalid().len())
+        && let Some(start) = bytes.len().checked_sub(tail)
+        && bytes.get(start).is_some_and(|first| *first >= 0xc2)
+    {
+        bytes.truncate(start);
+    }
+}
+
+/// Reads `Retry-After`, in seconds from the moment of the answer.
+pub(crate) fn retry_after_s(headers: &HeaderMap) -> Option<u32> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(value.parse().unwrap_or(u32::MAX));
+    }
+    let wait =
+        date(value)?.duration_since(date(headers.get(DATE)?.to_str().ok()?)?).unwrap_or_default();
+    Some(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX))
+}
+
+/// Reads how long the receiver says it keeps an idle connection.
+pub(crate) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
+    let parameters = headers.get(HeaderName::from_static("keep-alive"))?.to_str().ok()?;
+    let timeout =
+        parameters.split(',').find_map(|parameter| parameter.trim().strip_prefix("timeout="))?;
+    Some(Duration::from_secs(timeout.trim().parse::<u32>().ok()?.into()))
+}
+
+fn date(value: &str) -> Option<SystemTime> {
+    httpdate::parse_http_date(value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
+        fields
+            .iter()
+            .map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date_beside_the_answers_own() {
+        let now = ("date", "Sun, 22 Nov 2026 15:00:00 GMT");
+        for (fields, seconds) in [
+            (vec![], None),
+            (vec![("retry-after", "120")], Some(120)),
+            (vec![("retry-after", "0")], Some(0)),
+            (vec![("retry-after", "99999999999999999999")], Some(u32::MAX)),
+            (vec![("retry-after", "-1")], None),
+            (vec![("retry-after", "+1")], None),
+            (vec![("retry-after", "1.5")], None),
+            (vec![("retry-after", "")], None),
+            (vec![("retry-after", "soon"), now], None),
+            (vec![("retry-after", "Sun, 22 Nov 2026 15:02:00 GMT")], None),
+            (vec![("retry-after", "Sun, 22 Nov 2026 15:02:00 GMT"), ("date", "now")], None),
+            (vec![("retry-after", "Sun, 22 Nov 2026 15:02:00 GMT"), now], Some(120)),
+            (vec![("retry-after", "Sun, 22 Nov 2026 14:00:00 GMT"), now], Some(0)),
+            (vec![("retry-after", "Fri, 31 Dec 9999 23:59:59 GMT"), now], Some(u32::MAX)),
+        ] {
+            assert_eq!(retry_after_s(&headers(&fields)), seconds, "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn keep_alive_is_read_from_among_its_parameters() {
+        for (value, seconds) in [
+            ("timeout=5", Some(5)),
+            ("max=100, timeout=15", Some(15)),
+            ("max=100", None),
+            ("timeout=x", None),
+        ] {
+            assert_eq!(
+                keep_alive(&headers(&[("keep-alive", value)])),
+                seconds.map(Duration::from_secs),
+                "{value}"
+            );
+        }
+    }
+
+    fn text_of(bytes: &[u8]) -> (String, bool) {
+        let mut body = Body::default();
+        for chunk in bytes.chunks(1000) {
+            body.push(chunk);
+        }
+        body.into_text()
+    }
+
+    #[test]
+    fn a_body_that_just_fits_is_whole() {
+        let text = "a".repeat(ANSWER_BYTES_MAX);
+        assert_eq!(text_of(text.as_bytes()), (text.clone(), false));
+        assert_eq!(text_of(format!("{text}a").as_bytes()), (text, true));
+    }
+
+    #[test]
+    fn a_character_is_not_cut_in_two() {
+        let (text, cut) = text_of(format!("a{}", "ü".repeat(ANSWER_BYTES_MAX)).as_bytes());
+        assert_eq!((text.len(), cut), (ANSWER_BYTES_MAX - 1, true));
+        assert!(!text.contains('\u{fffd}'));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_replaced_within_the_bound() {
+        assert_eq!(text_of(b"a\xffb"), ("a\u{fffd}b".to_owned(), false));
+        let (text, cut) = text_of(&[0xff; ANSWER_BYTES_MAX]);
+        assert!(text.len() <= ANSWER_BYTES_MAX && cut);
+    }
+}

@@ -1,0 +1,20 @@
+//! The room as a whole: one client against receivers of every kind, over real sockets on loopback.
+//!
+//! Invariant: no test waits for a time to pass, but for receivers that are slow by design and the attempt's deadline.
+
+#[cfg(test)]
+mod answers;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod keep_alive;
+#[cfg(test)]
+mod memory;
+#[cfg(test)]
+mod receiver;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod secure;
+#[cfg(test)]
+mod targets;

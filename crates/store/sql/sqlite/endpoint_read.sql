@@ -1,0 +1,1 @@
+SELECT body, sealed, version, failing_since, failures, warnings FROM endpoints WHERE account_id = ?1 AND id = ?2

@@ -1,0 +1,115 @@
+//! Opening the data folder: the lock, the settings, the migrations.
+//!
+//! Invariants: one process holds a folder; a schema from the future is refused; a migration is whole or not there.
+
+use std::fs::{self, File, TryLockError};
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::rows::trouble;
+use super::sql;
+use crate::error::Error;
+
+/// The migrations, in order; the schema's version is how many have run.
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_foundation.sql")];
+
+/// The database's file in the folder.
+const FILE: &str = "countersign.db";
+/// The file whose lock says that the folder is in use.
+const LOCK: &str = "countersign.lock";
+/// Statements kept prepared per connection.
+const PREPARED_MAX: usize = 128;
+
+/// Takes the folder for this process; it is free again when the file is dropped, or the process dies.
+pub(super) fn lock(folder: &Path) -> Result<File, Error> {
+    let unusable = |what: &str, source: std::io::Error| Error::Unusable {
+        detail: format!("{what} {}", folder.display()),
+        source: Some(Box::new(source)),
+    };
+    fs::create_dir_all(folder).map_err(|error| unusable("cannot create the data folder", error))?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join(LOCK))
+        .map_err(|error| unusable("cannot write in the data folder", error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::Unusable {
+            detail: format!(
+                "another countersign runs on the data folder {}; stop it, or choose another folder",
+                folder.display()
+            ),
+            source: None,
+        }),
+        Err(TryLockError::Error(error)) => Err(unusable("cannot lock the data folder", error)),
+    }
+}
+
+/// Opens the one connection that writes, and brings the schema up to date.
+pub(super) fn writer(folder: &Path) -> Result<Connection, Error> {
+    let mut db = Connection::open(folder.join(FILE)).map_err(trouble)?;
+    db.set_prepared_statement_cache_capacity(PREPARED_MAX);
+    db.execute_batch(sql::settings_writer).map_err(trouble)?;
+    migrate(&mut db)?;
+    Ok(db)
+}
+
+/// Opens a connection that only reads.
+pub(super) fn reader(folder: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(folder.join(FILE), flags).map_err(trouble)?;
+    db.set_prepared_statement_cache_capacity(PREPARED_MAX);
+    db.execute_batch(sql::settings_reader).map_err(trouble)?;
+    Ok(db)
+}
+
+/// Runs the migrations that have not run.
+fn migrate(db: &mut Connection) -> Result<(), Error> {
+    let version: u32 = db.query_row(sql::version_read, [], |row| row.get(0)).map_err(trouble)?;
+    let version = version as usize;
+    if version > MIGRATIONS.len() {
+        return Err(Error::Unusable {
+            detail: format!(
+                "the database has schema {version}, this program knows up to {}; use a newer countersign",
+                MIGRATIONS.len()
+            ),
+            source: None,
+        });
+    }
+    for (done, migration) in MIGRATIONS.iter().enumerate().skip(version) {
+        let transaction = db.transaction().map_err(trouble)?;
+        transaction.execute_batch(migration).map_err(trouble)?;
+        let ran = u32::try_from(done + 1).unwrap_or(u32::MAX);
+        transaction.pragma_update(None, "user_version", ran).map_err(trouble)?;
+        transaction.commit().map_err(trouble)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_statement_prepares() {
+        let mut db = Connection::open_in_memory().unwrap();
+        migrate(&mut db).unwrap();
+        for (name, text) in sql::ALL {
+            if name.starts_with("settings") || *name == "savepoint_drop" {
+                db.execute_batch(if *name == "savepoint_drop" { "" } else { text }).unwrap();
+            } else if let Err(error) = db.prepare(text) {
+                panic!("{name}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_schema_from_the_future_is_refused() {
+        let mut db = Connection::open_in_memory().unwrap();
+        db.pragma_update(None, "user_version", 99).unwrap();
+        let error = migrate(&mut db).unwrap_err();
+        assert!(error.to_string().contains("schema 99"), "{error}");
+    }
+}

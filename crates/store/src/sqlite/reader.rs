@@ -1,0 +1,108 @@
+//! Connections that only read, lent to one question at a time.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::id::AccountId;
+use domain::time::Timestamp;
+use rusqlite::{Connection, params};
+use tokio::sync::Semaphore;
+use tokio::task;
+
+use super::rows::{self, trouble};
+use super::{open, sql};
+use crate::commit::{Timer, TimerKind};
+use crate::error::Error;
+use crate::seal::MasterKey;
+
+/// Connections that only read.
+const READERS: usize = 3;
+
+/// The reading side of the embedded store.
+pub(super) struct Readers {
+    pool: Arc<Pool>,
+}
+
+struct Pool {
+    idle: Mutex<Vec<Connection>>,
+    turns: Arc<Semaphore>,
+    master: MasterKey,
+}
+
+impl fmt::Debug for Readers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Readers").finish_non_exhaustive()
+    }
+}
+
+impl Readers {
+    pub(super) fn open(folder: &Path, master: MasterKey) -> Result<Self, Error> {
+        let idle = (0..READERS).map(|_| open::reader(folder)).collect::<Result<Vec<_>, _>>()?;
+        let pool =
+            Pool { idle: Mutex::new(idle), turns: Arc::new(Semaphore::new(READERS)), master };
+        Ok(Self { pool: Arc::new(pool) })
+    }
+
+    /// Asks a question on a connection of its own, beside the runtime's threads.
+    pub(super) async fn ask<T, F>(&self, question: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &MasterKey) -> Result<T, Error> + Send + 'static,
+    {
+        let pool = Arc::clone(&self.pool);
+        // The turn travels with the question, so that an asker who goes away does not free it early.
+        let turn =
+            Arc::clone(&pool.turns).acquire_owned().await.map_err(|_closed| Error::Closed)?;
+        let asked = task::spawn_blocking(move || {
+            let _turn = turn;
+            let Some(db) = pool.borrow() else { return Err(Error::Closed) };
+            let answer = question(&db, &pool.master);
+            pool.give_back(db);
+            answer
+        });
+        asked.await.map_err(|error| Error::Unusable {
+            detail: "a question to the store was not finished".to_owned(),
+            source: Some(Box::new(error)),
+        })?
+    }
+
+    pub(super) async fn due_timers(&self, now: Timestamp, limit: u32) -> Result<Vec<Timer>, Error> {
+        self.ask(move |db, _| {
+            let mut statement = db.prepare_cached(sql::timer_due).map_err(trouble)?;
+            let mut found = statement.query(params![now.as_millis(), limit]).map_err(trouble)?;
+            let mut timers = Vec::new();
+            while let Some(row) = found.next().map_err(trouble)? {
+                let name: String = rows::column(row, 1)?;
+                let kind = TimerKind::ALL.into_iter().find(|kind| kind.as_str() == name);
+                timers.push(Timer {
+                    account: AccountId::new(rows::bits(row, 0)?),
+                    kind: kind.ok_or(Error::Corrupt { table: "timers", detail: name })?,
+                    subject: rows::bits(row, 2)?,
+                    due_at: rows::moment(row, 3)?,
+                });
+            }
+            Ok(timers)
+        })
+        .await
+    }
+
+    pub(super) async fn next_timer(&self) -> Result<Option<Timestamp>, Error> {
+        self.ask(|db, _| {
+            let mut statement = db.prepare_cached(sql::timer_next).map_err(trouble)?;
+            let next: Option<i64> = statement.query_row([], |row| row.get(0)).map_err(trouble)?;
+            Ok(next.map(Timestamp::from_millis))
+        })
+        .await
+    }
+}
+
+impl Pool {
+    fn borrow(&self) -> Option<Connection> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn give_back(&self, db: Connection) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
+    }
+}

@@ -1,0 +1,130 @@
+//! Ended attempts with what follows from them.
+//!
+//! Invariants: attempt and next state are one commit; the same settlement twice is once; a delivery that ended
+//! meanwhile keeps its state, and still gets its attempt into the history.
+
+use std::sync::Arc;
+
+use domain::chain::Entry;
+use domain::time::Timestamp;
+use rusqlite::{Connection, params};
+
+use super::fanout::{self, Pointer};
+use super::rows::{self, blob, trouble};
+use super::sql;
+use super::state::State;
+use crate::commit::{Settled, Settlement};
+use crate::error::Error;
+
+/// Records ended attempts.
+pub(super) fn settle(
+    db: &Connection,
+    state: &mut State,
+    now: Timestamp,
+    settlements: &[Settlement],
+) -> Result<Settled, Error> {
+    let mut settled = Settled::default();
+    for settlement in settlements {
+        state.effects.freed.push((settlement.endpoint, settlement.attempt.delivery));
+        if !record(db, settlement)? {
+            continue;
+        }
+        for event in &settlement.events {
+            let mut event = event.clone();
+            fanout::log(db, &mut event)?;
+            fanout::tell_subscribers(db, state, &Arc::new(event), now)?;
+        }
+        if let Some(accepted) = settlement.health {
+            fare(db, state, settlement, accepted, &mut settled)?;
+        }
+    }
+    Ok(settled)
+}
+
+/// Writes the attempt and the next state; `false` when that was done before.
+fn record(db: &Connection, settlement: &Settlement) -> Result<bool, Error> {
+    let (account, attempt) = (blob(settlement.account.bits()), &settlement.attempt);
+    let delivery = blob(attempt.delivery.bits());
+    let outcome = rows::written("attempts", &attempt.outcome)?;
+    let recorded = db
+        .prepare_cached(sql::attempt_insert)
+        .map_err(trouble)?
+        .execute(params![
+            account,
+            delivery,
+            attempt.number,
+            blob(attempt.id.bits()),
+            attempt.at.as_millis(),
+            attempt.took_ms,
+            attempt.url,
+            attempt.body_digest,
+            attempt.remote,
+            outcome,
+        ])
+        .map_err(trouble)?;
+    if recorded == 0 {
+        return Ok(false);
+    }
+    let (name, due_at, ended_at, why) = rows::state_columns(settlement.state);
+    let changed = db
+        .prepare_cached(sql::delivery_settle)
+        .map_err(trouble)?
+        .execute(params![account, delivery, name, due_at, ended_at, why, attempt.number])
+        .map_err(trouble)?;
+    if changed == 0 {
+        db.prepare_cached(sql::delivery_count_attempt)
+            .map_err(trouble)?
+            .execute(params![account, delivery, attempt.number])
+            .map_err(trouble)?;
+    }
+    if let Some(request) = settlement.request {
+        let pointer = Pointer { delivery: attempt.delivery, number: attempt.number };
+        let entry = Entry::of_attempt(attempt);
+        fanout::chain(db, settlement.account, request, &entry, Some(&pointer))?;
+    }
+    Ok(true)
+}
+
+/// Notes how the endpoint fares, and whether there is something to say about it.
+fn fare(
+    db: &Connection,
+    state: &mut State,
+    settlement: &Settlement,
+    accepted: bool,
+    settled: &mut Settled,
+) -> Result<(), Error> {
+    let (account, id) = (settlement.account, settlement.endpoint);
+    let Some(kept) = state.endpoint(db, account, id)? else { return Ok(()) };
+    if accepted && kept.health.is_good() {
+        return Ok(());
+    }
+    let (mut health, change) = kept.health.after(accepted, settlement.attempt.at);
+    if let Some(change) = change {
+        settled.changes.push((account, id, health, change));
+        // A warning counts as given once a commit has said it.
+        health.warnings = kept.health.warnings;
+    }
+    write_health(db, account, id, health)?;
+    state.note_health(account, id, health);
+    Ok(())
+}
+
+/// Writes how an endpoint fares.
+pub(super) fn write_health(
+    db: &Connection,
+    account: domain::id::AccountId,
+    id: domain::id::EndpointId,
+    health: domain::health::Health,
+) -> Result<(), Error> {
+    db.prepare_cached(sql::endpoint_health)
+        .map_err(trouble)?
+        .execute(params![
+            blob(account.bits()),
+            blob(id.bits()),
+            health.failing_since.map(Timestamp::as_millis),
+            health.failures,
+            health.warnings,
+        ])
+        .map_err(trouble)?;
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! Every statement of the embedded store, by the name of its file.
+
+macro_rules! statements {
+    ($($name:ident)*) => {
+        $(
+            #[expect(non_upper_case_globals, reason = "a statement is named as its file is")]
+            pub(super) const $name: &str =
+                include_str!(concat!("../../sql/sqlite/", stringify!($name), ".sql"));
+        )*
+
+        /// Every statement with its name, so that a test can prepare them all.
+        #[cfg(test)]
+        pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name),)*];
+    };
+}
+
+statements! {
+    account_insert account_list
+    attempt_insert attempt_list attempt_read
+    begin commit rollback savepoint savepoint_drop savepoint_keep
+    contact_delete contact_insert contact_list contact_read contact_update
+    data_version
+    delivery_behind delivery_change delivery_count_attempt delivery_due delivery_due_in_order
+    delivery_endpoint delivery_insert delivery_last_of delivery_list delivery_list_failed
+    delivery_list_of_event delivery_next_due delivery_next_endpoint delivery_oldest_due
+    delivery_pending_of delivery_read delivery_settle
+    endpoint_by_origin endpoint_health endpoint_insert endpoint_list endpoint_living endpoint_read
+    endpoint_taken endpoint_update
+    event_by_key event_insert event_known event_list_newest event_list_of_request
+    event_list_of_request_oldest event_list_oldest event_read
+    key_by_hash key_list key_read key_upsert
+    link_insert link_read
+    meta_read meta_upsert
+    replay_events replay_list replay_read replay_upsert
+    reply_forget reply_insert reply_read
+    request_delete request_insert request_list request_read request_update
+    settings_reader settings_writer stats
+    timeline_head timeline_insert timeline_list
+    timer_delete timer_due timer_next timer_upsert
+    version_read
+}

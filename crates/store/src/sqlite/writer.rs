@@ -1,0 +1,187 @@
+//! The one thread that writes: it takes what waits, and commits it together.
+//!
+//! Invariants: jobs are answered after their transaction is durable; when a batch fails as a whole, each of its jobs
+//! is tried alone, so that a poisonous one fails alone.
+
+use std::fs::File;
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+use domain::id::{DeliveryId, EndpointId};
+use domain::time::Timestamp;
+use rusqlite::{Connection, params};
+use tokio::sync::oneshot::Sender;
+
+use super::rows::trouble;
+use super::state::State;
+use super::{apply, lease, settle, sql};
+use crate::commit::{Commit, Committed, Fault, Settled, Settlement};
+use crate::error::Error;
+use crate::lanes::{LeaseScope, Leased};
+
+/// Jobs in one transaction at most.
+const BATCH_JOBS_MAX: usize = 512;
+
+/// Work for the writer, with the way to answer.
+#[derive(Debug)]
+pub(super) enum Job {
+    Commit(Box<Commit>, Sender<Result<Committed, Fault>>),
+    Settle(Timestamp, Vec<Settlement>, Sender<Result<Settled, Error>>),
+    Lease(Timestamp, LeaseScope, Sender<Result<Leased, Error>>),
+    Release(Vec<(EndpointId, DeliveryId)>),
+    Forget(Timestamp, u32, Sender<Result<u32, Error>>),
+    Probe(Timestamp, Sender<Result<(), Error>>),
+}
+
+/// What a job came to, before it is durable.
+enum Done {
+    Commit(Result<Committed, Fault>),
+    Settle(Settled),
+    Lease(Leased),
+    Release,
+    Forget(u32),
+    Probe,
+}
+
+/// The one thread that writes.
+#[derive(Debug)]
+pub(super) struct Writer {
+    db: Connection,
+    /// Held for as long as the thread lives.
+    _lock: File,
+    jobs: Receiver<Job>,
+    state: State,
+    data_version: i64,
+}
+
+impl Writer {
+    pub(super) const fn new(db: Connection, lock: File, jobs: Receiver<Job>, state: State) -> Self {
+        Self { db, _lock: lock, jobs, state, data_version: 0 }
+    }
+
+    /// Works until nobody can send any more.
+    pub(super) fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH_JOBS_MAX);
+        while let Ok(first) = self.jobs.recv() {
+            batch.push(first);
+            while batch.len() < BATCH_JOBS_MAX {
+                match self.jobs.try_recv() {
+                    Ok(job) => batch.push(job),
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                }
+            }
+            self.turn(std::mem::take(&mut batch));
+        }
+    }
+
+    /// Carries out a batch in one transaction, or each job alone when that fails.
+    fn turn(&mut self, batch: Vec<Job>) {
+        match self.transact(&batch) {
+            Ok(done) => batch.into_iter().zip(done).for_each(|(job, done)| answer(job, done)),
+            Err(error) if batch.len() == 1 => batch.into_iter().for_each(|job| {
+                refuse(job, &error);
+            }),
+            Err(_) => batch.into_iter().for_each(|job| self.turn(vec![job])),
+        }
+    }
+
+    fn transact(&mut self, batch: &[Job]) -> Result<Vec<Done>, Error> {
+        let begun = self.state.mark();
+        let done = self.work(batch);
+        if done.is_err() {
+            self.state.undo_to(begun);
+            if !self.db.is_autocommit() {
+                // The cause is being reported; a rollback that fails leaves nothing behind either.
+                drop(self.db.execute_batch(sql::rollback));
+            }
+        } else {
+            self.state.happen();
+        }
+        done
+    }
+
+    fn work(&mut self, batch: &[Job]) -> Result<Vec<Done>, Error> {
+        self.run_cached(sql::begin)?;
+        self.notice_others()?;
+        let mut done = Vec::with_capacity(batch.len());
+        for job in batch {
+            done.push(self.job(job)?);
+        }
+        self.run_cached(sql::commit)?;
+        Ok(done)
+    }
+
+    fn job(&mut self, job: &Job) -> Result<Done, Error> {
+        let (db, state) = (&self.db, &mut self.state);
+        Ok(match job {
+            Job::Commit(commit, _) => Done::Commit(apply::commit(db, state, commit)?),
+            Job::Settle(now, settlements, _) => {
+                Done::Settle(settle::settle(db, state, *now, settlements)?)
+            }
+            Job::Lease(now, scope, _) => Done::Lease(lease::lease(db, state, *now, scope)?),
+            Job::Release(leases) => {
+                state.effects.freed.extend_from_slice(leases);
+                Done::Release
+            }
+            Job::Forget(now, limit, _) => {
+                let mut statement = db.prepare_cached(sql::reply_forget).map_err(trouble)?;
+                let gone = statement.execute(params![now.as_millis(), limit]).map_err(trouble)?;
+                Done::Forget(u32::try_from(gone).unwrap_or(u32::MAX))
+            }
+            Job::Probe(now, _) => {
+                let mut statement = db.prepare_cached(sql::meta_upsert).map_err(trouble)?;
+                statement.execute(params!["probe", now.as_millis()]).map_err(trouble)?;
+                Done::Probe
+            }
+        })
+    }
+
+    /// Forgets what was read when another program has written to the database.
+    fn notice_others(&mut self) -> Result<(), Error> {
+        let mut statement = self.db.prepare_cached(sql::data_version).map_err(trouble)?;
+        let version = statement.query_row([], |row| row.get(0)).map_err(trouble)?;
+        if version != self.data_version {
+            self.data_version = version;
+            self.state.forget_all();
+        }
+        Ok(())
+    }
+
+    fn run_cached(&self, text: &str) -> Result<(), Error> {
+        let mut statement = self.db.prepare_cached(text).map_err(trouble)?;
+        statement.execute([]).map_err(trouble)?;
+        Ok(())
+    }
+}
+
+/// Answers a job. A caller who went away misses nothing: the work is done.
+fn answer(job: Job, done: Done) {
+    match (job, done) {
+        (Job::Commit(_, answer), Done::Commit(result)) => drop(answer.send(result)),
+        (Job::Settle(_, _, answer), Done::Settle(settled)) => drop(answer.send(Ok(settled))),
+        (Job::Lease(_, _, answer), Done::Lease(leased)) => drop(answer.send(Ok(leased))),
+        (Job::Forget(_, _, answer), Done::Forget(count)) => drop(answer.send(Ok(count))),
+        (Job::Probe(_, answer), Done::Probe) => drop(answer.send(Ok(()))),
+        // A release has nobody to answer; other pairs cannot meet, since `job` makes them together.
+        (_, _) => {}
+    }
+}
+
+/// Tells a job's caller why it failed.
+fn refuse(job: Job, error: &Error) {
+    let again = || match error {
+        Error::Unavailable { hint, source } => {
+            Error::Unavailable { hint, source: source.to_string().into() }
+        }
+        Error::Corrupt { table, detail } => Error::Corrupt { table, detail: detail.clone() },
+        Error::Unusable { detail, .. } => Error::Unusable { detail: detail.clone(), source: None },
+        Error::Closed => Error::Closed,
+    };
+    match job {
+        Job::Commit(_, answer) => drop(answer.send(Err(Fault::Store(again())))),
+        Job::Settle(_, _, answer) => drop(answer.send(Err(again()))),
+        Job::Lease(_, _, answer) => drop(answer.send(Err(again()))),
+        Job::Forget(_, _, answer) => drop(answer.send(Err(again()))),
+        Job::Probe(_, answer) => drop(answer.send(Err(again()))),
+        Job::Release(_) => {}
+    }
+}
