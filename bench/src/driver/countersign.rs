@@ -1,0 +1,231 @@
+//! Countersign, started as a child with an embedded store in a folder of its own.
+
+use std::{
+    env, fs,
+    fs::File,
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::Uri;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    call::{Call, PATIENCE},
+    clock,
+    driver::{Data, Driver, EndpointWish, Stats},
+    load::recipe::{self, Recipe, Stamp},
+    process::{Process, Usage, bound_to_us},
+};
+
+#[derive(Debug)]
+pub(crate) struct Countersign {
+    name: &'static str,
+    binary: PathBuf,
+    command: &'static str,
+    folder: PathBuf,
+    keep_folder: bool,
+    running: Option<(Process, SocketAddr)>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Named {
+    id: String,
+}
+
+impl Countersign {
+    pub(crate) fn new(binary: PathBuf, data: &Path, keep_folder: bool) -> Self {
+        Self::with_command("countersign", binary, "serve", data, keep_folder)
+    }
+
+    /// The bench's own relay: it remembers nothing on disk, and so shows the ceiling.
+    pub(crate) fn relay(data: &Path, keep_folder: bool) -> Result<Self> {
+        let ourselves = env::current_exe().context("finding the bench itself")?;
+        Ok(Self::with_command("relay", ourselves, "relay", data, keep_folder))
+    }
+
+    fn with_command(
+        name: &'static str,
+        binary: PathBuf,
+        command: &'static str,
+        data: &Path,
+        keep_folder: bool,
+    ) -> Self {
+        let folder = data.join(format!("{name}-{}", process::id()));
+        Self { name, binary, command, folder, keep_folder, running: None }
+    }
+
+    fn running(&self) -> Result<&(Process, SocketAddr)> {
+        self.running.as_ref().context("the server is not running")
+    }
+
+    fn call(&self, method: &'static str, path: &str) -> Result<Call> {
+        Ok(Call::new(self.running()?.1, method, path).with_headers(&recipe::headers()))
+    }
+
+    fn recipe(path: &'static str, body: fn(Stamp) -> Bytes) -> Recipe {
+        Recipe { path: Uri::from_static(path), headers: recipe::headers(), body }
+    }
+
+    fn spawn(&self, address: SocketAddr) -> Result<Process> {
+        let data = self.folder.join("data");
+        fs::create_dir_all(&data).with_context(|| format!("creating {}", data.display()))?;
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log())
+            .context("opening the server's log")?;
+        let mut command = bound_to_us(&self.binary);
+        self.configure(&mut command, address, &data);
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        Process::start(command).with_context(|| format!("starting {}", self.binary.display()))
+    }
+
+    fn configure(&self, command: &mut Command, address: SocketAddr, data: &Path) {
+        command
+            .arg(self.command)
+            .env("COUNTERSIGN_LISTEN", address.to_string())
+            .env("COUNTERSIGN_DATA", data)
+            .env("COUNTERSIGN_API_KEY", recipe::API_KEY)
+            .env("COUNTERSIGN_MASTER_KEY", MASTER_KEY)
+            .env("COUNTERSIGN_ALLOW_TARGETS", "127.0.0.0/8")
+            .env("COUNTERSIGN_ALLOW_HTTP_TARGETS", "true");
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("server.log")
+    }
+
+    fn end_of_log(&self) -> String {
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().rev().take(10).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[async_trait]
+impl Driver for Countersign {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    async fn start(&mut self, data: Data) -> Result<Duration> {
+        self.running = None;
+        if data == Data::Fresh && self.folder.exists() {
+            fs::remove_dir_all(&self.folder)
+                .with_context(|| format!("clearing {}", self.folder.display()))?;
+        }
+        let address = free_address()?;
+        let began = clock::now();
+        let mut process = self.spawn(address)?;
+        let ready = Call::new(address, "GET", "/readyz");
+        loop {
+            if ready.succeed(Duration::from_secs(1)).await.is_ok() {
+                break;
+            }
+            if let Some(status) = process.ended()? {
+                bail!(
+                    "{} ended with {status} before it was ready:\n{}",
+                    self.name,
+                    self.end_of_log()
+                );
+            }
+            if began.elapsed() > START_PATIENCE {
+                bail!(
+                    "{} was not ready within {START_PATIENCE:?}:\n{}",
+                    self.name,
+                    self.end_of_log()
+                );
+            }
+            clock::pause(Duration::from_millis(1)).await;
+        }
+        let took = began.elapsed();
+        self.running = Some((process, address));
+        Ok(took)
+    }
+
+    async fn stop(&mut self) -> Result<()> {
+        match self.running.take() {
+            Some((mut process, _)) => process.stop().await,
+            None => Ok(()),
+        }
+    }
+
+    fn kill(&mut self) -> Result<()> {
+        match self.running.take() {
+            Some((mut process, _)) => process.kill(),
+            None => bail!("the server is not running"),
+        }
+    }
+
+    async fn create_endpoint(&self, url: &str, wish: &EndpointWish) -> Result<()> {
+        let mut body = json!({ "url": url, "events": wish.kinds, "dialect": "standard" });
+        if let (Some(in_flight_max), Some(fields)) = (wish.in_flight_max, body.as_object_mut()) {
+            fields.insert("max_in_flight".to_owned(), json!(in_flight_max));
+        }
+        self.call("POST", "/api/v1/endpoints")?
+            .with_body(body.to_string())
+            .succeed(PATIENCE)
+            .await
+            .map(drop)
+    }
+
+    async fn post_event(&self) -> Result<String> {
+        let body = recipe::event(Stamp { seq: 0, sent_at_us: clock::unix_us() });
+        let answer = self.call("POST", "/api/v1/events")?.with_body(body).succeed(PATIENCE).await?;
+        Ok(answer.read::<Named>()?.id)
+    }
+
+    fn address(&self) -> Result<SocketAddr> {
+        Ok(self.running()?.1)
+    }
+
+    fn events(&self) -> Result<Recipe> {
+        Ok(Self::recipe("/api/v1/events", recipe::event))
+    }
+
+    fn requests(&self) -> Result<Option<Recipe>> {
+        Ok(Some(Self::recipe("/api/v1/requests", recipe::request)))
+    }
+
+    async fn stats(&self) -> Result<Stats> {
+        let said: Value = self.call("GET", "/api/v1/stats")?.succeed(PATIENCE).await?.read()?;
+        let pending = PENDING.iter().find_map(|place| said.pointer(place)?.as_u64());
+        Ok(Stats {
+            pending: pending
+                .with_context(|| format!("/api/v1/stats says nothing of pending: {said}"))?,
+        })
+    }
+
+    fn usage(&self) -> Result<Usage> {
+        self.running()?.0.usage()
+    }
+}
+
+impl Drop for Countersign {
+    fn drop(&mut self) {
+        self.running = None;
+        if !self.keep_folder && self.folder.exists() && fs::remove_dir_all(&self.folder).is_err() {
+            eprintln!("bench: could not remove {}", self.folder.display());
+        }
+    }
+}
+
+/// Takes a port that nobody listens on. Another process could be faster; then the start fails and says so.
+fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("looking for a free port")?;
+    Ok(listener.local_addr()?)
+}
+
+/// Where `/api/v1/stats` may keep the number of deliveries that are not settled.
+const PENDING: [&str; 4] =
+    ["/deliveries/pending", "/pending", "/data/deliveries/pending", "/deliveries_pending"];
+const MASTER_KEY: &str = "Y291bnRlcnNpZ24tYmVuY2gtbWFzdGVyLWtleS0zMiE=";
+const START_PATIENCE: Duration = Duration::from_mins(1);

@@ -1,0 +1,91 @@
+//! What is posted: where to, with which headers, and the body of each post.
+
+use std::{fmt::Write, sync::LazyLock};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Uri, header};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Recipe {
+    pub(crate) path: Uri,
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) body: fn(Stamp) -> Bytes,
+}
+
+/// What tells one body from the next.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stamp {
+    pub(crate) seq: u64,
+    /// The sink finds it again and takes the difference for the latency.
+    pub(crate) sent_at_us: u64,
+}
+
+/// An event of the account's own, 1 KB in all.
+pub(crate) fn event(stamp: Stamp) -> Bytes {
+    let Stamp { seq, sent_at_us } = stamp;
+    let mut body = String::with_capacity(BODY_BYTES);
+    write!(
+        body,
+        r#"{{"type":"custom.bench","data":{{"sent_at_us":{sent_at_us},"seq":{seq},"note":""#
+    )
+    .unwrap_or_default();
+    finish(body, r#""}}"#)
+}
+
+/// A signature request with one signer, sent at once, 1 KB in all.
+///
+/// The signer takes no mail and no short message, so that what is measured is the webhook.
+pub(crate) fn request(stamp: Stamp) -> Bytes {
+    let Stamp { seq, sent_at_us } = stamp;
+    let mut body = String::with_capacity(BODY_BYTES);
+    write!(
+        body,
+        concat!(
+            r#"{{"title":"Bench {}","send":true,"signers":[{{"name":"Ada Bench","email":"ada{}@bench.invalid","#,
+            r#""send_to":{{"email":false,"sms":false}}}}],"metadata":{{"sent_at_us":{},"note":""#
+        ),
+        seq, seq, sent_at_us
+    )
+    .unwrap_or_default();
+    finish(body, r#""}}"#)
+}
+
+/// The headers of every post, the yardstick's included.
+pub(crate) fn headers() -> Vec<(HeaderName, HeaderValue)> {
+    vec![
+        (header::AUTHORIZATION, HeaderValue::from_static(BEARER)),
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+    ]
+}
+
+/// Fills a body up to its size with text that compresses like text.
+fn finish(mut body: String, end: &str) -> Bytes {
+    let room = BODY_BYTES.saturating_sub(body.len() + end.len());
+    body.push_str(FILLER.get(..room).unwrap_or_default());
+    body.push_str(end);
+    Bytes::from(body)
+}
+
+pub(crate) const API_KEY: &str = "cs_benchbenchbenchbenchbenchbenchbench0001";
+const BEARER: &str = "Bearer cs_benchbenchbenchbenchbenchbenchbench0001";
+pub(crate) const BODY_BYTES: usize = 1024;
+static FILLER: LazyLock<String> = LazyLock::new(|| PROSE.repeat(BODY_BYTES / PROSE.len() + 1));
+const PROSE: &str = "The parties agree that notice of each step reaches every one of them, in order and with proof. ";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn every_body_is_json_of_one_kilobyte() {
+        for body in [event, request] {
+            for seq in [0, 7, 1_000_000] {
+                let bytes = body(Stamp { seq, sent_at_us: 1_700_000_000_000_000 });
+                assert_eq!(bytes.len(), BODY_BYTES);
+                serde_json::from_slice::<Value>(&bytes).unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! A backlog of a million deliveries: how fast it drains, against a small one and the bare client, and in how much memory.
+
+use anyhow::{Result, ensure};
+
+use crate::{
+    clock,
+    load::{self, Plan},
+    number::{count, float, mebibytes, millis, per_second, ratio},
+    scenario::ground::{ALL_KINDS, Ground},
+    table::{Bar, Row, grouped},
+    yardstick::Bare,
+};
+
+/// What waits when the draining begins.
+#[derive(Debug)]
+struct Backlog {
+    /// Deliveries that were never tried and so are due at once.
+    due: u64,
+    filled_per_second: f64,
+}
+
+#[derive(Debug)]
+struct Drained {
+    backlog: Backlog,
+    per_second: f64,
+    processor_ms: f64,
+    peak_bytes: u64,
+}
+
+pub(crate) async fn run(ground: &mut Ground) -> Result<()> {
+    let before = ground.bare().await?;
+    let small = drain(ground, (ground.size.backlog / 20).max(5000)).await?;
+    let large = drain(ground, ground.size.backlog).await?;
+    let bare = Bare::mean(&[before, ground.bare().await?]);
+    let draining = |figure: &str, drained: &Drained| {
+        Row::new("backlog", figure, drained.per_second, "deliveries/s")
+            .against(bare.per_second)
+            .bar(Bar::RatioAtLeast(0.45))
+    };
+    ground.rows.extend([
+        Row::new("backlog", "deliveries", float(large.backlog.due), ""),
+        Row::new("backlog", "filling", large.backlog.filled_per_second, "deliveries/s"),
+        draining("draining a twentieth", &small),
+        draining("draining all", &large),
+        Row::new("backlog", "all by a twentieth", ratio(large.per_second, small.per_second), "")
+            .bar(Bar::AtLeast(0.9)),
+        Row::new("backlog", "server's processor time per delivery", large.processor_ms, "ms"),
+        Row::new("backlog", "peak memory", mebibytes(large.peak_bytes), "MiB"),
+    ]);
+    Ok(())
+}
+
+async fn drain(ground: &mut Ground, deliveries: u64) -> Result<Drained> {
+    ground.fresh(ENDPOINTS, ALL_KINDS).await?;
+    let backlog = fill_backlog(ground, deliveries).await?;
+    eprintln!("bench:   {} deliveries wait; draining", grouped(backlog.due));
+    let before = ground.driver.usage()?;
+    let began = clock::now();
+    ground.sink.set_mood(None, "answer").await?;
+    ground.arrived(backlog.due, None).await?;
+    let length = began.elapsed();
+    let after = ground.driver.usage()?;
+    // Those that hung while the backlog grew wait for their second attempt; they are no part of the figure.
+    ground.driver.stop().await?;
+    let processor_ms = millis(after.processor.saturating_sub(before.processor));
+    Ok(Drained {
+        per_second: per_second(backlog.due, length),
+        processor_ms: ratio(processor_ms, float(backlog.due)),
+        peak_bytes: after.resident_peak_bytes,
+        backlog,
+    })
+}
+
+/// Makes a backlog: while every endpoint hangs, each lane fills its few places in flight and the rest must wait.
+///
+/// NOTE: this is the one place that knows how a backlog comes about. It supposes that the server goes on accepting
+/// while all its endpoints hang, and that a lane whose attempts time out is not held back once the sink answers again.
+/// Where a server does hold it back, `refuse&until_us=…` (503 with `Retry-After`, the same end for all) does as well,
+/// at the cost of one attempt per delivery; and where it can create an endpoint that is paused, that is better still.
+async fn fill_backlog(ground: &Ground, deliveries: u64) -> Result<Backlog> {
+    let endpoints = count(ENDPOINTS);
+    ground.sink.set_mood(None, "hang").await?;
+    let plan = Plan::closed(
+        ground.driver.address()?,
+        ground.driver.events()?,
+        ground.options.connections,
+        deliveries / endpoints,
+    );
+    let report = load::run(plan).await?;
+    ensure!(report.failed() == 0, "posts failed while the backlog grew: {:?}", report.errors);
+    let made = report.acknowledged * endpoints;
+    let tried = ground.sink.stats().await?.total.hung;
+    ensure!(tried < made / 2, "most of the backlog was tried while it grew: {tried} of {made}");
+    Ok(Backlog { due: made - tried, filled_per_second: per_second(made, report.length) })
+}
+
+const ENDPOINTS: usize = 10;

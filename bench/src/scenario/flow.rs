@@ -1,0 +1,176 @@
+//! One load from the first post to the last settled delivery, and what it cost.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::{
+    load::{self, Plan, Report, recipe::Recipe},
+    number::{count, float, mebibytes, millis, per_second, ratio},
+    process::Usage,
+    scenario::ground::{ALL_KINDS, Ground},
+    sink::ledger::Stats,
+    table::{Bar, Row},
+};
+
+/// What to send through a fresh server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) what: What,
+    pub(crate) endpoints: usize,
+    pub(crate) posts: u64,
+    /// Posts per second; without it, as fast as the server takes them.
+    pub(crate) rate: Option<f64>,
+    /// An endpoint that never answers. Then the others are what counts, and nobody waits for the server to settle.
+    pub(crate) hanging: Option<usize>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    Events,
+    Requests,
+}
+
+#[derive(Debug)]
+pub(crate) struct Flow {
+    pub(crate) posted: Report,
+    pub(crate) stats: Stats,
+    pub(crate) deliveries: u64,
+    pub(crate) length: Duration,
+    cost: Cost,
+}
+
+#[derive(Debug)]
+struct Cost {
+    processor: Duration,
+    written_bytes: u64,
+    peak_bytes: u64,
+    /// Cores that others kept busy meanwhile.
+    others: f64,
+}
+
+impl Wanted {
+    pub(crate) fn events(endpoints: usize, posts: u64) -> Self {
+        Self { what: What::Events, endpoints, posts, rate: None, hanging: None }
+    }
+
+    /// Starts the server, sends, waits until all is settled, and stops it.
+    pub(crate) async fn flow(self, ground: &mut Ground) -> Result<Flow> {
+        let (recipe, kinds) = self.recipe(ground)?;
+        ground.fresh(self.endpoints, kinds).await?;
+        if let Some(number) = self.hanging {
+            ground.sink.set_mood(Some(number), "hang").await?;
+        }
+        let before = (ground.driver.usage()?, ground.census()?);
+        let plan =
+            Plan::closed(ground.driver.address()?, recipe, ground.options.connections, self.posts);
+        let plan = self.rate.map_or(plan.clone(), |rate| plan.at_rate(rate));
+        let posted = load::run(plan).await?;
+        if posted.failed() > 0 {
+            eprintln!("bench:   posts that failed: {:?}", posted.errors);
+        }
+        let heard = count(self.endpoints - usize::from(self.hanging.is_some()));
+        let deliveries = posted.acknowledged * heard;
+        let mut stats = ground.arrived(deliveries, self.hanging).await?;
+        let mut length = posted.began.elapsed();
+        if self.hanging.is_none() {
+            length = ground.settled().await?.duration_since(posted.began);
+            stats = ground.sink.stats().await?;
+        }
+        let others = before.1.others(&ground.census()?);
+        let cost = Cost::between(before.0, ground.driver.usage()?, others);
+        let flow = Flow { posted, stats, deliveries, length, cost };
+        ground.driver.stop().await?;
+        Ok(flow)
+    }
+
+    fn recipe(self, ground: &Ground) -> Result<(Recipe, &'static [&'static str])> {
+        Ok(match self.what {
+            What::Events => (ground.driver.events()?, ALL_KINDS),
+            // One of the several events that a sent request makes, so that one post is one delivery.
+            What::Requests => {
+                let recipe =
+                    ground.driver.requests()?.context("the server knows no signature requests")?;
+                (recipe, &["request.sent"])
+            }
+        })
+    }
+}
+
+impl Cost {
+    fn between(before: Usage, after: Usage, others: f64) -> Self {
+        Self {
+            processor: after.processor.saturating_sub(before.processor),
+            written_bytes: after.written_bytes.saturating_sub(before.written_bytes),
+            peak_bytes: after.resident_peak_bytes,
+            others,
+        }
+    }
+}
+
+impl Flow {
+    /// Posts per second, from the first post until the last delivery is settled.
+    pub(crate) fn posts_per_second(&self) -> f64 {
+        per_second(self.posted.acknowledged, self.length)
+    }
+
+    pub(crate) fn deliveries_per_second(&self) -> f64 {
+        per_second(self.deliveries, self.length)
+    }
+
+    pub(crate) fn processor_ms_per_post(&self) -> f64 {
+        ratio(millis(self.cost.processor), float(self.posted.acknowledged))
+    }
+
+    pub(crate) fn processor_ms_per_delivery(&self) -> f64 {
+        ratio(millis(self.cost.processor), float(self.deliveries))
+    }
+
+    /// Cores that others kept busy meanwhile.
+    pub(crate) fn others(&self) -> f64 {
+        self.cost.others
+    }
+
+    /// Cores that the server kept busy.
+    fn cores(&self) -> f64 {
+        ratio(self.cost.processor.as_secs_f64(), self.length.as_secs_f64())
+    }
+
+    /// The rows that every load has.
+    pub(crate) fn rows(&self, scenario: &'static str) -> Vec<Row> {
+        let total = &self.stats.total;
+        let reuse = 100.0 * (1.0 - ratio(float(self.stats.connections), float(total.count)));
+        let written_kib = ratio(float(self.cost.written_bytes), float(self.deliveries)) / 1024.0;
+        let in_ms = |us: u64| float(us) / 1000.0;
+        let mut rows = vec![
+            Row::new(scenario, "posting alone", self.posted.per_second(), "posts/s"),
+            Row::new(
+                scenario,
+                "post acknowledged, p50",
+                in_ms(self.posted.latency_us.at(0.5)),
+                "ms",
+            ),
+            Row::new(
+                scenario,
+                "post acknowledged, p99",
+                in_ms(self.posted.latency_us.at(0.99)),
+                "ms",
+            ),
+            Row::new(scenario, "post to arrival, p50", in_ms(total.latency_us.p50), "ms"),
+            Row::new(scenario, "post to arrival, p99", in_ms(total.latency_us.p99), "ms"),
+            Row::new(scenario, "server keeps busy", self.cores(), "cores"),
+            Row::new(scenario, "others keep busy", self.cost.others, "cores"),
+            Row::new(scenario, "peak memory", mebibytes(self.cost.peak_bytes), "MiB"),
+            Row::new(scenario, "written to disk per delivery", written_kib, "KiB"),
+            Row::new(scenario, "connections reused", reuse, "%").bar(Bar::AtLeast(90.0)),
+        ];
+        for (figure, number) in
+            [("posts that failed", self.posted.failed()), ("doubled deliveries", total.duplicates)]
+        {
+            if number > 0 {
+                rows.push(Row::new(scenario, figure, float(number), ""));
+            }
+        }
+        rows
+    }
+}

@@ -1,0 +1,20 @@
+//! The room from outside: vendors' samples, laws over every kind and dialect, and snapshots of what receivers see.
+
+#[cfg(test)]
+mod curl;
+#[cfg(test)]
+mod every;
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod samples;
+#[cfg(test)]
+mod schemas;
+#[cfg(test)]
+mod snapshots;
+#[cfg(test)]
+mod standard;
+#[cfg(test)]
+mod urls;
+#[cfg(test)]
+mod world;
