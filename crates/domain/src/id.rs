@@ -33,6 +33,13 @@ pub struct Mint {
 }
 
 impl Mint {
+    /// Makes ids that rise above one that was minted before; 0 when there is none.
+    pub fn after(id: u128) -> Self {
+        let last_ms = u64::try_from(id >> 80).unwrap_or(0);
+        let counter = u16::try_from((id >> 64) & 0xfff).unwrap_or(0);
+        Self { last_ms, counter }
+    }
+
     /// Gives the 128 bits of the next `UUIDv7`: 48 bits of time, 12 of counter, 62 of chance.
     pub fn next(&mut self, now: Timestamp, chance: &mut dyn Chance) -> u128 {
         let now_ms = u64::try_from(now.as_millis()).unwrap_or(0) & 0xffff_ffff_ffff;

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
-use domain::id::EndpointId;
+use domain::id::{AccountId, EndpointId};
 use domain::request::{Action, Refused};
+use serde::{Deserialize, Deserializer};
 use store::{Fault, Reply};
+
+use crate::Engine;
 
 /// Why a command was not carried out. Nothing was written.
 #[derive(Debug, thiserror::Error)]
@@ -65,14 +68,53 @@ impl Flaw {
     }
 }
 
+/// What a change does to a field that may be empty: in JSON, absent, `null`, or a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Patch<T> {
+    /// It stays as it is.
+    #[default]
+    Keep,
+    /// It becomes empty, or what it is by default.
+    Clear,
+    /// It becomes this.
+    Set(T),
+}
+
+impl<T> Patch<T> {
+    /// Gives the field as it is after the change.
+    pub fn over(self, old: Option<T>) -> Option<T> {
+        match self {
+            Self::Keep => old,
+            Self::Clear => None,
+            Self::Set(new) => Some(new),
+        }
+    }
+
+    /// Hands on what the field becomes, if it changes at all.
+    pub fn then(self, take: impl FnOnce(Option<T>)) {
+        match self {
+            Self::Keep => {}
+            Self::Clear => take(None),
+            Self::Set(new) => take(Some(new)),
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(Self::Clear, Self::Set))
+    }
+}
+
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
         let message = refused.to_string();
         match refused {
             Refused::NoSuchSigner(_) => Self::NotFound { what: "signer" },
-            Refused::Impossible { possible, .. } => {
-                Self::Impossible { message, possible: possible.into_iter().map(Action::as_str).collect() }
-            }
+            Refused::Impossible { possible, .. } => Self::Impossible {
+                message,
+                possible: possible.into_iter().map(Action::as_str).collect(),
+            },
             Refused::NotTheirs { .. } | Refused::NobodyToSign => {
                 Self::Impossible { message, possible: Vec::new() }
             }
@@ -103,6 +145,13 @@ impl<T: ?Sized> fmt::Debug for Once<'_, T> {
     }
 }
 
+impl<T: ?Sized> Once<'static, T> {
+    /// Keeps nothing: the client sent no key, or the command is harmless to repeat.
+    pub const fn unkept() -> Self {
+        Self { key: None, answer: &|_| (204, String::new()) }
+    }
+}
+
 impl<T: ?Sized> Once<'_, T> {
     /// Gives what the commit keeps, if the client sent a key.
     pub fn reply(&self, outcome: &T) -> Option<Reply> {
@@ -119,9 +168,44 @@ impl<T: ?Sized> Once<'_, T> {
             Fault::Missing { what } => Refusal::NotFound { what },
             Fault::Store(error) => Refusal::Store(error),
             Fault::Repeated(reply) => {
-                let same = self.key.as_ref().is_some_and(|key| key.fingerprint == reply.fingerprint);
+                let same =
+                    self.key.as_ref().is_some_and(|key| key.fingerprint == reply.fingerprint);
                 if same { Refusal::Repeated(reply) } else { Refusal::KeyReused }
             }
+        }
+    }
+}
+
+/// How often a command loads and decides anew when others were faster.
+const TRIES_MAX: u32 = 5;
+
+/// Makes tries until one is not outrun, at most [`TRIES_MAX`].
+pub(crate) async fn insist<T, F>(mut a_try: impl FnMut() -> F + Send) -> Result<T, Refusal>
+where
+    T: Send,
+    F: Future<Output = Result<T, Refusal>> + Send,
+{
+    for _ in 1..TRIES_MAX {
+        match a_try().await {
+            Err(Refusal::Contended { .. }) => {}
+            done => return done,
+        }
+    }
+    a_try().await
+}
+
+impl Engine {
+    /// Refuses a command whose idempotency key is known, before its outcome is in the way: a request that was sent
+    /// cannot be sent, but the answer to the first try can be given again.
+    pub(crate) async fn refuse_known<T: ?Sized>(
+        &self,
+        account: AccountId,
+        once: &Once<'_, T>,
+    ) -> Result<(), Refusal> {
+        let Some(Idempotency { key, .. }) = &once.key else { return Ok(()) };
+        match self.views().reply(account, key.clone(), self.now()).await? {
+            Some(reply) => Err(once.refusal(Fault::Repeated(reply))),
+            None => Ok(()),
         }
     }
 }

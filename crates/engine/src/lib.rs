@@ -7,17 +7,55 @@
 //! nothing here writes but through the verbs of `store`.
 //! Left to others: what is possible (`domain`), words (`dialects`), the wire (`channels`), rows (`store`).
 
+pub mod catalogue;
+mod check;
 mod command;
+pub mod contacts;
+mod deliver;
+pub mod deliveries;
+pub mod endpoints;
+pub mod events;
+mod health;
+pub mod keys;
+mod lanes;
+mod metrics;
+pub mod problem;
+mod replay_step;
+pub mod replays;
+mod replies;
+pub mod requests;
+mod run;
+mod settle;
+mod timers;
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use channels::{Channel, Guard};
-use domain::id::{Chance, Mint};
+use dialects::proof::SigningKey;
+use domain::endpoint::{Endpoint, Signing};
+use domain::event::{Event, Kind};
+use domain::id::{AccountId, Chance, EventId, Mint};
 use domain::time::{Clock, Timestamp};
-use store::{MasterKey, Store, Views};
+use serde::Serialize;
+use store::{Commit, Committed, Fault, MasterKey, Store, Views, Write};
+use url::Url;
 
-pub use command::{Flaw, Idempotency, Once, Refusal};
+use metrics::Metrics;
+use run::Loops;
+use settle::Ends;
+use timers::Alarm;
+
+pub use deliver::Ended;
+pub use health::Readiness;
+pub use lanes::{Lanes, Work};
+pub use run::Shutdown;
+
+pub use command::{Flaw, Idempotency, Once, Patch, Refusal};
 
 /// What the engine is built from.
 pub struct Parts {
@@ -33,8 +71,18 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// The source of chance.
     pub chance: Box<dyn Chance>,
+    /// The same clock, where it can be moved: in development alone.
+    pub movable: Option<Arc<dyn MovableClock>>,
     /// Seals secrets, derives links.
     pub master: MasterKey,
+    /// Where the store puts leased work: the same lanes that it was opened with.
+    pub lanes: Arc<Lanes>,
+}
+
+/// A clock that can be moved on, so that days can be watched in seconds.
+pub trait MovableClock: Clock {
+    /// Moves time on by that many milliseconds; gives the moment it is now.
+    fn advance(&self, millis: i64) -> Timestamp;
 }
 
 /// The engine. Cheap to clone; all clones are one.
@@ -49,8 +97,17 @@ struct Inner {
     channel: Arc<dyn Channel>,
     guard: Arc<Guard>,
     clock: Arc<dyn Clock>,
+    movable: Option<Arc<dyn MovableClock>>,
     dice: Mutex<Dice>,
     master: MasterKey,
+    lanes: Arc<Lanes>,
+    ends: Ends,
+    metrics: Metrics,
+    timers: Alarm,
+    loops: Loops,
+    signers: Mutex<BTreeMap<AccountId, Arc<SigningKey>>>,
+    /// Stands in for a URL where a dialect takes it from elsewhere.
+    nowhere: Arc<Url>,
 }
 
 /// Ids and chance, drawn one at a time.
@@ -74,9 +131,26 @@ impl fmt::Debug for Engine {
 impl Engine {
     /// Builds the engine. Nothing moves before [`Engine::run`].
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, views, channel, guard, clock, chance, master } = parts;
-        let dice = Mutex::new(Dice { mint: Mint::default(), chance });
-        Self { inner: Arc::new(Inner { store, views, channel, guard, clock, dice, master }) }
+        let Parts { store, views, channel, guard, clock, movable, chance, master, lanes } = parts;
+        let mint = Mint::after(store.highest_id());
+        let inner = Inner {
+            store,
+            views,
+            channel,
+            guard,
+            clock,
+            movable,
+            dice: Mutex::new(Dice { mint, chance }),
+            master,
+            lanes,
+            ends: Ends::default(),
+            metrics: Metrics::new(),
+            timers: Alarm::default(),
+            loops: Loops::default(),
+            signers: Mutex::default(),
+            nowhere: Arc::new(nowhere()),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// Gives the present moment.
@@ -91,6 +165,79 @@ impl Engine {
 
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.inner.store
+    }
+
+    /// Commits, and wakes the timers if the commit sets one.
+    pub(crate) async fn commit(&self, commit: Commit) -> Result<Committed, Fault> {
+        let earliest = commit.writes.iter().filter_map(Write::timer).min();
+        let events = commit.events.len();
+        let committed = self.inner.store.commit(commit).await?;
+        self.inner.metrics.accepted(events);
+        if let Some(at) = earliest {
+            self.inner.timers.no_later_than(at);
+        }
+        Ok(committed)
+    }
+
+    /// Gives the lanes.
+    pub fn lanes(&self) -> &Lanes {
+        &self.inner.lanes
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// Builds an event about something else than a request.
+    pub(crate) fn event<T: Serialize>(
+        &self,
+        kind: Kind,
+        account: AccountId,
+        about: &T,
+        now: Timestamp,
+    ) -> Event {
+        // A struct of ours always has a JSON form; an empty one says nothing wrong.
+        let data = serde_json::to_string(about).unwrap_or_else(|_error| "{}".to_owned());
+        Event {
+            id: EventId::new(self.mint(now)),
+            account,
+            kind,
+            name: Cow::Borrowed(kind.as_str()),
+            at: now,
+            request: None,
+            order_key: None,
+            key: None,
+            data,
+            test: false,
+            callbacks: Vec::new(),
+            link: None,
+        }
+    }
+
+    /// Gives the account's signing key, where the endpoint asks for it.
+    pub(crate) async fn signer(&self, endpoint: &Endpoint) -> Option<Arc<SigningKey>> {
+        if endpoint.signing != Signing::Ed25519 {
+            return None;
+        }
+        self.signing_key(endpoint.account).await
+    }
+
+    /// Gives an account's signing key, read at the first use.
+    pub(crate) async fn signing_key(&self, account: AccountId) -> Option<Arc<SigningKey>> {
+        let known = || {
+            let signers = self.inner.signers.lock().unwrap_or_else(PoisonError::into_inner);
+            signers.get(&account).map(Arc::clone)
+        };
+        if let Some(key) = known() {
+            return Some(key);
+        }
+        for account in self.views().accounts().await.ok()? {
+            let seed = STANDARD.decode(account.signing_seed.expose()).ok()?;
+            let key = Arc::new(SigningKey::from_seed(&seed.try_into().ok()?).ok()?);
+            let mut signers = self.inner.signers.lock().unwrap_or_else(PoisonError::into_inner);
+            signers.insert(account.id, key);
+        }
+        known()
     }
 
     pub(crate) fn guard(&self) -> &Guard {
@@ -117,4 +264,10 @@ impl Engine {
         let mut dice = self.inner.dice.lock().unwrap_or_else(PoisonError::into_inner);
         draw(dice.chance.as_mut())
     }
+}
+
+/// A URL that no endpoint can have.
+#[expect(clippy::expect_used, reason = "a constant that a test parses")]
+fn nowhere() -> Url {
+    Url::parse("https://nowhere.invalid/").expect("a constant URL parses")
 }

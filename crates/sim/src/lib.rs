@@ -1,1 +1,22 @@
-//! sim.
+//! A world to run the engine in: a clock that moves when told, receivers with moods, a store that fails, crashes.
+//!
+//! Invariant: everything follows from the seed; two runs of one seed are equal.
+//! Left to others: the engine and the store themselves, which are the real ones.
+
+#![warn(missing_docs)]
+
+mod clock;
+mod crew;
+mod dice;
+mod invariants;
+mod plot;
+mod store;
+mod world;
+
+pub use clock::SimClock;
+pub use crew::{Crew, Trouble};
+pub use dice::Dice;
+pub use invariants::Broken;
+pub use plot::{Report, play};
+pub use store::Faulty;
+pub use world::{Heard, Mood, World};

@@ -73,7 +73,8 @@ pub enum Write {
     Timer(TimerKind, u128, Option<Timestamp>),
     /// A replay, new or advanced.
     Replay(Replay),
-    /// A pending delivery becomes due now, or is cancelled. One that is leased or has ended stays as it is.
+    /// A pending delivery becomes due now, and is offered to the lanes, or is cancelled. One that is leased or has ended
+    /// stays as it is.
     Delivery(DeliveryId, State),
     /// Pending deliveries of an endpoint that nobody has leased are cancelled, at most `limit`.
     CancelPending {
@@ -205,14 +206,15 @@ pub struct Reply {
 }
 
 /// How long an answer is kept for an idempotency key.
-pub(crate) const REPLY_KEPT: Duration = Duration::from_secs(24 * 3_600);
+pub(crate) const REPLY_KEPT: Duration = Duration::from_hours(24);
 
 /// What a commit answers.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Committed {
     /// One for each event, in order.
     pub events: Vec<Noted>,
-    /// The ids of [`Commit::deliveries`], and of deliveries to an [`Audience::Only`], in order.
+    /// The ids of [`Commit::deliveries`], and of deliveries to an [`Audience::Only`], in order; those that were made
+    /// before are left out.
     pub deliveries: Vec<DeliveryId>,
     /// How many deliveries [`Write::CancelPending`] and [`Write::Delivery`] changed.
     pub changed: u64,
@@ -280,4 +282,24 @@ pub struct Settlement {
 pub struct Settled {
     /// Endpoints of which there is something to say; given again at the next failure until a commit acts on it.
     pub changes: Vec<(AccountId, EndpointId, Health, Change)>,
+}
+
+impl Write {
+    /// Gives the moment of the timer that this sets, if it sets one.
+    pub const fn timer(&self) -> Option<Timestamp> {
+        match self {
+            Self::Timer(_, _, due) => *due,
+            Self::Account(_)
+            | Self::Key(_)
+            | Self::Request(..)
+            | Self::RequestGone(..)
+            | Self::Contact(_)
+            | Self::ContactGone(..)
+            | Self::Endpoint(_)
+            | Self::Health(..)
+            | Self::Replay(_)
+            | Self::Delivery(..)
+            | Self::CancelPending { .. } => None,
+        }
+    }
 }

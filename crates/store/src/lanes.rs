@@ -63,7 +63,8 @@ pub enum LeaseScope {
 pub struct Leased {
     /// How many deliveries went to the lanes.
     pub taken: usize,
-    /// For each endpoint in scope that has more pending: the moment of the earliest one that was not leased
-    /// (in the past when the lanes had no room, or an earlier one of the same order key is under way).
+    /// For each endpoint in scope that has more to be told: the moment of the earliest one that was not leased
+    /// (in the past when the lanes had no room). One that is held behind another of its order key does not count:
+    /// whatever ends that one offers it to the lanes.
     pub next_due: Vec<(EndpointId, Timestamp)>,
 }

@@ -11,6 +11,8 @@
 #![warn(missing_docs)]
 
 mod commit;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod error;
 mod lanes;
 mod seal;
@@ -49,6 +51,8 @@ pub trait Store: Send + Sync + Debug {
     async fn lease(&self, now: Timestamp, scope: LeaseScope) -> Result<Leased, Error>;
 
     /// Records ended attempts with what follows from them, and frees their leases. The same settlement twice is once.
+    ///
+    /// New deliveries of the events, and those whose turn has come in an ordered endpoint, go to the lanes as in a commit.
     async fn settle(&self, now: Timestamp, settlements: Vec<Settlement>) -> Result<Settled, Error>;
 
     /// Hands leases back untried.
@@ -62,6 +66,10 @@ pub trait Store: Send + Sync + Debug {
 
     /// Deletes what has outlived its use (answers kept for idempotency), at most `limit` rows; tells how many.
     async fn forget(&self, now: Timestamp, limit: u32) -> Result<u32, Error>;
+
+    /// Gives the highest id of an event or delivery at the opening (0 when there is none), so that ids go on rising even
+    /// when the clock has stepped back meanwhile.
+    fn highest_id(&self) -> u128;
 
     /// Proves that the store can write, by writing.
     async fn probe(&self, now: Timestamp) -> Result<(), Error>;

@@ -7,6 +7,7 @@ use std::fmt;
 
 use domain::id::Chance;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::error::Unspecified;
 use ring::hmac;
 
 use crate::error::Error;
@@ -21,8 +22,10 @@ pub struct MasterKey {
 impl MasterKey {
     /// Takes 32 bytes.
     pub fn new(bytes: &[u8; 32]) -> Result<Self, Error> {
-        let unusable =
-            |_| Error::Unusable { detail: "the master key is unusable".to_owned(), source: None };
+        let unusable = |Unspecified| Error::Unusable {
+            detail: "the master key is unusable".to_owned(),
+            source: None,
+        };
         let root = hmac::Key::new(hmac::HMAC_SHA256, bytes);
         let seal =
             UnboundKey::new(&AES_256_GCM, hmac::sign(&root, b"seal").as_ref()).map_err(unusable)?;
@@ -57,7 +60,7 @@ impl MasterKey {
                 Aad::from(purpose),
                 &mut sealed,
             )
-            .map_err(|_| Error::Unusable {
+            .map_err(|Unspecified| Error::Unusable {
                 detail: "a secret could not be sealed".to_owned(),
                 source: None,
             })?;

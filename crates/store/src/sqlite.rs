@@ -36,6 +36,7 @@ use crate::seal::MasterKey;
 use crate::{Store, Views};
 
 use reader::Readers;
+use state::State;
 use writer::{Job, Writer};
 
 /// How to open the embedded store.
@@ -62,6 +63,7 @@ pub struct Sqlite {
     jobs: Option<mpsc::Sender<Job>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Arc<Readers>,
+    highest_id: u128,
 }
 
 impl Sqlite {
@@ -70,9 +72,13 @@ impl Sqlite {
         let Options { folder, master, chance, lanes } = options;
         let lock = open::lock(&folder)?;
         let db = open::writer(&folder)?;
+        open::try_key(&db, &master)?;
+        let highest_id = open::highest_id(&db)?;
         let readers = Arc::new(Readers::open(&folder, master.clone())?);
         let (jobs, received) = mpsc::channel();
-        let writer = Writer::new(db, lock, received, state::State::new(master, chance, lanes));
+        let mut state = State::new(master, chance, lanes, highest_id);
+        state.rise_above_the_last(&db)?;
+        let writer = Writer::new(db, lock, received, state);
         let handle = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
@@ -80,7 +86,7 @@ impl Sqlite {
                 detail: "cannot start the writer's thread".to_owned(),
                 source: Some(Box::new(error)),
             })?;
-        Ok(Self { jobs: Some(jobs), writer: Mutex::new(Some(handle)), readers })
+        Ok(Self { jobs: Some(jobs), writer: Mutex::new(Some(handle)), readers, highest_id })
     }
 
     /// Gives what may be read.
@@ -142,6 +148,10 @@ impl Store for Sqlite {
         let (answer, answered) = oneshot::channel();
         self.send(Job::Forget(now, limit, answer))?;
         answered.await.map_err(|oneshot::error::RecvError { .. }| Error::Closed)?
+    }
+
+    fn highest_id(&self) -> u128 {
+        self.highest_id
     }
 
     async fn probe(&self, now: Timestamp) -> Result<(), Error> {

@@ -71,7 +71,7 @@ CREATE UNIQUE INDEX endpoints_by_origin ON endpoints (account_id, dialect, url)
 
 -- The log. It only grows.
 CREATE TABLE events (
-    seq        INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq        INTEGER PRIMARY KEY,
     account_id BLOB    NOT NULL,
     id         BLOB    NOT NULL,
     name       TEXT    NOT NULL,
@@ -104,7 +104,9 @@ CREATE TABLE deliveries (
     attempts    INTEGER NOT NULL,
     created_at  INTEGER NOT NULL,
     order_key   TEXT,
+    held        INTEGER NOT NULL CHECK (held IN (0, 1)),
     PRIMARY KEY (account_id, id),
+    CHECK (held = 0 OR (state = 'pending' AND order_key IS NOT NULL)),
     CHECK ((state = 'pending') = (due_at IS NOT NULL)),
     CHECK ((state = 'pending') = (ended_at IS NULL)),
     CHECK ((state IN ('exhausted', 'cancelled')) = (why IS NOT NULL))
@@ -112,10 +114,14 @@ CREATE TABLE deliveries (
 -- One event and one endpoint make one delivery; a replay makes another, once.
 CREATE UNIQUE INDEX deliveries_by_event ON deliveries (account_id, event_id, endpoint_id, cause, cause_id);
 -- What is due, endpoint by endpoint.
-CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at, id) WHERE state = 'pending';
--- Who goes before whom, where an endpoint asks for order.
+CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at, id) WHERE state = 'pending' AND held = 0;
+-- What somebody asked for: an endpoint that is off is told nothing else.
+CREATE INDEX deliveries_asked ON deliveries (endpoint_id, due_at, id)
+    WHERE state = 'pending' AND cause IN ('test', 'probe');
+-- Who goes before whom, where an endpoint asks for order: the first pending one of a key is free, the others are held.
 CREATE INDEX deliveries_in_order ON deliveries (endpoint_id, order_key, id)
     WHERE state = 'pending' AND order_key IS NOT NULL;
+CREATE INDEX deliveries_held ON deliveries (endpoint_id, id) WHERE held = 1;
 -- What went wrong, endpoint by endpoint.
 CREATE INDEX deliveries_failed ON deliveries (account_id, endpoint_id, state, id)
     WHERE state IN ('exhausted', 'cancelled');

@@ -1,1 +1,1 @@
-SELECT id FROM deliveries WHERE endpoint_id = ?1 AND state = 'pending' AND account_id = ?2 ORDER BY due_at, id LIMIT ?3
+SELECT id FROM deliveries WHERE endpoint_id = ?1 AND state = 'pending' AND held = 0 ORDER BY due_at, id LIMIT ?2

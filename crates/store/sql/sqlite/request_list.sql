@@ -1,4 +1,3 @@
 SELECT body FROM requests
-WHERE account_id = ?1 AND id < ?2 AND deleted_at IS NULL
-  AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR archived = ?4)
-ORDER BY id DESC LIMIT ?5
+WHERE account_id = ?1 AND id < ?2 AND deleted_at IS NULL AND (?3 IS NULL OR archived = ?3)
+ORDER BY id DESC LIMIT ?4

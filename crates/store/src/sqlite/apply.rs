@@ -5,16 +5,16 @@
 use std::sync::Arc;
 
 use domain::delivery::{State as DeliveryState, Why};
-use domain::endpoint::{Endpoint, Scope, Status};
-use domain::event::Event;
-use domain::id::{AccountId, DeliveryId, EndpointId, EventId};
+use domain::endpoint::{Endpoint, Ordering, Scope, Status};
+use domain::id::{AccountId, DeliveryId, EndpointId};
+use domain::request::Request;
 use domain::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
-use super::fanout::{self, Telling};
+use super::fanout::{self, Place, Telling};
 use super::rows::{self, SEAL_ACCOUNT, SEAL_ENDPOINT, blob, trouble, written};
 use super::state::State;
-use super::{settle, sql};
+use super::{lease, settle, sql};
 use crate::commit::{
     Account, Audience, Commit, Committed, Fault, Guarded, NewDelivery, Noted, REPLY_KEPT, Reply,
     Said, TimerKind, Write,
@@ -58,15 +58,15 @@ fn whole(db: &Connection, state: &mut State, commit: &Commit) -> Result<Committe
     if let Some(reply) = &commit.reply {
         keep_reply(db, commit, reply)?;
     }
+    for write in &commit.writes {
+        committed.changed += put(db, state, commit, write)?;
+    }
     for said in &commit.events {
         if let Audience::Only(id, _) = said.audience
             && state.endpoint(db, commit.account, id)?.is_none()
         {
             return Err(Fault::Missing { what: "endpoint" });
         }
-    }
-    for write in &commit.writes {
-        committed.changed += put(db, state, commit, write)?;
     }
     for said in &commit.events {
         committed.events.push(say(db, state, commit, said, &mut committed.deliveries)?);
@@ -85,11 +85,10 @@ fn say(
     said: &Said,
     deliveries: &mut Vec<DeliveryId>,
 ) -> Result<Noted, Fault> {
-    if let Some(id) = known(db, &said.event)? {
+    let mut event = said.event.clone();
+    if let Some(id) = fanout::log(db, &mut event)? {
         return Ok(Noted { id, known: true });
     }
-    let mut event = said.event.clone();
-    fanout::log(db, &mut event)?;
     let (id, account) = (event.id, event.account);
     let event = Arc::new(event);
     match said.audience {
@@ -103,24 +102,6 @@ fn say(
         }
     }
     Ok(Noted { id, known: false })
-}
-
-/// Finds the event that is there already, by its id or the account's own key.
-fn known(db: &Connection, event: &Event) -> Result<Option<EventId>, Error> {
-    let account = blob(event.account.bits());
-    let found: Option<[u8; 16]> = match &event.key {
-        Some(key) => {
-            let mut statement = db.prepare_cached(sql::event_by_key).map_err(trouble)?;
-            statement.query_row(params![account, key], |row| row.get(0)).optional()
-        }
-        None => {
-            let mut statement = db.prepare_cached(sql::event_known).map_err(trouble)?;
-            let id = blob(event.id.bits());
-            statement.query_row(params![account, id], |row| row.get(0)).optional()
-        }
-    }
-    .map_err(trouble)?;
-    Ok(found.map(|id| EventId::new(u128::from_be_bytes(id))))
 }
 
 /// Tells an event of the past again.
@@ -185,7 +166,8 @@ fn put(db: &Connection, state: &mut State, commit: &Commit, write: &Write) -> Re
         Write::Account(new) => put_account(db, state, new)?,
         Write::Key(key) => {
             let body = written("keys", key)?;
-            run(db, sql::key_upsert, params![account, blob(key.id.bits()), key.hash.0, body])?;
+            let arguments = params![account, blob(key.id.bits()), key.hash.0, body];
+            guard("key", run(db, sql::key_upsert, arguments)?)?;
         }
         Write::Request(request, links) => {
             put_request(db, account, request)?;
@@ -225,7 +207,7 @@ fn put(db: &Connection, state: &mut State, commit: &Commit, write: &Write) -> Re
             run(db, sql::replay_upsert, params![account, id, endpoint, body])?;
         }
         Write::Delivery(id, next) => {
-            return change_delivery(db, state, commit.account, (*id, *next));
+            return change_delivery(db, state, commit, (*id, *next));
         }
         Write::CancelPending { endpoint, why, limit } => {
             return cancel_pending(db, state, commit, (*endpoint, *why, *limit));
@@ -234,7 +216,7 @@ fn put(db: &Connection, state: &mut State, commit: &Commit, write: &Write) -> Re
     Ok(0)
 }
 
-fn run(db: &Connection, text: &str, arguments: &[&dyn rusqlite::ToSql]) -> Result<usize, Error> {
+fn run(db: &Connection, text: &str, arguments: &[&dyn ToSql]) -> Result<usize, Error> {
     db.prepare_cached(text).map_err(trouble)?.execute(arguments).map_err(trouble)
 }
 
@@ -242,18 +224,23 @@ const fn guard(what: &'static str, changed: usize) -> Result<(), Fault> {
     if changed == 1 { Ok(()) } else { Err(Fault::Conflict { what }) }
 }
 
-fn put_account(db: &Connection, state: &mut State, new: &Account) -> Result<(), Error> {
+fn put_account(db: &Connection, state: &mut State, new: &Account) -> Result<(), Fault> {
     let seed = new.signing_seed.expose();
     let sealed = state.master.seal(SEAL_ACCOUNT, seed, state.chance.as_mut())?;
     let (id, at) = (blob(new.id.bits()), new.created_at.as_millis());
-    run(db, sql::account_insert, params![id, new.name, sealed, at])?;
+    if run(db, sql::account_insert, params![id, new.name, sealed, at])? == 0 {
+        let mut statement = db.prepare_cached(sql::account_known).map_err(trouble)?;
+        let known = statement.exists([id]).map_err(trouble)?;
+        // Another one has the name.
+        guard("account", usize::from(known))?;
+    }
     Ok(())
 }
 
 fn put_request(
     db: &Connection,
     account: [u8; 16],
-    request: &Guarded<domain::request::Request>,
+    request: &Guarded<Request>,
 ) -> Result<(), Fault> {
     let value = &request.value;
     let (id, status) = (blob(value.id.bits()), value.state.as_str());
@@ -302,7 +289,10 @@ fn put_endpoint(db: &Connection, state: &mut State, new: &Guarded<Endpoint>) -> 
         }
     };
     guard("endpoint", changed)?;
-    state.forget_account(value.account);
+    if value.ordering == Ordering::None {
+        run(db, sql::delivery_free_all, params![id])?;
+    }
+    state.reread(db, value.account, value.id)?;
     state.effects.changed.push(Arc::new(value.clone()));
     Ok(())
 }
@@ -321,28 +311,45 @@ fn put_timer(
     Ok(())
 }
 
-/// Changes a pending delivery that nobody has leased.
+/// Changes a pending delivery that nobody has leased. What may go now is offered to the lanes: itself, or the next one
+/// of its order key.
 fn change_delivery(
     db: &Connection,
-    state: &State,
-    account: AccountId,
+    state: &mut State,
+    commit: &Commit,
     change: (DeliveryId, DeliveryState),
 ) -> Result<u64, Fault> {
-    let (id, next) = change;
-    let (account, key) = (blob(account.bits()), blob(id.bits()));
-    let mut statement = db.prepare_cached(sql::delivery_endpoint).map_err(trouble)?;
-    let endpoint: Option<[u8; 16]> =
-        statement.query_row(params![account, key], |row| row.get(0)).optional().map_err(trouble)?;
-    let Some(endpoint) = endpoint else { return Err(Fault::Missing { what: "delivery" }) };
-    if state.is_leased(EndpointId::new(u128::from_be_bytes(endpoint)), id) {
+    let (account, (id, next)) = (commit.account, change);
+    let Some(Place { endpoint, order_key, held }) = fanout::place(db, account, id)? else {
+        return Err(Fault::Missing { what: "delivery" });
+    };
+    if state.is_leased(endpoint, id) || !set_state(db, account, id, next)? {
         return Ok(0);
     }
+    if next.is_pending() {
+        lease::offer(db, state, commit.at, (account, endpoint, id))?;
+    } else if let Some(key) = order_key.filter(|_| !held) {
+        fanout::next_in_order(db, state, commit.at, (account, endpoint, &key))?;
+    }
+    Ok(1)
+}
+
+/// Writes the state of a pending delivery; `false` when it has ended.
+fn set_state(
+    db: &Connection,
+    account: AccountId,
+    id: DeliveryId,
+    next: DeliveryState,
+) -> Result<bool, Error> {
     let (name, due_at, ended_at, why) = rows::state_columns(next);
-    let arguments = params![account, key, name, due_at, ended_at, why];
-    Ok(run(db, sql::delivery_change, arguments)? as u64)
+    let (account, id) = (blob(account.bits()), blob(id.bits()));
+    let arguments = params![account, id, name, due_at, ended_at, why];
+    Ok(run(db, sql::delivery_change, arguments)? == 1)
 }
 
 /// Cancels pending deliveries of an endpoint that nobody has leased; tests and probes too.
+///
+/// Held ones go first, so that none is let go by the end of another.
 fn cancel_pending(
     db: &Connection,
     state: &State,
@@ -350,23 +357,30 @@ fn cancel_pending(
     of: (EndpointId, Why, u32),
 ) -> Result<u64, Fault> {
     let (endpoint, why, limit) = of;
-    let account = blob(commit.account.bits());
-    let ids: Vec<[u8; 16]> = {
-        let mut statement = db.prepare_cached(sql::delivery_pending_of).map_err(trouble)?;
-        let leased = u32::try_from(state.leased_count(endpoint)).unwrap_or(u32::MAX);
-        let looked_at = limit.saturating_add(leased);
-        let arguments = params![blob(endpoint.bits()), account, looked_at];
-        let found = statement.query_map(arguments, |row| row.get(0)).map_err(trouble)?;
-        found.collect::<Result<_, _>>().map_err(trouble)?
-    };
     let next = DeliveryState::Cancelled { at: commit.at, why };
-    let (name, due_at, ended_at, why) = rows::state_columns(next);
+    let leases = u32::try_from(state.leased_count(endpoint)).unwrap_or(u32::MAX);
     let mut changed = 0;
-    for id in ids {
-        if !state.is_leased(endpoint, DeliveryId::new(u128::from_be_bytes(id))) {
-            let arguments = params![account, id, name, due_at, ended_at, why];
-            changed += run(db, sql::delivery_change, arguments)? as u64;
+    for (text, looked_at) in
+        [(sql::delivery_held_of, limit), (sql::delivery_pending_of, limit.saturating_add(leases))]
+    {
+        for id in ids(db, text, params![blob(endpoint.bits()), looked_at])? {
+            if changed < u64::from(limit)
+                && !state.is_leased(endpoint, id)
+                && set_state(db, commit.account, id, next)?
+            {
+                changed += 1;
+            }
         }
     }
     Ok(changed)
+}
+
+fn ids(db: &Connection, text: &str, arguments: &[&dyn ToSql]) -> Result<Vec<DeliveryId>, Error> {
+    let mut statement = db.prepare_cached(text).map_err(trouble)?;
+    let mut found = statement.query(arguments).map_err(trouble)?;
+    let mut ids = Vec::new();
+    while let Some(row) = found.next().map_err(trouble)? {
+        ids.push(DeliveryId::new(rows::bits(row, 0)?));
+    }
+    Ok(ids)
 }

@@ -8,13 +8,13 @@ use domain::chain::{Entry, Hash, Link};
 use domain::delivery::{Cause, Delivery, State as DeliveryState};
 use domain::endpoint::{Endpoint, Ordering, Scope, Status};
 use domain::event::Event;
-use domain::id::{AccountId, DeliveryId, RequestId};
+use domain::id::{AccountId, DeliveryId, EndpointId, EventId, RequestId};
 use domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::rows::{self, blob, trouble};
-use super::sql;
 use super::state::State;
+use super::{lease, sql};
 use crate::error::Error;
 use crate::lanes::Lease;
 
@@ -24,13 +24,18 @@ pub(super) struct Pointer {
     pub(super) number: u32,
 }
 
-/// Writes an event into the log and, if it belongs to a request, into the request's timeline.
-pub(super) fn log(db: &Connection, event: &mut Event) -> Result<(), Error> {
+/// Writes an event into the log and, if it belongs to a request, into the request's timeline. `Some` when it is there
+/// already, by its id or the account's own key, with the id of the first one.
+pub(super) fn log(db: &Connection, event: &mut Event) -> Result<Option<EventId>, Error> {
     if let Some(request) = event.request {
+        // The timeline must not get it twice, so this one is looked for before it is written.
+        if let Some(id) = known(db, event)? {
+            return Ok(Some(id));
+        }
         event.link = Some(chain(db, event.account, request, &Entry::of_event(event), None)?);
     }
     let mut statement = db.prepare_cached(sql::event_insert).map_err(trouble)?;
-    statement
+    let written = statement
         .execute(params![
             blob(event.account.bits()),
             blob(event.id.bits()),
@@ -45,7 +50,24 @@ pub(super) fn log(db: &Connection, event: &mut Event) -> Result<(), Error> {
             event.link.map(|link| link.hash.0),
         ])
         .map_err(trouble)?;
-    Ok(())
+    if written == 1 { Ok(None) } else { known(db, event) }
+}
+
+/// Finds the event that is there already.
+fn known(db: &Connection, event: &Event) -> Result<Option<EventId>, Error> {
+    let account = blob(event.account.bits());
+    let mut found: Option<[u8; 16]> = None;
+    if let Some(key) = &event.key {
+        let mut statement = db.prepare_cached(sql::event_by_key).map_err(trouble)?;
+        let by_key = statement.query_row(params![account, key], |row| row.get(0)).optional();
+        found = by_key.map_err(trouble)?;
+    }
+    if found.is_none() {
+        let mut statement = db.prepare_cached(sql::event_known).map_err(trouble)?;
+        let by_id = statement.query_row([account, blob(event.id.bits())], |row| row.get(0));
+        found = by_id.optional().map_err(trouble)?;
+    }
+    Ok(found.map(|id| EventId::new(u128::from_be_bytes(id))))
 }
 
 /// Adds an entry to a request's timeline.
@@ -121,9 +143,14 @@ pub(super) fn tell(
 ) -> Result<Option<DeliveryId>, Error> {
     let Telling { event, endpoint, cause, due_at } = *telling;
     let id = state.mint(now);
-    let order_key = match endpoint.ordering {
-        Ordering::None => None,
-        Ordering::Request => event.order_key.as_deref(),
+    // Somebody waits for the answer to a test, and a probe tells how the endpoint fares: neither waits its turn.
+    let order_key = match (endpoint.ordering, cause) {
+        (Ordering::None, _) | (_, Cause::Test | Cause::Probe) => None,
+        (Ordering::Request, Cause::Event | Cause::Replay { .. }) => event.order_key.as_deref(),
+    };
+    let held = match order_key {
+        None => false,
+        Some(key) => first_in_order(db, endpoint.id, key)?.is_some(),
     };
     let (cause_name, cause_id) = rows::cause_columns(cause, event.id, id);
     let made = db
@@ -139,16 +166,14 @@ pub(super) fn tell(
             due_at.as_millis(),
             now.as_millis(),
             order_key,
+            held,
         ])
         .map_err(trouble)?;
     if made == 0 {
         return Ok(None);
     }
-    let behind = match order_key {
-        None => false,
-        Some(key) => is_behind(db, endpoint, key, id)?,
-    };
-    if due_at <= now && !behind && state.lanes.admit(endpoint, Lease::bytes(event)) {
+    let is_free = due_at <= now && !held && lease::is_owed(endpoint, cause);
+    if is_free && state.lanes.admit(endpoint, Lease::bytes(event)) {
         let delivery = Delivery {
             id,
             account: event.account,
@@ -164,13 +189,53 @@ pub(super) fn tell(
     Ok(Some(id))
 }
 
-/// Tells whether an earlier delivery of the same order key is still pending.
-fn is_behind(
+/// Finds the first pending delivery of an order key, and whether it is held.
+fn first_in_order(
     db: &Connection,
-    endpoint: &Endpoint,
+    endpoint: EndpointId,
     key: &str,
-    id: DeliveryId,
-) -> Result<bool, Error> {
-    let mut statement = db.prepare_cached(sql::delivery_behind).map_err(trouble)?;
-    statement.exists(params![blob(endpoint.id.bits()), key, blob(id.bits())]).map_err(trouble)
+) -> Result<Option<(DeliveryId, bool)>, Error> {
+    let mut statement = db.prepare_cached(sql::delivery_first_in_order).map_err(trouble)?;
+    let first: Option<([u8; 16], bool)> = statement
+        .query_row(params![blob(endpoint.bits()), key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+        .map_err(trouble)?;
+    Ok(first.map(|(id, held)| (DeliveryId::new(u128::from_be_bytes(id)), held)))
+}
+
+/// Frees and offers the delivery whose turn has come, since one of its order key has ended.
+pub(super) fn next_in_order(
+    db: &Connection,
+    state: &mut State,
+    now: Timestamp,
+    of: (AccountId, EndpointId, &str),
+) -> Result<(), Error> {
+    let (account, endpoint, key) = of;
+    let Some((id, true)) = first_in_order(db, endpoint, key)? else { return Ok(()) };
+    db.prepare_cached(sql::delivery_free)
+        .map_err(trouble)?
+        .execute([blob(account.bits()), blob(id.bits())])
+        .map_err(trouble)?;
+    lease::offer(db, state, now, (account, endpoint, id))
+}
+
+/// Where a delivery stands in its endpoint's order.
+pub(super) struct Place {
+    pub(super) endpoint: EndpointId,
+    pub(super) order_key: Option<String>,
+    pub(super) held: bool,
+}
+
+/// Finds where a delivery stands in its endpoint's order.
+pub(super) fn place(
+    db: &Connection,
+    account: AccountId,
+    delivery: DeliveryId,
+) -> Result<Option<Place>, Error> {
+    let mut statement = db.prepare_cached(sql::delivery_place).map_err(trouble)?;
+    let arguments = [blob(account.bits()), blob(delivery.bits())];
+    let mut found = statement.query(arguments).map_err(trouble)?;
+    let Some(row) = found.next().map_err(trouble)? else { return Ok(None) };
+    let endpoint = EndpointId::new(rows::bits(row, 0)?);
+    Ok(Some(Place { endpoint, order_key: rows::column(row, 1)?, held: rows::column(row, 2)? }))
 }

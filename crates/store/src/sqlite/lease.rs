@@ -1,13 +1,14 @@
 //! Due deliveries to the lanes.
 //!
-//! Invariant: a delivery that is leased is not leased again; an endpoint that is off gets only tests and probes.
+//! Invariants: a delivery that is leased is not leased again; one that is held behind another of its order key is not
+//! leased; an endpoint that is off gets only tests and probes.
 
 use std::sync::Arc;
 
-use domain::delivery::{Cause, Delivery};
-use domain::endpoint::{Endpoint, Ordering, Status};
+use domain::delivery::{Cause, Delivery, State as DeliveryState};
+use domain::endpoint::{Endpoint, Status};
 use domain::event::Event;
-use domain::id::{AccountId, EndpointId};
+use domain::id::{AccountId, DeliveryId, EndpointId};
 use domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -17,8 +18,8 @@ use super::state::State;
 use crate::error::Error;
 use crate::lanes::{Lease, LeaseScope, Leased};
 
-/// Rows looked at for one endpoint at once, those it has leased apart.
-const ROWS_MAX: u32 = 512;
+/// Deliveries of one endpoint leased at once, at most.
+const LEASES_MAX: usize = 512;
 
 /// Leases as much as the lanes admit.
 pub(super) fn lease(
@@ -38,11 +39,8 @@ pub(super) fn lease(
         }
         LeaseScope::Endpoints(ids) => {
             for id in ids {
-                let before = blob(id.bits().wrapping_sub(1));
-                if let Some((endpoint, account)) = next_endpoint(db, before)?
-                    && endpoint == *id
-                {
-                    lease_endpoint(db, state, now, (account, endpoint), &mut leased)?;
+                if let Some(account) = account_of(db, *id)? {
+                    lease_endpoint(db, state, now, (account, *id), &mut leased)?;
                 }
             }
         }
@@ -61,6 +59,17 @@ pub(super) fn next_endpoint(
     Ok(Some((EndpointId::new(rows::bits(row, 0)?), AccountId::new(rows::bits(row, 1)?))))
 }
 
+/// Finds whose an endpoint is that has anything pending.
+fn account_of(db: &Connection, endpoint: EndpointId) -> Result<Option<AccountId>, Error> {
+    let mut statement = db.prepare_cached(sql::delivery_account).map_err(trouble)?;
+    let account: Option<[u8; 16]> = statement
+        .query_row([blob(endpoint.bits())], |row| row.get(0))
+        .optional()
+        .map_err(trouble)?;
+    Ok(account.map(|bits| AccountId::new(u128::from_be_bytes(bits))))
+}
+
+/// Goes through what is pending, the earliest first, up to one that is not due or has no room.
 fn lease_endpoint(
     db: &Connection,
     state: &mut State,
@@ -70,63 +79,85 @@ fn lease_endpoint(
 ) -> Result<(), Error> {
     let (account, id) = of;
     let Some(kept) = state.endpoint(db, account, id)? else { return Ok(()) };
-    let endpoint = kept.endpoint;
-    let leases = u32::try_from(state.leased_count(id)).unwrap_or(u32::MAX);
-    let looked_at = ROWS_MAX.saturating_add(leases);
-    let (rows, more) = due(db, &endpoint, now, looked_at)?;
-    let mut room = true;
-    for (delivery, event) in rows {
-        let owed = endpoint.status == Status::Enabled
-            || matches!(delivery.cause, Cause::Test | Cause::Probe);
-        if !owed || state.is_leased(id, delivery.id) {
+    let text = match kept.endpoint.status {
+        Status::Enabled => sql::delivery_due,
+        Status::Disabled | Status::DisabledBySystem | Status::Deleted => sql::delivery_due_asked,
+    };
+    let mut statement = db.prepare_cached(text).map_err(trouble)?;
+    let mut found = statement.query([blob(id.bits())]).map_err(trouble)?;
+    let mut taken = 0;
+    while let Some(row) = found.next().map_err(trouble)? {
+        let (due_at, delivery) = (rows::moment(row, 0)?, DeliveryId::new(rows::bits(row, 1)?));
+        if state.is_leased(id, delivery) {
             continue;
         }
-        room = state.lanes.admit(&endpoint, Lease::bytes(&event));
-        if !room {
+        if due_at > now
+            || taken == LEASES_MAX
+            || !take(db, state, (account, delivery), &kept.endpoint)?
+        {
+            leased.next_due.push((id, due_at));
             break;
         }
-        leased.taken += 1;
-        state.plan(Lease { delivery, event: Arc::new(event), endpoint: Arc::clone(&endpoint) });
+        taken += 1;
     }
-    if !room || more {
-        leased.next_due.push((id, now));
-    } else if endpoint.status == Status::Enabled
-        && let Some(due_at) = next_due(db, id, now)?
-    {
-        leased.next_due.push((id, due_at));
+    leased.taken += taken;
+    Ok(())
+}
+
+/// Offers a delivery to the lanes that has just become free to go. Nothing happens unless it is due, its endpoint is to
+/// be told, and nobody has it.
+pub(super) fn offer(
+    db: &Connection,
+    state: &mut State,
+    now: Timestamp,
+    of: (AccountId, EndpointId, DeliveryId),
+) -> Result<(), Error> {
+    let (account, endpoint, id) = of;
+    let Some(kept) = state.endpoint(db, account, endpoint)? else { return Ok(()) };
+    let Some((delivery, event)) = read(db, (account, id))? else { return Ok(()) };
+    let is_due = matches!(delivery.state, DeliveryState::Pending { due_at } if due_at <= now);
+    if is_due && is_owed(&kept.endpoint, delivery.cause) && !state.is_leased(endpoint, id) {
+        plan(state, delivery, event, &kept.endpoint);
     }
     Ok(())
 }
 
-/// Reads the due deliveries of an endpoint with their events; tells whether there may be more.
-fn due(
-    db: &Connection,
-    endpoint: &Endpoint,
-    now: Timestamp,
-    limit: u32,
-) -> Result<(Vec<(Delivery, Event)>, bool), Error> {
-    let text = match endpoint.ordering {
-        Ordering::None => sql::delivery_due,
-        Ordering::Request => sql::delivery_due_in_order,
-    };
-    let mut statement = db.prepare_cached(text).map_err(trouble)?;
-    let arguments = params![blob(endpoint.id.bits()), now.as_millis(), limit];
-    let mut found = statement.query(arguments).map_err(trouble)?;
-    let mut due = Vec::new();
-    while let Some(row) = found.next().map_err(trouble)? {
-        let delivery = rows::delivery(row)?;
-        let event = rows::event(row, 12, delivery.account)?;
-        due.push((delivery, event));
-    }
-    let more = due.len() == limit as usize;
-    Ok((due, more))
+/// Tells whether a delivery may be attempted as its endpoint stands.
+pub(super) fn is_owed(endpoint: &Endpoint, cause: Cause) -> bool {
+    endpoint.status == Status::Enabled || matches!(cause, Cause::Test | Cause::Probe)
 }
 
-fn next_due(db: &Connection, id: EndpointId, now: Timestamp) -> Result<Option<Timestamp>, Error> {
-    let mut statement = db.prepare_cached(sql::delivery_next_due).map_err(trouble)?;
-    let due: Option<Option<i64>> = statement
-        .query_row(params![blob(id.bits()), now.as_millis()], |row| row.get(0))
-        .optional()
-        .map_err(trouble)?;
-    Ok(due.flatten().map(Timestamp::from_millis))
+/// Leases a delivery, if the lanes have room.
+fn take(
+    db: &Connection,
+    state: &mut State,
+    of: (AccountId, DeliveryId),
+    endpoint: &Arc<Endpoint>,
+) -> Result<bool, Error> {
+    let Some((delivery, event)) = read(db, of)? else {
+        return Err(Error::Corrupt {
+            table: "deliveries",
+            detail: format!("{} has no event", of.1),
+        });
+    };
+    Ok(plan(state, delivery, event, endpoint))
+}
+
+fn plan(state: &mut State, delivery: Delivery, event: Event, endpoint: &Arc<Endpoint>) -> bool {
+    let room = state.lanes.admit(endpoint, Lease::bytes(&event));
+    if room {
+        let (event, endpoint) = (Arc::new(event), Arc::clone(endpoint));
+        state.plan(Lease { delivery, event, endpoint });
+    }
+    room
+}
+
+/// Reads a delivery that is free to go, with its event.
+fn read(db: &Connection, of: (AccountId, DeliveryId)) -> Result<Option<(Delivery, Event)>, Error> {
+    let (account, id) = of;
+    let mut statement = db.prepare_cached(sql::delivery_lease).map_err(trouble)?;
+    let arguments = params![blob(account.bits()), blob(id.bits())];
+    let mut found = statement.query(arguments).map_err(trouble)?;
+    let Some(row) = found.next().map_err(trouble)? else { return Ok(None) };
+    Ok(Some((rows::delivery(row)?, rows::event(row, 12, account)?)))
 }

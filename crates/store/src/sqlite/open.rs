@@ -3,13 +3,15 @@
 //! Invariants: one process holds a folder; a schema from the future is refused; a migration is whole or not there.
 
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::rows::trouble;
+use super::rows::{self, SEAL_ACCOUNT, trouble};
 use super::sql;
 use crate::error::Error;
+use crate::seal::MasterKey;
 
 /// The migrations, in order; the schema's version is how many have run.
 const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_foundation.sql")];
@@ -23,7 +25,7 @@ const PREPARED_MAX: usize = 128;
 
 /// Takes the folder for this process; it is free again when the file is dropped, or the process dies.
 pub(super) fn lock(folder: &Path) -> Result<File, Error> {
-    let unusable = |what: &str, source: std::io::Error| Error::Unusable {
+    let unusable = |what: &str, source: io::Error| Error::Unusable {
         detail: format!("{what} {}", folder.display()),
         source: Some(Box::new(source)),
     };
@@ -56,6 +58,24 @@ pub(super) fn writer(folder: &Path) -> Result<Connection, Error> {
     Ok(db)
 }
 
+/// Makes sure that secrets which are there open, before anything new is sealed with another key.
+pub(super) fn try_key(db: &Connection, master: &MasterKey) -> Result<(), Error> {
+    let mut statement = db.prepare_cached(sql::account_list).map_err(trouble)?;
+    let mut found = statement.query([]).map_err(trouble)?;
+    let Some(row) = found.next().map_err(trouble)? else { return Ok(()) };
+    let sealed: Vec<u8> = rows::column(row, 2)?;
+    if master.open(SEAL_ACCOUNT, &sealed).is_some() {
+        return Ok(());
+    }
+    Err(Error::Unusable {
+        detail:
+            "the master key is not the one that the secrets in the data folder were sealed with; \
+                 start with that key, or with another folder"
+                .to_owned(),
+        source: None,
+    })
+}
+
 /// Opens a connection that only reads.
 pub(super) fn reader(folder: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -63,6 +83,13 @@ pub(super) fn reader(folder: &Path) -> Result<Connection, Error> {
     db.set_prepared_statement_cache_capacity(PREPARED_MAX);
     db.execute_batch(sql::settings_reader).map_err(trouble)?;
     Ok(db)
+}
+
+/// Gives the highest id of an event or delivery, 0 when there is none.
+pub(super) fn highest_id(db: &Connection) -> Result<u128, Error> {
+    let highest: Option<[u8; 16]> =
+        db.query_row(sql::highest_id, [], |row| row.get(0)).map_err(trouble)?;
+    Ok(highest.map_or(0, u128::from_be_bytes))
 }
 
 /// Runs the migrations that have not run.

@@ -6,12 +6,13 @@ use std::borrow::Cow;
 
 use domain::chain::{Hash, Link};
 use domain::delivery::{Attempt, Cause, Delivery, State, Why};
-use domain::endpoint::Endpoint;
+use domain::endpoint::{Endpoint, Secrets};
 use domain::event::{Event, Kind};
 use domain::health::Health;
 use domain::id::{AccountId, AttemptId, DeliveryId, EndpointId, EventId, ReplayId, RequestId};
 use domain::time::Timestamp;
-use rusqlite::Row;
+use rusqlite::types::FromSql;
+use rusqlite::{ErrorCode, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -26,7 +27,6 @@ pub(super) const SEAL_ACCOUNT: &str = "account";
 
 /// Turns the driver's error into ours.
 pub(super) fn trouble(error: rusqlite::Error) -> Error {
-    use rusqlite::ErrorCode;
     let hint = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "the disk is full; free some space in the data folder",
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
@@ -36,9 +36,11 @@ pub(super) fn trouble(error: rusqlite::Error) -> Error {
             "the disk answers with errors; look at the system's log"
         }
         Some(ErrorCode::CannotOpen) => "the data folder cannot be opened; look at its permissions",
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program holds the database; close it"
-        }
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::FileLockingProtocolFailed,
+        ) => "another program holds the database; close it",
         Some(ErrorCode::OutOfMemory) => "there is no memory left",
         Some(_) | None => {
             return Error::Corrupt { table: "database", detail: error.to_string() };
@@ -65,7 +67,7 @@ pub(super) fn bits_or_none(row: &Row<'_>, at: usize) -> Result<Option<u128>, Err
 }
 
 /// Reads a column.
-pub(super) fn column<T: rusqlite::types::FromSql>(row: &Row<'_>, at: usize) -> Result<T, Error> {
+pub(super) fn column<T: FromSql>(row: &Row<'_>, at: usize) -> Result<T, Error> {
     row.get(at).map_err(trouble)
 }
 
@@ -203,7 +205,7 @@ pub(super) fn endpoint(row: &Row<'_>, master: &MasterKey) -> Result<EndpointRow,
     let secrets = master
         .open(SEAL_ENDPOINT, &sealed)
         .and_then(|text| serde_json::from_str(&text).ok())
-        .and_then(|value| domain::endpoint::Secrets::reveal(&value));
+        .and_then(|value| Secrets::reveal(&value));
     endpoint.secrets = secrets.ok_or_else(|| Error::Unusable {
         detail: format!(
             "the secrets of endpoint {} do not open: the master key is not the one they were sealed with",

@@ -6,6 +6,9 @@
 use std::sync::Arc;
 
 use domain::chain::Entry;
+use domain::endpoint::Ordering;
+use domain::health::Health;
+use domain::id::{AccountId, DeliveryId, EndpointId};
 use domain::time::Timestamp;
 use rusqlite::{Connection, params};
 
@@ -25,14 +28,19 @@ pub(super) fn settle(
 ) -> Result<Settled, Error> {
     let mut settled = Settled::default();
     for settlement in settlements {
-        state.effects.freed.push((settlement.endpoint, settlement.attempt.delivery));
+        state.free(settlement.endpoint, settlement.attempt.delivery);
         if !record(db, settlement)? {
             continue;
         }
+        if !settlement.state.is_pending() {
+            let ended = (settlement.account, settlement.endpoint, settlement.attempt.delivery);
+            follow(db, state, now, ended)?;
+        }
         for event in &settlement.events {
             let mut event = event.clone();
-            fanout::log(db, &mut event)?;
-            fanout::tell_subscribers(db, state, &Arc::new(event), now)?;
+            if fanout::log(db, &mut event)?.is_none() {
+                fanout::tell_subscribers(db, state, &Arc::new(event), now)?;
+            }
         }
         if let Some(accepted) = settlement.health {
             fare(db, state, settlement, accepted, &mut settled)?;
@@ -85,6 +93,25 @@ fn record(db: &Connection, settlement: &Settlement) -> Result<bool, Error> {
     Ok(true)
 }
 
+/// Lets the next one of the order key go, where the endpoint asks for order.
+fn follow(
+    db: &Connection,
+    state: &mut State,
+    now: Timestamp,
+    ended: (AccountId, EndpointId, DeliveryId),
+) -> Result<(), Error> {
+    let (account, endpoint, delivery) = ended;
+    let Some(kept) = state.endpoint(db, account, endpoint)? else { return Ok(()) };
+    if kept.endpoint.ordering == Ordering::None {
+        return Ok(());
+    }
+    let place = fanout::place(db, account, delivery)?;
+    match place.and_then(|place| place.order_key) {
+        Some(key) => fanout::next_in_order(db, state, now, (account, endpoint, &key)),
+        None => Ok(()),
+    }
+}
+
 /// Notes how the endpoint fares, and whether there is something to say about it.
 fn fare(
     db: &Connection,
@@ -112,9 +139,9 @@ fn fare(
 /// Writes how an endpoint fares.
 pub(super) fn write_health(
     db: &Connection,
-    account: domain::id::AccountId,
-    id: domain::id::EndpointId,
-    health: domain::health::Health,
+    account: AccountId,
+    id: EndpointId,
+    health: Health,
 ) -> Result<(), Error> {
     db.prepare_cached(sql::endpoint_health)
         .map_err(trouble)?

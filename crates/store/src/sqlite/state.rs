@@ -4,8 +4,8 @@
 //! write is noticed and everything forgotten); effects happen after the commit or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::Arc;
+use std::{fmt, mem};
 
 use domain::endpoint::{Endpoint, Status};
 use domain::health::Health;
@@ -46,6 +46,17 @@ pub(super) struct Effects {
     pub(super) leases: Vec<Lease>,
     pub(super) freed: Vec<(EndpointId, DeliveryId)>,
     pub(super) changed: Vec<Arc<Endpoint>>,
+    /// Whose endpoints were written.
+    pub(super) touched: Vec<AccountId>,
+}
+
+/// How many effects of each kind there are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    leases: usize,
+    freed: usize,
+    changed: usize,
+    touched: usize,
 }
 
 impl fmt::Debug for State {
@@ -55,16 +66,33 @@ impl fmt::Debug for State {
 }
 
 impl State {
-    pub(super) fn new(master: MasterKey, chance: Box<dyn Chance>, lanes: Arc<dyn Lanes>) -> Self {
+    pub(super) fn new(
+        master: MasterKey,
+        chance: Box<dyn Chance>,
+        lanes: Arc<dyn Lanes>,
+        highest_id: u128,
+    ) -> Self {
         Self {
             master,
             chance,
             lanes,
-            mint: Mint::default(),
+            mint: Mint::after(highest_id),
             accounts: BTreeMap::new(),
             leased: BTreeMap::new(),
             effects: Effects::default(),
         }
+    }
+
+    /// Makes sure that new ids rise above those that are there, even when the clock was set back meanwhile: deliveries
+    /// of one order key go by their ids.
+    pub(super) fn rise_above_the_last(&mut self, db: &Connection) -> Result<(), Error> {
+        let mut statement = db.prepare_cached(sql::delivery_last).map_err(trouble)?;
+        let last: Option<[u8; 16]> = statement.query_row([], |row| row.get(0)).map_err(trouble)?;
+        if let Some(last) = last {
+            let minted_at = DeliveryId::new(u128::from_be_bytes(last)).minted_at();
+            self.mint(minted_at.plus_millis(1));
+        }
+        Ok(())
     }
 
     /// Mints a delivery's id.
@@ -102,13 +130,34 @@ impl State {
         Ok(self.living(db, account)?.get(&id).cloned())
     }
 
-    /// Forgets the endpoints of an account, since one of them was written.
-    pub(super) fn forget_account(&mut self, account: AccountId) {
-        self.accounts.remove(&account);
+    /// Reads an endpoint anew, since it was written.
+    pub(super) fn reread(
+        &mut self,
+        db: &Connection,
+        account: AccountId,
+        id: EndpointId,
+    ) -> Result<(), Error> {
+        self.effects.touched.push(account);
+        let Some(living) = self.accounts.get_mut(&account) else { return Ok(()) };
+        let mut statement = db.prepare_cached(sql::endpoint_read).map_err(trouble)?;
+        let arguments = [rows::blob(account.bits()), rows::blob(id.bits())];
+        let mut found = statement.query(arguments).map_err(trouble)?;
+        let row = found.next().map_err(trouble)?;
+        let row = row.map(|row| rows::endpoint(row, &self.master)).transpose()?;
+        let living = Arc::make_mut(living);
+        match row.filter(|row| row.endpoint.status != Status::Deleted) {
+            Some(row) => {
+                let kept = Kept { endpoint: Arc::new(row.endpoint), health: row.health };
+                living.insert(id, kept);
+            }
+            None => drop(living.remove(&id)),
+        }
+        Ok(())
     }
 
     /// Notes how an endpoint fares now.
     pub(super) fn note_health(&mut self, account: AccountId, id: EndpointId, health: Health) {
+        self.effects.touched.push(account);
         if let Some(living) = self.accounts.get_mut(&account)
             && let Some(kept) = Arc::make_mut(living).get_mut(&id)
         {
@@ -137,39 +186,55 @@ impl State {
         self.effects.leases.push(lease);
     }
 
-    /// Ends a lease.
+    /// Ends a lease. It is over at once, and stands again if the transaction is undone.
     pub(super) fn free(&mut self, endpoint: EndpointId, delivery: DeliveryId) {
-        if let Some(leased) = self.leased.get_mut(&endpoint) {
-            leased.remove(&delivery);
-            if leased.is_empty() {
-                self.leased.remove(&endpoint);
-            }
+        if self.release(endpoint, delivery) {
+            self.effects.freed.push((endpoint, delivery));
         }
     }
 
-    /// Marks where the effects stand, to undo a part of them.
-    pub(super) const fn mark(&self) -> (usize, usize, usize) {
-        (self.effects.leases.len(), self.effects.freed.len(), self.effects.changed.len())
+    /// Ends a lease for good, whatever becomes of the transaction; tells whether it stood.
+    pub(super) fn release(&mut self, endpoint: EndpointId, delivery: DeliveryId) -> bool {
+        let Some(leased) = self.leased.get_mut(&endpoint) else { return false };
+        let stood = leased.remove(&delivery);
+        if leased.is_empty() {
+            self.leased.remove(&endpoint);
+        }
+        stood
     }
 
-    /// Undoes the effects planned since a mark, and forgets what was read meanwhile.
-    pub(super) fn undo_to(&mut self, mark: (usize, usize, usize)) {
-        let undone = self.effects.leases.split_off(mark.0.min(self.effects.leases.len()));
-        for lease in undone {
-            self.free(lease.delivery.endpoint, lease.delivery.id);
+    /// Marks where the effects stand, to undo those after it.
+    pub(super) const fn mark(&self) -> Mark {
+        let Effects { leases, freed, changed, touched } = &self.effects;
+        Mark {
+            leases: leases.len(),
+            freed: freed.len(),
+            changed: changed.len(),
+            touched: touched.len(),
+        }
+    }
+
+    /// Undoes the effects since a mark, and forgets the endpoints that were written meanwhile.
+    pub(super) fn undo_to(&mut self, mark: Mark) {
+        let at = mark.leases.min(self.effects.leases.len());
+        for lease in self.effects.leases.split_off(at) {
+            self.release(lease.delivery.endpoint, lease.delivery.id);
             self.lanes.withdraw(lease.delivery.endpoint, Lease::bytes(&lease.event));
         }
-        self.effects.freed.truncate(mark.1);
-        self.effects.changed.truncate(mark.2);
-        self.forget_all();
+        let at = mark.freed.min(self.effects.freed.len());
+        for (endpoint, delivery) in self.effects.freed.split_off(at) {
+            self.leased.entry(endpoint).or_default().insert(delivery);
+        }
+        self.effects.changed.truncate(mark.changed);
+        let at = mark.touched.min(self.effects.touched.len());
+        for account in self.effects.touched.split_off(at) {
+            self.accounts.remove(&account);
+        }
     }
 
     /// Lets the effects happen: the transaction is durable.
     pub(super) fn happen(&mut self) {
-        let Effects { leases, freed, changed } = std::mem::take(&mut self.effects);
-        for (endpoint, delivery) in freed {
-            self.free(endpoint, delivery);
-        }
+        let Effects { leases, freed: _, changed, touched: _ } = mem::take(&mut self.effects);
         for endpoint in &changed {
             self.lanes.changed(endpoint);
         }

@@ -133,9 +133,14 @@ impl Views for Readers {
     ) -> Result<Vec<Request>, Error> {
         self.ask(move |db, _| {
             let RequestFilter { status, archived } = filter;
-            let arguments =
-                params![blob(account.bits()), below(page), status, archived, page.limit];
-            all(db, sql::request_list, arguments, body("requests"))
+            let (of, bound) = (blob(account.bits()), below(page));
+            if let Some(status) = status {
+                let arguments = params![of, bound, status, archived, page.limit];
+                all(db, sql::request_list_of_status, arguments, body("requests"))
+            } else {
+                let arguments = params![of, bound, archived, page.limit];
+                all(db, sql::request_list, arguments, body("requests"))
+            }
         })
         .await
     }
@@ -320,7 +325,8 @@ impl Views for Readers {
     async fn replay_page(&self, replay: Replay, limit: u32) -> Result<Vec<ReplayRow>, Error> {
         self.ask(move |db, _| {
             let of = blob(replay.account.bits());
-            let from = replay.cursor.map_or(first_id(replay.since).wrapping_sub(1), EventId::bits);
+            let from =
+                replay.cursor.map_or(first_id(replay.since).saturating_sub(1), EventId::bits);
             let arguments = params![of, blob(from), blob(first_id(replay.until)), limit];
             all(db, sql::replay_events, arguments, |row| {
                 let event = rows::event(row, 0, replay.account)?;
@@ -372,9 +378,11 @@ impl Views for Readers {
         self.ask(move |db, _| {
             let mut lags = Vec::new();
             let mut after = [0_u8; 16];
-            while let Some((endpoint, _)) = next_endpoint(db, after)? {
+            while let Some((endpoint, account)) = next_endpoint(db, after)? {
                 after = blob(endpoint.bits());
-                if let Some(due_at) = oldest_due(db, endpoint, now)? {
+                let arguments = [blob(account.bits()), after];
+                let is_told = first(db, sql::endpoint_enabled, arguments, |_| Ok(()))?.is_some();
+                if is_told && let Some(due_at) = oldest_due(db, endpoint, now)? {
                     lags.push(Lag { endpoint, due_at });
                 }
             }

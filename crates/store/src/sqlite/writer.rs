@@ -1,9 +1,9 @@
 //! The one thread that writes: it takes what waits, and commits it together.
 //!
-//! Invariants: jobs are answered after their transaction is durable; when a batch fails as a whole, each of its jobs
-//! is tried alone, so that a poisonous one fails alone.
+//! Invariants: jobs are answered after their transaction is durable; a poisonous job fails alone.
 
 use std::fs::File;
+use std::mem;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use domain::id::{DeliveryId, EndpointId};
@@ -69,34 +69,58 @@ impl Writer {
                     Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
                 }
             }
-            self.turn(std::mem::take(&mut batch));
+            // A lease that is handed back is free whatever becomes of the transaction.
+            batch.retain(|job| !self.is_release(job));
+            self.turn(mem::take(&mut batch));
         }
     }
 
-    /// Carries out a batch in one transaction, or each job alone when that fails.
+    /// Frees leases that are handed back; `false` when the job is another one.
+    fn is_release(&mut self, job: &Job) -> bool {
+        let Job::Release(leases) = job else { return false };
+        for (endpoint, delivery) in leases {
+            self.state.release(*endpoint, *delivery);
+        }
+        true
+    }
+
+    /// Carries out a batch in one transaction.
+    ///
+    /// When the store cannot write now, all are told so. When a job is poisonous, each is tried alone.
     fn turn(&mut self, batch: Vec<Job>) {
+        if batch.is_empty() {
+            return;
+        }
         match self.transact(&batch) {
             Ok(done) => batch.into_iter().zip(done).for_each(|(job, done)| answer(job, done)),
-            Err(error) if batch.len() == 1 => batch.into_iter().for_each(|job| {
-                refuse(job, &error);
-            }),
+            Err(error) if batch.len() == 1 || error.is_transient() => {
+                for job in batch {
+                    refuse(job, &error);
+                }
+            }
             Err(_) => batch.into_iter().for_each(|job| self.turn(vec![job])),
         }
     }
 
     fn transact(&mut self, batch: &[Job]) -> Result<Vec<Done>, Error> {
         let begun = self.state.mark();
+        self.roll_back();
         let done = self.work(batch);
         if done.is_err() {
             self.state.undo_to(begun);
-            if !self.db.is_autocommit() {
-                // The cause is being reported; a rollback that fails leaves nothing behind either.
-                drop(self.db.execute_batch(sql::rollback));
-            }
+            self.roll_back();
         } else {
             self.state.happen();
         }
         done
+    }
+
+    /// Ends a transaction that was left open by a failure.
+    fn roll_back(&self) {
+        if !self.db.is_autocommit() {
+            // The failure is being reported; should this fail too, the next transaction cannot begin and tells why.
+            drop(self.db.execute_batch(sql::rollback));
+        }
     }
 
     fn work(&mut self, batch: &[Job]) -> Result<Vec<Done>, Error> {
@@ -118,10 +142,7 @@ impl Writer {
                 Done::Settle(settle::settle(db, state, *now, settlements)?)
             }
             Job::Lease(now, scope, _) => Done::Lease(lease::lease(db, state, *now, scope)?),
-            Job::Release(leases) => {
-                state.effects.freed.extend_from_slice(leases);
-                Done::Release
-            }
+            Job::Release(_) => Done::Release,
             Job::Forget(now, limit, _) => {
                 let mut statement = db.prepare_cached(sql::reply_forget).map_err(trouble)?;
                 let gone = statement.execute(params![now.as_millis(), limit]).map_err(trouble)?;

@@ -2,8 +2,4 @@ SELECT d.account_id, d.id, d.event_id, d.endpoint_id, d.cause, d.cause_id, d.sta
        d.attempts, d.created_at,
        e.id, e.name, e.at, e.request_id, e.order_key, e.key, e.test, e.data, e.link_seq, e.link_hash
 FROM deliveries d JOIN events e ON e.account_id = d.account_id AND e.id = d.event_id
-WHERE d.endpoint_id = ?1 AND d.state = 'pending' AND d.due_at <= ?2
-  AND NOT EXISTS (SELECT 1 FROM deliveries b
-                  WHERE b.endpoint_id = d.endpoint_id AND b.order_key = d.order_key AND b.state = 'pending'
-                    AND b.id < d.id)
-ORDER BY d.due_at, d.id LIMIT ?3
+WHERE d.account_id = ?1 AND d.id = ?2 AND d.state = 'pending' AND d.held = 0

@@ -1,0 +1,190 @@
+//! One attempt: a leased delivery in, a settlement out.
+//!
+//! Invariants: the body is rendered from the stored event at each attempt, so the log stays the only truth;
+//! every attempt that was begun ends in a settlement or gives its lease back; a dropped attempt gives it back.
+//! Left to others: whose turn it is (`lanes`), writing the settlement (`settle`).
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use channels::Lane;
+use dialects::Target;
+use domain::call::{Call, Ending, Outcome, Reason};
+use domain::chain::sha256;
+use domain::delivery::{Attempt, Cause, State, Why};
+use domain::event::{Event, Kind};
+use domain::facts::AboutDelivery;
+use domain::id::{AttemptId, DeliveryId, EndpointId, EventId};
+use domain::retry::Stop;
+use domain::time::Timestamp;
+use store::{Lease, Settlement};
+use url::Url;
+
+use crate::Engine;
+use crate::lanes::{Work, may_start};
+
+/// An attempt that ended, with what the settlement must do beyond the store.
+#[derive(Debug)]
+pub struct Ended {
+    /// What the store records.
+    pub settlement: Settlement,
+    /// What becomes of the endpoint.
+    pub stop: Option<Stop>,
+    /// Whether a probe found the endpoint answering again.
+    pub revived: bool,
+    /// The bytes of memory the lease stood for.
+    pub bytes: usize,
+}
+
+/// Gives a lease back when its attempt is dropped in the middle.
+struct Held<'a> {
+    engine: &'a Engine,
+    lease: Option<(EndpointId, DeliveryId, usize)>,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if let Some((endpoint, delivery, bytes)) = self.lease.take() {
+            self.engine.store().release(vec![(endpoint, delivery)]);
+            self.engine.lanes().abandoned(endpoint, bytes);
+        }
+    }
+}
+
+impl Engine {
+    /// Attempts a piece of work. `None` when it may not start any more; its lease is given back.
+    pub async fn attempt(&self, work: Work) -> Option<Ended> {
+        let Work { lease, endpoint, url } = work;
+        let Lease { delivery, event, .. } = lease;
+        let bytes = Lease::bytes(&event);
+        let mut held = Held { engine: self, lease: Some((endpoint.id, delivery.id, bytes)) };
+        if !may_start(&endpoint, delivery.cause) {
+            return None;
+        }
+        let signer = self.signer(&endpoint).await;
+        let began = self.now();
+        self.metrics().begun(&delivery, &event, began);
+        let target_url = url.unwrap_or_else(|| Arc::clone(&self.inner.nowhere));
+        let target =
+            Target { endpoint: &endpoint, url: &target_url, now: began, signer: signer.as_deref() };
+        let rendered = dialects::dialect(endpoint.dialect).render(&event, &target);
+        let (ending, sent, unsaid) = match rendered {
+            Ok(Some(call)) => {
+                let sent = Sent::of(&call);
+                let lane = Lane {
+                    key: endpoint.id.bits(),
+                    connections_max: endpoint.max_in_flight as usize,
+                    timeout: Duration::from_secs(u64::from(endpoint.timeout_s)),
+                };
+                (self.channel().attempt(call, lane).await, sent, None)
+            }
+            Ok(None) => {
+                let detail = "the dialect has no word for the event";
+                (unsayable(detail), Sent::nothing(), Some(Why::Unsayable))
+            }
+            Err(error) => (unsayable(error.to_string()), Sent::nothing(), Some(Why::Unsayable)),
+        };
+        let now = self.now();
+        let Ending { outcome, remote, reused } = ending;
+        let mut after = delivery.after(&outcome, &endpoint.profile, now, self.roll());
+        if let Some(why) = unsaid {
+            after.state = State::Exhausted { at: now, why };
+        }
+        self.metrics().ended(&outcome, now.millis_since(began), reused);
+        let attempt = Attempt {
+            id: AttemptId::new(self.mint(began)),
+            delivery: delivery.id,
+            number: delivery.attempts.saturating_add(1),
+            at: began,
+            took_ms: u32::try_from(now.millis_since(began)).unwrap_or(0),
+            url: sent.url,
+            body_digest: sent.digest,
+            remote: remote.map(|address| address.to_string()),
+            outcome,
+        };
+        let counts = !matches!(delivery.cause, Cause::Test) && unsaid.is_none();
+        let events =
+            self.exhausted(&event, &attempt, (endpoint.id, delivery.cause, after.state), now);
+        held.lease = None;
+        self.lanes().ended(endpoint.id, after.accepted);
+        Some(Ended {
+            settlement: Settlement {
+                account: delivery.account,
+                endpoint: endpoint.id,
+                request: event.request,
+                attempt,
+                state: after.state,
+                health: counts.then_some(after.accepted),
+                events,
+            },
+            stop: after.stop,
+            revived: after.accepted && matches!(delivery.cause, Cause::Probe),
+            bytes,
+        })
+    }
+
+    /// Says that a delivery was given up, unless it was about the machinery itself or somebody is watching anyway.
+    fn exhausted(
+        &self,
+        event: &Event,
+        attempt: &Attempt,
+        of: (EndpointId, Cause, State),
+        now: Timestamp,
+    ) -> Vec<Event> {
+        let (endpoint, cause, state) = of;
+        let State::Exhausted { why, .. } = state else { return Vec::new() };
+        if event.kind.is_operational() || matches!(cause, Cause::Test | Cause::Probe) {
+            return Vec::new();
+        }
+        let about = AboutDelivery {
+            delivery_id: attempt.delivery,
+            endpoint_id: endpoint,
+            event_id: event.id,
+            event_type: event.name.to_string(),
+            attempts: attempt.number,
+            reason: why.as_str().to_owned(),
+            last_status: attempt.outcome.status(),
+        };
+        let Ok(data) = serde_json::to_string(&about) else { return Vec::new() };
+        vec![Event {
+            id: EventId::new(self.mint(now)),
+            account: event.account,
+            kind: Kind::DeliveryExhausted,
+            name: Cow::Borrowed(Kind::DeliveryExhausted.as_str()),
+            at: now,
+            request: None,
+            order_key: None,
+            key: None,
+            data,
+            test: false,
+            callbacks: Vec::new(),
+            link: None,
+        }]
+    }
+
+    fn roll(&self) -> u32 {
+        self.with_chance(|chance| u32::try_from(chance.draw() >> 32).unwrap_or(0))
+    }
+}
+
+/// What a call was, once it is gone.
+struct Sent {
+    url: String,
+    digest: [u8; 32],
+}
+
+impl Sent {
+    fn of(call: &Call) -> Self {
+        Self { url: String::from(Url::clone(&call.url)), digest: sha256(&call.body) }
+    }
+
+    fn nothing() -> Self {
+        Self { url: String::new(), digest: sha256(b"") }
+    }
+}
+
+fn unsayable(detail: impl Into<String>) -> Ending {
+    let outcome = Outcome::failed(Reason::Unsayable, detail);
+    Ending { outcome, remote: None, reused: false }
+}

@@ -1,0 +1,500 @@
+//! The lanes: leased work waiting for its turn, endpoint by endpoint.
+//!
+//! Each endpoint has a lane with its own bounds. A lane that succeeds keeps a window of leased work at hand, so that
+//! it never waits for the store; a lane that fails shrinks to what it may have under way, down to one attempt at a
+//! time, so that ten thousand black holes hold ten thousand attempts and no more. Lanes take turns.
+//!
+//! Invariants: memory is bounded by [`LEASED_BYTES_MAX`]; work refused here stays due in the store and is asked for
+//! again; an endpoint that is off starts nothing but tests and probes.
+//! Left to others: attempting (`deliver`), asking the store (`run`).
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::delivery::{Cause, State};
+use domain::endpoint::{Endpoint, Ordering, Status};
+use domain::id::{DeliveryId, EndpointId};
+use domain::time::{SECOND_MS, Timestamp};
+use store::Lease;
+use tokio::sync::Notify;
+use url::Url;
+
+/// Bytes of leased work in memory at most, all lanes together.
+const LEASED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Attempts under way at most, all lanes together.
+const IN_FLIGHT_MAX: usize = 4_096;
+/// A lane that succeeds may hold so many leases for each attempt it may have under way.
+const WINDOW_PER_ATTEMPT: u32 = 48;
+/// So many failures in a row close a lane's window.
+const STRIKES_MAX: u32 = 10;
+/// An endpoint whose due work could not be leased is looked at again after so long.
+const RECHECK_MS: i64 = 1_000;
+
+/// Leased work waiting for its turn.
+#[derive(Debug, Default)]
+pub struct Lanes {
+    inner: Mutex<Inner>,
+    /// Somebody may start an attempt.
+    pub(crate) start: Notify,
+    /// Somebody should ask the store for more.
+    pub(crate) hungry: Notify,
+    /// An attempt or a settlement ended.
+    pub(crate) quiet: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    lanes: BTreeMap<EndpointId, Lane>,
+    /// Lanes that may have something to start, in turn.
+    turns: VecDeque<EndpointId>,
+    /// Lanes that wait for their rate.
+    resting: BTreeSet<(Timestamp, EndpointId)>,
+    /// When the store has something for an endpoint.
+    due: BTreeMap<EndpointId, Timestamp>,
+    /// Lanes to ask the store for.
+    asking: BTreeSet<EndpointId>,
+    bytes: usize,
+    in_flight: usize,
+    unsettled: usize,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Lane {
+    endpoint: Arc<Endpoint>,
+    url: Option<Arc<Url>>,
+    queue: VecDeque<Lease>,
+    reserved: u32,
+    in_flight: u32,
+    unsettled: u32,
+    allowance: u32,
+    /// Failures since the last success.
+    strikes: u32,
+    /// Grows with every success: how far the window has opened.
+    credit: u32,
+    /// The store was told that there was no room.
+    refused: bool,
+    has_turn: bool,
+    rate: Rate,
+}
+
+/// How far an endpoint's rate is used.
+#[derive(Debug, Clone, Copy, Default)]
+struct Rate {
+    /// The moment up to which the rate is used.
+    used_until_us: i64,
+}
+
+/// Work whose turn has come.
+#[derive(Debug)]
+pub struct Work {
+    /// The right to attempt.
+    pub lease: Lease,
+    /// The endpoint as it is now.
+    pub endpoint: Arc<Endpoint>,
+    /// Its URL, parsed; templates that are no URL by themselves have none.
+    pub url: Option<Arc<Url>>,
+}
+
+/// Where a lane stands, for those who look at health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It could start an attempt now.
+    Free,
+    /// It waits for its own attempts, its own rate, its own order, or is off.
+    Busy,
+}
+
+impl Lane {
+    fn new(endpoint: &Arc<Endpoint>) -> Self {
+        Self {
+            endpoint: Arc::clone(endpoint),
+            url: Url::parse(&endpoint.url).ok().map(Arc::new),
+            queue: VecDeque::new(),
+            reserved: 0,
+            in_flight: 0,
+            unsettled: 0,
+            allowance: endpoint.max_in_flight.max(1),
+            strikes: 0,
+            credit: 0,
+            refused: false,
+            has_turn: false,
+            rate: Rate::default(),
+        }
+    }
+
+    fn held(&self) -> u32 {
+        let queued = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
+        queued
+            .saturating_add(self.reserved)
+            .saturating_add(self.in_flight)
+            .saturating_add(self.unsettled)
+    }
+
+    /// A lane that only fails is held to what it may have under way.
+    const fn is_flowing(&self) -> bool {
+        self.strikes < STRIKES_MAX
+    }
+
+    /// How many leases the lane may hold. It opens slowly, so that a new endpoint that hangs holds little.
+    fn window(&self) -> u32 {
+        if !self.is_flowing() {
+            return self.allowance;
+        }
+        let open = self.credit.min(self.allowance.saturating_mul(WINDOW_PER_ATTEMPT));
+        self.allowance.saturating_mul(2).saturating_add(open)
+    }
+
+    /// Takes an attempt's ending into account.
+    fn judge(&mut self, accepted: bool) {
+        if accepted {
+            self.strikes = 0;
+            self.credit = self.credit.saturating_add(2);
+            self.allowance = (self.allowance + 1).min(self.endpoint.max_in_flight.max(1));
+        } else {
+            self.strikes = self.strikes.saturating_add(1);
+            if !self.is_flowing() {
+                self.credit = 0;
+                self.allowance = (self.allowance / 2).max(1);
+            }
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.held() == 0 && !self.refused
+    }
+}
+
+impl Rate {
+    /// Takes one attempt of the rate, or says when there is one.
+    fn take(&mut self, per_second: u32, now: Timestamp) -> Result<(), Timestamp> {
+        let step_us = 1_000_000 / i64::from(per_second.max(1));
+        let now_us = now.as_millis() * SECOND_MS;
+        // A burst of a tenth of a second is let through; beyond that, attempts keep their distance.
+        let earliest_us = self.used_until_us.max(now_us - 100_000);
+        if earliest_us <= now_us {
+            self.used_until_us = earliest_us + step_us;
+            Ok(())
+        } else {
+            Err(Timestamp::from_millis(earliest_us / SECOND_MS + 1))
+        }
+    }
+}
+
+impl store::Lanes for Lanes {
+    fn admit(&self, endpoint: &Arc<Endpoint>, bytes: usize) -> bool {
+        let mut inner = self.lock();
+        if inner.closed {
+            return false;
+        }
+        let full = inner.bytes.saturating_add(bytes) > LEASED_BYTES_MAX && inner.bytes > 0;
+        let lane = inner.lanes.entry(endpoint.id).or_insert_with(|| Lane::new(endpoint));
+        if full || lane.held() >= lane.window() {
+            lane.refused = true;
+            return false;
+        }
+        lane.reserved += 1;
+        inner.bytes += bytes;
+        true
+    }
+
+    fn take(&self, leases: Vec<Lease>) {
+        let mut inner = self.lock();
+        for lease in leases {
+            let id = lease.delivery.endpoint;
+            let lane = inner.lanes.entry(id).or_insert_with(|| Lane::new(&lease.endpoint));
+            lane.reserved = lane.reserved.saturating_sub(1);
+            lane.queue.push_back(lease);
+            inner.give_turn(id);
+        }
+        drop(inner);
+        self.start.notify_one();
+    }
+
+    fn withdraw(&self, endpoint: EndpointId, bytes: usize) {
+        let mut inner = self.lock();
+        inner.bytes = inner.bytes.saturating_sub(bytes);
+        if let Some(lane) = inner.lanes.get_mut(&endpoint) {
+            lane.reserved = lane.reserved.saturating_sub(1);
+        }
+    }
+
+    fn changed(&self, endpoint: &Arc<Endpoint>) {
+        let mut inner = self.lock();
+        if let Some(lane) = inner.lanes.get_mut(&endpoint.id) {
+            let fresh = Lane::new(endpoint);
+            lane.endpoint = fresh.endpoint;
+            lane.url = fresh.url;
+            lane.allowance = fresh.allowance;
+        }
+        if endpoint.status == Status::Enabled {
+            inner.due.insert(endpoint.id, Timestamp::default());
+        }
+        drop(inner);
+        self.hungry.notify_one();
+    }
+}
+
+impl Inner {
+    fn give_turn(&mut self, id: EndpointId) {
+        if let Some(lane) = self.lanes.get_mut(&id)
+            && !lane.has_turn
+            && !lane.queue.is_empty()
+            && lane.in_flight < lane.allowance
+        {
+            lane.has_turn = true;
+            self.turns.push_back(id);
+        }
+    }
+
+    /// Asks the store for more if it has more and the lane has emptied by half.
+    fn ask_if_hungry(&mut self, id: EndpointId) -> bool {
+        let Some(lane) = self.lanes.get_mut(&id) else { return false };
+        let room =
+            lane.held().saturating_mul(2) <= lane.window() && self.bytes < LEASED_BYTES_MAX / 2;
+        let hungry = lane.refused && room && !self.closed;
+        if hungry {
+            lane.refused = false;
+            self.asking.insert(id);
+        }
+        hungry
+    }
+
+    fn drop_if_idle(&mut self, id: EndpointId) {
+        let good = self.lanes.get(&id).is_some_and(|lane| {
+            lane.is_idle()
+                && lane.strikes == 0
+                && lane.endpoint.rate_limit.is_none()
+                && !lane.has_turn
+        });
+        if good && self.lanes.len() > 1_024 {
+            self.lanes.remove(&id);
+        }
+    }
+}
+
+impl Lanes {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes the next piece of work, lane by lane in turn. `Err` gives the moment at which a resting lane wakes.
+    pub fn next(&self, now: Timestamp) -> Result<Work, Option<Timestamp>> {
+        let mut inner = self.lock();
+        while let Some(&(at, id)) = inner.resting.first() {
+            if at > now {
+                break;
+            }
+            inner.resting.pop_first();
+            inner.give_turn(id);
+        }
+        if inner.closed || inner.in_flight >= IN_FLIGHT_MAX {
+            return Err(None);
+        }
+        while let Some(id) = inner.turns.pop_front() {
+            let Some(lane) = inner.lanes.get_mut(&id) else { continue };
+            lane.has_turn = false;
+            if lane.queue.is_empty() || lane.in_flight >= lane.allowance {
+                continue;
+            }
+            if let Some(per_second) = lane.endpoint.rate_limit
+                && let Err(at) = lane.rate.take(per_second, now)
+            {
+                inner.resting.insert((at, id));
+                continue;
+            }
+            let Some(lease) = lane.queue.pop_front() else { continue };
+            lane.in_flight += 1;
+            let work = Work { lease, endpoint: Arc::clone(&lane.endpoint), url: lane.url.clone() };
+            inner.in_flight += 1;
+            inner.give_turn(id);
+            return Ok(work);
+        }
+        Err(inner.resting.first().map(|(at, _)| *at))
+    }
+
+    /// Gives the moment at which a lane that waits for its rate wakes.
+    pub fn next_rest(&self) -> Option<Timestamp> {
+        self.lock().resting.first().map(|(at, _)| *at)
+    }
+
+    /// Notes that an attempt ended; its settlement is still to come.
+    pub fn ended(&self, id: EndpointId, accepted: bool) {
+        let mut inner = self.lock();
+        inner.in_flight = inner.in_flight.saturating_sub(1);
+        inner.unsettled += 1;
+        if let Some(lane) = inner.lanes.get_mut(&id) {
+            lane.in_flight = lane.in_flight.saturating_sub(1);
+            lane.unsettled += 1;
+            lane.judge(accepted);
+            let overfull = lane.held() > lane.window();
+            if !accepted && overfull {
+                lane.refused = true;
+            }
+        }
+        inner.give_turn(id);
+    }
+
+    /// Notes that a settlement is durable: where the delivery stands, and the bytes it held.
+    pub fn settled(&self, id: EndpointId, state: State, bytes: usize) {
+        let mut inner = self.lock();
+        inner.unsettled = inner.unsettled.saturating_sub(1);
+        inner.bytes = inner.bytes.saturating_sub(bytes);
+        let mut asks = false;
+        if let Some(lane) = inner.lanes.get_mut(&id) {
+            lane.unsettled = lane.unsettled.saturating_sub(1);
+            // Those behind it in its order key were never leased; the store knows who is next.
+            if lane.endpoint.ordering == Ordering::Request && !state.is_pending() {
+                lane.refused = true;
+            }
+        }
+        if let State::Pending { due_at } = state {
+            inner.note_due(id, due_at);
+            asks = true;
+        }
+        asks |= inner.ask_if_hungry(id);
+        inner.drop_if_idle(id);
+        drop(inner);
+        if asks {
+            self.hungry.notify_one();
+        }
+        self.quiet.notify_one();
+    }
+
+    /// Notes that work was given back untried.
+    pub fn abandoned(&self, id: EndpointId, bytes: usize) {
+        let mut inner = self.lock();
+        inner.in_flight = inner.in_flight.saturating_sub(1);
+        inner.bytes = inner.bytes.saturating_sub(bytes);
+        if let Some(lane) = inner.lanes.get_mut(&id) {
+            lane.in_flight = lane.in_flight.saturating_sub(1);
+        }
+        inner.give_turn(id);
+        drop(inner);
+        self.quiet.notify_one();
+    }
+
+    /// Notes when the store has something for an endpoint, as a lease answered; a moment that has passed means that
+    /// it could not be leased now.
+    pub fn note_next_due(&self, id: EndpointId, due_at: Timestamp, now: Timestamp) {
+        let mut inner = self.lock();
+        let refused = inner.lanes.get(&id).is_some_and(|lane| lane.refused && lane.held() > 0);
+        if due_at > now {
+            inner.note_due(id, due_at);
+        } else if !refused {
+            inner.note_due(id, now.plus_millis(RECHECK_MS));
+        }
+        let asks = inner.ask_if_hungry(id);
+        drop(inner);
+        if asks {
+            self.hungry.notify_one();
+        }
+    }
+
+    /// Takes the endpoints to ask the store for; gives the moment of the next one when there is none now.
+    pub fn asks(&self, now: Timestamp) -> Result<Vec<EndpointId>, Option<Timestamp>> {
+        let mut inner = self.lock();
+        let due: Vec<EndpointId> =
+            inner.due.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).collect();
+        for id in due {
+            inner.due.remove(&id);
+            inner.asking.insert(id);
+        }
+        if inner.asking.is_empty() || inner.closed {
+            return Err(inner.due.values().min().copied());
+        }
+        Ok(mem::take(&mut inner.asking).into_iter().collect())
+    }
+
+    /// Puts endpoints back that could not be asked for, to be asked for at that moment.
+    pub fn ask_again(&self, ids: Vec<EndpointId>, at: Timestamp) {
+        let mut inner = self.lock();
+        for id in ids {
+            inner.note_due(id, at);
+        }
+    }
+
+    /// Takes no more work and starts nothing; gives what waits, to be released.
+    pub fn close(&self) -> Vec<(EndpointId, DeliveryId)> {
+        let mut inner = self.lock();
+        inner.closed = true;
+        let mut left = Vec::new();
+        for (id, lane) in &mut inner.lanes {
+            left.extend(lane.queue.drain(..).map(|lease| (*id, lease.delivery.id)));
+        }
+        inner.bytes = 0;
+        left
+    }
+
+    /// Counts attempts under way and settlements to come.
+    pub fn under_way(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.in_flight, inner.unsettled)
+    }
+
+    /// Counts attempts under way and settlements to come of one endpoint, work in its queue included.
+    pub fn under_way_of(&self, id: EndpointId) -> (usize, usize) {
+        let inner = self.lock();
+        inner.lanes.get(&id).map_or((0, 0), |lane| {
+            (lane.in_flight as usize + lane.queue.len(), lane.unsettled as usize)
+        })
+    }
+
+    /// Gives bytes of leased work in memory.
+    pub fn leased_bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    /// Takes the leases that a failing lane may not hold, to be released; the store keeps them due.
+    pub fn surplus(&self) -> Vec<(EndpointId, DeliveryId)> {
+        let mut inner = self.lock();
+        let mut surplus = Vec::new();
+        let mut bytes = 0;
+        for (id, lane) in &mut inner.lanes {
+            if lane.is_flowing() {
+                continue;
+            }
+            while lane.held() > lane.window().max(1) {
+                let Some(lease) = lane.queue.pop_back() else { break };
+                bytes += Lease::bytes(&lease.event);
+                lane.refused = true;
+                surplus.push((*id, lease.delivery.id));
+            }
+        }
+        inner.bytes = inner.bytes.saturating_sub(bytes);
+        surplus
+    }
+
+    /// Says whether a late delivery of the endpoint waits for us or for the endpoint itself.
+    pub fn standing(&self, id: EndpointId) -> Standing {
+        let inner = self.lock();
+        match inner.lanes.get(&id) {
+            None => Standing::Free,
+            Some(lane) => {
+                let busy = lane.in_flight >= lane.allowance
+                    || !lane.is_flowing()
+                    || lane.endpoint.status != Status::Enabled
+                    || lane.endpoint.rate_limit.is_some()
+                    || lane.endpoint.ordering == Ordering::Request;
+                if busy { Standing::Busy } else { Standing::Free }
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn note_due(&mut self, id: EndpointId, at: Timestamp) {
+        let due = self.due.entry(id).or_insert(at);
+        *due = (*due).min(at);
+    }
+}
+
+/// Tells whether work may start: the endpoint is on, or it is a test or a probe of one that is not gone.
+pub(crate) fn may_start(endpoint: &Endpoint, cause: Cause) -> bool {
+    match endpoint.status {
+        Status::Enabled => true,
+        Status::Disabled | Status::DisabledBySystem => matches!(cause, Cause::Test | Cause::Probe),
+        Status::Deleted => false,
+    }
+}

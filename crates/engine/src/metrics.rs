@@ -1,0 +1,173 @@
+//! Figures about the moving parts, in the form that Prometheus reads.
+//!
+//! Invariant: counting never waits and never fails; names and labels are part of the interface and do not change.
+
+use std::fmt;
+use std::sync::atomic::{AtomicI64, AtomicU64};
+
+use domain::call::Outcome;
+use domain::delivery::Delivery;
+use domain::event::Event;
+use domain::time::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// The bounds of durations, in seconds.
+const SECONDS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 30.0];
+
+/// Figures about the moving parts.
+pub(crate) struct Metrics {
+    registry: Registry,
+    accepted: Counter<u64, AtomicU64>,
+    attempts: Family<Ending, Counter<u64, AtomicU64>>,
+    attempt_seconds: Histogram,
+    first_attempt_seconds: Histogram,
+    connections: Family<Connection, Counter<u64, AtomicU64>>,
+    in_flight: Gauge<i64, AtomicI64>,
+    unsettled: Gauge<i64, AtomicI64>,
+    leased_bytes: Gauge<i64, AtomicI64>,
+    pending: Gauge<i64, AtomicI64>,
+    store_bytes: Gauge<i64, AtomicI64>,
+    lag_ms: Gauge<i64, AtomicI64>,
+}
+
+/// How an attempt ended: `2xx` to `5xx`, or the reason of a failure.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Ending {
+    outcome: &'static str,
+}
+
+/// Whether a kept-alive connection served an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Connection {
+    kind: &'static str,
+}
+
+/// What is measured at the moment of asking.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Sizes {
+    pub(crate) in_flight: usize,
+    pub(crate) unsettled: usize,
+    pub(crate) leased_bytes: usize,
+    pub(crate) pending: u64,
+    pub(crate) store_bytes: u64,
+    pub(crate) lag_ms: i64,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("countersign"),
+            accepted: Counter::default(),
+            attempts: Family::default(),
+            attempt_seconds: Histogram::new(SECONDS),
+            first_attempt_seconds: Histogram::new(SECONDS),
+            connections: Family::default(),
+            in_flight: Gauge::default(),
+            unsettled: Gauge::default(),
+            leased_bytes: Gauge::default(),
+            pending: Gauge::default(),
+            store_bytes: Gauge::default(),
+            lag_ms: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("events_accepted", "Events committed to the log", self.accepted.clone());
+        registry.register("attempts", "Attempts by how they ended", self.attempts.clone());
+        registry.register(
+            "attempt_seconds",
+            "How long attempts take",
+            self.attempt_seconds.clone(),
+        );
+        registry.register(
+            "first_attempt_delay_seconds",
+            "From an event's commit to the start of its first attempt",
+            self.first_attempt_seconds.clone(),
+        );
+        registry.register(
+            "connections",
+            "Attempts by the connection that served them",
+            self.connections.clone(),
+        );
+        registry.register("attempts_in_flight", "Attempts under way", self.in_flight.clone());
+        registry.register(
+            "attempts_unsettled",
+            "Attempts ended and not yet written",
+            self.unsettled.clone(),
+        );
+        registry.register("leased_bytes", "Leased work in memory", self.leased_bytes.clone());
+        registry.register("deliveries_pending", "Deliveries under way", self.pending.clone());
+        registry.register("store_bytes", "Bytes of the database", self.store_bytes.clone());
+        registry.register(
+            "oldest_due_lag_milliseconds",
+            "How late the oldest due delivery is",
+            self.lag_ms.clone(),
+        );
+    }
+
+    pub(crate) fn accepted(&self, events: usize) {
+        self.accepted.inc_by(events as u64);
+    }
+
+    pub(crate) fn begun(&self, delivery: &Delivery, event: &Event, now: Timestamp) {
+        if delivery.attempts == 0 && delivery.created_at == event.at {
+            self.first_attempt_seconds.observe(seconds(now.millis_since(delivery.created_at)));
+        }
+    }
+
+    pub(crate) fn ended(&self, outcome: &Outcome, took_ms: i64, reused: bool) {
+        let outcome = match outcome {
+            Outcome::Answered(answer) => match answer.status / 100 {
+                1 => "1xx",
+                2 => "2xx",
+                3 => "3xx",
+                4 => "4xx",
+                _ => "5xx",
+            },
+            Outcome::Failed(failure) => failure.reason.as_str(),
+        };
+        self.attempts.get_or_create(&Ending { outcome }).inc();
+        self.attempt_seconds.observe(seconds(took_ms));
+        let kind = if reused { "reused" } else { "new" };
+        self.connections.get_or_create(&Connection { kind }).inc();
+    }
+
+    /// Writes everything as text.
+    pub(crate) fn text(&self, sizes: Sizes) -> String {
+        let set = |gauge: &Gauge<i64, AtomicI64>, value: u64| {
+            gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        };
+        set(&self.in_flight, sizes.in_flight as u64);
+        set(&self.unsettled, sizes.unsettled as u64);
+        set(&self.leased_bytes, sizes.leased_bytes as u64);
+        set(&self.pending, sizes.pending);
+        set(&self.store_bytes, sizes.store_bytes);
+        self.lag_ms.set(sizes.lag_ms);
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            Err(fmt::Error) => String::new(),
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "durations are far below 2^52 milliseconds")]
+fn seconds(millis: i64) -> f64 {
+    millis.max(0) as f64 / 1_000.0
+}

@@ -1,0 +1,357 @@
+//! The only loops: when to step what; wakes, pauses, shutdown.
+//!
+//! Four of them run side by side: one starts attempts, one asks the store for more, one writes what ended, one acts on
+//! timers. Each waits for a wake or for the moment that it knows to be next; while nothing is due, nothing moves.
+//!
+//! Invariants: a wake is only a hint; a store that is away is asked again, more and more slowly, and nothing is given
+//! up meanwhile; shutdown starts nothing, waits for what is under way, and hands the rest back.
+//! Left to others: the steps themselves.
+
+use std::future::pending;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use domain::time::{SECOND_MS, Timestamp};
+use store::{LeaseScope, Leased};
+use tokio::sync::{Notify, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
+use tracing::{debug, error, info, warn};
+
+use crate::Engine;
+use crate::lanes::Work;
+
+/// Attempts under way get so long to end at shutdown.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
+/// The longest pause between two tries to reach a store that is away.
+const PAUSE_MS_MAX: i64 = 5 * SECOND_MS;
+/// The longest sleep: the real clock may step while we sleep.
+const SLEEP_MAX: Duration = Duration::from_hours(1);
+/// Answers kept for idempotency are forgotten so many at a time.
+const FORGET_MAX: u32 = 1_000;
+/// How often answers that ran out are looked for, while there is any traffic.
+const FORGET_EVERY_MS: i64 = 3_600 * SECOND_MS;
+
+/// Says that it is time to stop, to whoever listens. Clones are one.
+#[derive(Debug, Clone)]
+pub struct Shutdown {
+    sender: Arc<watch::Sender<bool>>,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { sender: Arc::new(watch::Sender::new(false)) }
+    }
+}
+
+impl Shutdown {
+    /// Says that it is time.
+    pub fn begin(&self) {
+        self.sender.send_replace(true);
+    }
+
+    /// Waits until somebody has said so.
+    pub async fn begun(&self) {
+        let mut receiver = self.sender.subscribe();
+        // The sender lives as long as this value does.
+        drop(receiver.wait_for(|begun| *begun).await);
+    }
+}
+
+/// What the loops share.
+#[derive(Debug, Default)]
+pub(crate) struct Loops {
+    shut: AtomicBool,
+    clock_moved: Notify,
+}
+
+impl Engine {
+    /// Carries everything forward until shutdown begins; returns when what was under way has ended or was handed back.
+    pub async fn run(&self, shutdown: Shutdown) {
+        let stop = Shutdown::default();
+        let mut loops = JoinSet::new();
+        loops.spawn({
+            let (engine, stop) = (self.clone(), stop.clone());
+            async move { engine.lease_loop(&stop).await }
+        });
+        loops.spawn({
+            let (engine, stop) = (self.clone(), stop.clone());
+            async move { engine.timer_loop(&stop).await }
+        });
+        loops.spawn({
+            let (engine, stop) = (self.clone(), stop.clone());
+            async move { engine.settle_loop(&stop).await }
+        });
+        let mut attempts = JoinSet::new();
+        self.start_loop(&mut attempts, &shutdown).await;
+
+        self.inner.loops.shut.store(true, Ordering::Release);
+        let waiting = self.lanes().close();
+        let count = waiting.len();
+        self.store().release(waiting);
+        let patience =
+            timeout(SHUTDOWN_PATIENCE, async { while attempts.join_next().await.is_some() {} });
+        if patience.await.is_err() {
+            warn!(
+                attempts = attempts.len(),
+                "attempts still under way are dropped; they are made again"
+            );
+            attempts.shutdown().await;
+        }
+        stop.begin();
+        while loops.join_next().await.is_some() {}
+        self.settle_the_rest().await;
+        info!(handed_back = count, "the engine has stopped");
+    }
+
+    pub(crate) fn is_shut(&self) -> bool {
+        self.inner.loops.shut.load(Ordering::Acquire)
+    }
+
+    /// Wakes every loop, since the clock was moved.
+    pub(crate) fn wake_all(&self) {
+        self.inner.loops.clock_moved.notify_waiters();
+        self.lanes().start.notify_one();
+        self.lanes().hungry.notify_one();
+        self.inner.timers.moved.notify_one();
+    }
+
+    /// Starts attempts as long as there is work.
+    async fn start_loop(&self, attempts: &mut JoinSet<()>, shutdown: &Shutdown) {
+        let mut begun = pin!(shutdown.begun());
+        loop {
+            let wake_at = loop {
+                match self.lanes().next(self.now()) {
+                    Ok(work) => {
+                        let engine = self.clone();
+                        attempts.spawn(async move { engine.work_through(work).await });
+                    }
+                    Err(wake_at) => break wake_at,
+                }
+            };
+            tokio::select! {
+                () = &mut begun => return,
+                () = self.lanes().start.notified() => {}
+                () = self.wait_until(wake_at) => {}
+                Some(ended) = attempts.join_next() => report(ended),
+            }
+            while let Some(ended) = attempts.try_join_next() {
+                report(ended);
+            }
+        }
+    }
+
+    /// Attempts a piece of work and then whatever has its turn next, until there is nothing.
+    async fn work_through(self, first: Work) {
+        let mut next = Some(first);
+        while let Some(work) = next.take() {
+            if let Some(ended) = self.attempt(work).await {
+                self.note_ended(ended);
+            }
+            next = self.lanes().next(self.now()).ok();
+        }
+        self.lanes().start.notify_one();
+    }
+
+    /// Asks the store for work that is due.
+    async fn lease_loop(&self, stop: &Shutdown) {
+        let mut begun = pin!(stop.begun());
+        let mut pause = Pause::default();
+        let mut scope = Some(LeaseScope::All);
+        loop {
+            let now = self.now();
+            let asked = match scope.take() {
+                Some(scope) => Ok(scope),
+                None => self.lanes().asks(now).map(LeaseScope::Endpoints),
+            };
+            let wake_at = match asked {
+                Err(wake_at) => wake_at,
+                Ok(asked) => match self.store().lease(now, asked.clone()).await {
+                    Ok(leased) => {
+                        pause.reset();
+                        self.note_leased(leased, now);
+                        // A store that has just answered may have more: look again at once.
+                        Some(now)
+                    }
+                    Err(error) => {
+                        let at = pause.next(now, &error, "leasing");
+                        match asked {
+                            LeaseScope::All => scope = Some(LeaseScope::All),
+                            LeaseScope::Endpoints(ids) => self.lanes().ask_again(ids, at),
+                        }
+                        self.sleep_until(at).await;
+                        Some(at)
+                    }
+                },
+            };
+            if scope.is_some() {
+                continue;
+            }
+            tokio::select! {
+                () = &mut begun => return,
+                () = self.lanes().hungry.notified() => {}
+                () = self.wait_until(wake_at) => {}
+            }
+        }
+    }
+
+    /// Notes what the store has left for later.
+    fn note_leased(&self, leased: Leased, now: Timestamp) {
+        for (endpoint, due_at) in leased.next_due {
+            self.lanes().note_next_due(endpoint, due_at, now);
+        }
+    }
+
+    /// Writes what ended, again and again until it is written.
+    async fn settle_loop(&self, stop: &Shutdown) {
+        let mut begun = pin!(stop.begun());
+        let mut pause = Pause::default();
+        loop {
+            match self.settle().await {
+                Ok(0) => {
+                    tokio::select! {
+                        () = &mut begun => return,
+                        () = self.inner.ends.some.notified() => {}
+                    }
+                }
+                Ok(_) => {
+                    pause.reset();
+                    let surplus = self.lanes().surplus();
+                    if !surplus.is_empty() {
+                        self.store().release(surplus);
+                    }
+                }
+                Err(error) => {
+                    let at = pause.next(self.now(), &error, "settling");
+                    tokio::select! {
+                        () = &mut begun => return,
+                        () = self.sleep_until(at) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes the last of what ended, within the patience of a shutdown.
+    async fn settle_the_rest(&self) {
+        let rest = async {
+            loop {
+                match self.settle().await {
+                    Ok(0) => return,
+                    Ok(_) => {}
+                    Err(error) => {
+                        warn!(error = %error, "what ended could not be written; it is attempted again");
+                        return;
+                    }
+                }
+            }
+        };
+        if timeout(SHUTDOWN_PATIENCE, rest).await.is_err() {
+            warn!("the store did not answer at shutdown; what ended last is attempted again");
+        }
+    }
+
+    /// Acts on what falls due by itself.
+    async fn timer_loop(&self, stop: &Shutdown) {
+        let mut begun = pin!(stop.begun());
+        let mut pause = Pause::default();
+        let mut look = true;
+        let mut forget_at = self.now();
+        loop {
+            let now = self.now();
+            if look || self.inner.timers.at().is_some_and(|at| at <= now) {
+                look = false;
+                match self.step_timers().await {
+                    Ok(count) => {
+                        pause.reset();
+                        debug!(count, "timers were acted on");
+                    }
+                    Err(error) => {
+                        let at = pause.next(now, &error, "acting on timers");
+                        self.sleep_until(at).await;
+                        look = true;
+                        if self.is_shut() {
+                            return;
+                        }
+                        continue;
+                    }
+                }
+                if forget_at <= now {
+                    forget_at = self.forget(now).await;
+                }
+                continue;
+            }
+            tokio::select! {
+                () = &mut begun => return,
+                () = self.inner.timers.moved.notified() => {}
+                () = self.wait_until(self.inner.timers.at()) => {}
+            }
+        }
+    }
+
+    /// Deletes answers that ran out; gives the moment to look again.
+    async fn forget(&self, now: Timestamp) -> Timestamp {
+        loop {
+            match self.store().forget(now, FORGET_MAX).await {
+                Ok(FORGET_MAX) => {}
+                Ok(_) => break,
+                Err(error) => {
+                    warn!(error = %error, "answers that ran out could not be deleted");
+                    break;
+                }
+            }
+        }
+        now.plus_millis(FORGET_EVERY_MS)
+    }
+
+    /// Waits until a moment of the engine's clock; for ever when there is none.
+    async fn wait_until(&self, at: Option<Timestamp>) {
+        match at {
+            Some(at) => self.sleep_until(at).await,
+            None => pending().await,
+        }
+    }
+
+    /// Sleeps until a moment of the engine's clock, or until the clock is moved.
+    async fn sleep_until(&self, at: Timestamp) {
+        let length = self.now().until(at).min(SLEEP_MAX);
+        let moved = self.inner.loops.clock_moved.notified();
+        // Running into the time is what this is for.
+        drop(timeout(length, moved).await);
+    }
+}
+
+/// Says that a worker panicked; its lease was given back when it was dropped.
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        error!(error = %error, "an attempt panicked; its delivery is made again");
+    }
+}
+
+/// Pauses between tries to reach a store that is away.
+#[derive(Debug, Default)]
+struct Pause {
+    tries: u32,
+}
+
+impl Pause {
+    fn next(&mut self, now: Timestamp, error: &store::Error, doing: &str) -> Timestamp {
+        if self.tries == 0 {
+            warn!(error = %error, doing, "the store is away; trying again");
+        }
+        let pause_ms = 50_i64.saturating_mul(1 << self.tries.min(10)).min(PAUSE_MS_MAX);
+        self.tries += 1;
+        now.plus_millis(pause_ms)
+    }
+
+    fn reset(&mut self) {
+        if self.tries > 0 {
+            info!("the store is back");
+        }
+        self.tries = 0;
+    }
+}

@@ -1,0 +1,167 @@
+//! What falls due by itself: expiries, probes, sweeps, replays.
+//!
+//! Invariants: a timer stands in the store until the commit that acts on it clears or moves it, so a crash between
+//! the two only repeats it; acting on a timer twice does nothing more.
+//! Left to others: when to step (`run`).
+
+use std::sync::{Mutex, PoisonError};
+
+use domain::delivery::{Cause, Why};
+use domain::endpoint::Status;
+use domain::health::PROBE_EVERY_MS;
+use domain::id::{EndpointId, ReplayId, RequestId};
+use domain::time::{SECOND_MS, Timestamp};
+use store::{Commit, EventFilter, Fault, NewDelivery, Page, Timer, TimerKind, Write};
+use tokio::sync::Notify;
+
+use crate::Engine;
+use crate::command::Refusal;
+
+/// Timers acted on in one step at most.
+const STEP_MAX: u32 = 100;
+/// Deliveries swept in one commit at most.
+const SWEEP_MAX: u32 = 1_000;
+/// A sweep that has to wait for attempts under way looks again after so long.
+const SWEEP_AGAIN_MS: i64 = SECOND_MS;
+/// Events looked at to find one for a probe.
+const PROBE_EVENTS_MAX: u32 = 100;
+
+/// When the earliest timer in the store falls due, as far as this node knows.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm {
+    at: Mutex<Option<Timestamp>>,
+    pub(crate) moved: Notify,
+}
+
+impl Alarm {
+    pub(crate) fn no_later_than(&self, moment: Timestamp) {
+        let mut at = self.at.lock().unwrap_or_else(PoisonError::into_inner);
+        if at.is_none_or(|at| moment < at) {
+            *at = Some(moment);
+            drop(at);
+            self.moved.notify_one();
+        }
+    }
+
+    pub(crate) fn at(&self) -> Option<Timestamp> {
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn clear(&self) {
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Engine {
+    /// Gives the moment of the earliest timer, as far as this node knows.
+    pub fn next_timer(&self) -> Option<Timestamp> {
+        self.inner.timers.at()
+    }
+
+    /// Acts on the timers that are due; tells how many there were.
+    pub async fn step_timers(&self) -> Result<usize, store::Error> {
+        let now = self.now();
+        self.inner.timers.clear();
+        let due = self.store().due_timers(now, STEP_MAX).await?;
+        for timer in &due {
+            self.act(*timer, now).await?;
+        }
+        if let Some(next) = self.store().next_timer().await? {
+            self.inner.timers.no_later_than(next);
+        }
+        Ok(due.len())
+    }
+
+    async fn act(&self, timer: Timer, now: Timestamp) -> Result<(), store::Error> {
+        let Timer { account, kind, subject, .. } = timer;
+        match kind {
+            TimerKind::Expiry => {
+                match self.expire_request(account, RequestId::new(subject)).await {
+                    // Where somebody else keeps changing it, the timer stands, and the next step looks again.
+                    Ok(()) | Err(Refusal::Contended { .. }) => Ok(()),
+                    Err(Refusal::Store(error)) => Err(error),
+                    // It ended in another way, or is gone: there is nothing left to wait for.
+                    Err(
+                        Refusal::NotFound { .. }
+                        | Refusal::Invalid(_)
+                        | Refusal::Impossible { .. }
+                        | Refusal::UrlTaken { .. }
+                        | Refusal::Repeated(_)
+                        | Refusal::KeyReused,
+                    ) => self.set_timer(timer, None).await,
+                }
+            }
+            TimerKind::Probe => self.probe_endpoint(timer, now).await,
+            TimerKind::Sweep => self.sweep(timer, now).await,
+            TimerKind::Replay => self.step_replay(account, ReplayId::new(subject)).await,
+        }
+    }
+
+    /// Sets a timer again, or clears it.
+    async fn set_timer(&self, timer: Timer, due: Option<Timestamp>) -> Result<(), store::Error> {
+        let mut commit = Commit::new(timer.account, self.now());
+        commit.writes.push(Write::Timer(timer.kind, timer.subject, due));
+        written(self.commit(commit).await.map(|_committed| ()))
+    }
+
+    /// Tells a disabled endpoint one event it would have wanted, to see whether it is back.
+    async fn probe_endpoint(&self, timer: Timer, now: Timestamp) -> Result<(), store::Error> {
+        let (account, id) = (timer.account, EndpointId::new(timer.subject));
+        let endpoint = match self.views().endpoint(account, id).await? {
+            Some(row) if row.endpoint.status == Status::DisabledBySystem => row.endpoint,
+            Some(_) | None => return self.set_timer(timer, None).await,
+        };
+        let page = Page { limit: PROBE_EVENTS_MAX, after: None };
+        let events = self.views().events(account, EventFilter::default(), page).await?;
+        let wanted = events.iter().find(|event| !event.test && endpoint.wants.matches(event));
+        let mut commit = Commit::new(account, now);
+        let next = now.plus_millis(PROBE_EVERY_MS);
+        commit.writes.push(Write::Timer(timer.kind, timer.subject, Some(next)));
+        commit.deliveries.extend(wanted.map(|event| NewDelivery {
+            event: event.id,
+            endpoint: id,
+            cause: Cause::Probe,
+            due_at: now,
+        }));
+        written(self.commit(commit).await.map(|_committed| ()))
+    }
+
+    /// Cancels what is still pending for an endpoint that is off, a bounded number at a time.
+    async fn sweep(&self, timer: Timer, now: Timestamp) -> Result<(), store::Error> {
+        let (account, endpoint) = (timer.account, EndpointId::new(timer.subject));
+        let why = match self.views().endpoint(account, endpoint).await? {
+            Some(row) if row.endpoint.status == Status::Enabled => {
+                return self.set_timer(timer, None).await;
+            }
+            Some(row) if row.endpoint.status == Status::Deleted => Why::EndpointDeleted,
+            Some(_) | None => Why::EndpointDisabled,
+        };
+        let mut commit = Commit::new(account, now);
+        commit.writes.push(Write::CancelPending { endpoint, why, limit: SWEEP_MAX });
+        match self.commit(commit).await {
+            Ok(committed) if committed.changed == u64::from(SWEEP_MAX) => {
+                self.set_timer(timer, Some(now)).await
+            }
+            Ok(_) => {
+                let (in_flight, unsettled) = self.lanes().under_way_of(endpoint);
+                let again = (in_flight + unsettled > 0).then(|| now.plus_millis(SWEEP_AGAIN_MS));
+                self.set_timer(timer, again).await
+            }
+            Err(fault) => written(Err(fault)),
+        }
+    }
+}
+
+/// A fault that is not the store's means that somebody else has acted; there is nothing left to do.
+pub(crate) fn written(result: Result<(), Fault>) -> Result<(), store::Error> {
+    match result {
+        Err(Fault::Store(error)) => Err(error),
+        Ok(())
+        | Err(
+            Fault::Conflict { .. }
+            | Fault::UrlTaken { .. }
+            | Fault::Repeated(_)
+            | Fault::Missing { .. },
+        ) => Ok(()),
+    }
+}

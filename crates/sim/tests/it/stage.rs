@@ -1,0 +1,38 @@
+//! A crew on a stage of its own, and the few things that tests say often.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process;
+
+use domain::endpoint::Endpoint;
+use engine::Once;
+use engine::endpoints::NewEndpoint;
+use engine::events::NewEvent;
+use sim::Crew;
+
+/// A folder that no other test uses.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    let shared = PathBuf::from("/dev/shm");
+    let root = if shared.is_dir() { shared } else { PathBuf::from(env!("CARGO_TARGET_TMPDIR")) };
+    let folder = root.join(format!("countersign-sim-{}-{name}", process::id()));
+    drop(fs::remove_dir_all(&folder));
+    folder
+}
+
+pub(crate) async fn crew(name: &str) -> Crew {
+    Crew::start(folder(name), 7).await.unwrap()
+}
+
+pub(crate) async fn endpoint(crew: &Crew, endpoint: NewEndpoint) -> Endpoint {
+    crew.engine().unwrap().create_endpoint(crew.account, endpoint, &Once::unkept()).await.unwrap()
+}
+
+pub(crate) async fn post(crew: &Crew, name: &str) {
+    let event = NewEvent {
+        name: format!("custom.{name}"),
+        data: "{}".to_owned(),
+        id: None,
+        order_key: None,
+    };
+    crew.engine().unwrap().post_event(crew.account, event, &Once::unkept()).await.unwrap();
+}

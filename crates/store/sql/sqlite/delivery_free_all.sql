@@ -1,0 +1,1 @@
+UPDATE deliveries SET held = 0 WHERE endpoint_id = ?1 AND held = 1

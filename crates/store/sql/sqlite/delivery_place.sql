@@ -1,0 +1,1 @@
+SELECT endpoint_id, order_key, held FROM deliveries WHERE account_id = ?1 AND id = ?2
