@@ -1,1 +1,159 @@
-//! web.
+//! Everything that listens: the API, the signing page, and what an operator looks at. Every route is on this page.
+//!
+//! Invariants: this room writes through `engine` only; nothing that comes in panics, hangs or grows without bound;
+//! whatever is refused is refused as a problem.
+//! Left to others: deciding (`engine`, `domain`), telling others (`engine`, `channels`).
+
+mod answer;
+mod api;
+mod auth;
+mod idempotency;
+mod input;
+mod openapi;
+mod outside;
+mod page;
+mod panic;
+mod problem;
+mod serve;
+mod signing;
+mod state;
+
+use std::convert::Infallible;
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::middleware::from_fn;
+use axum::routing::{self, MethodRouter};
+
+use crate::api::{
+    clock, contacts, deliveries, endpoints, event_types, events, keys, replays, requests, signers,
+    stats, timeline,
+};
+
+pub use crate::serve::serve;
+pub use crate::state::{Settings, State};
+
+/// Builds the router of everything that listens.
+pub fn router(state: State) -> Router {
+    let mut router = Router::new();
+    for Route { path, handler, .. } in api().into_iter().chain(outside()) {
+        router = router.route(path, handler);
+    }
+    router
+        .fallback(outside::no_such_route)
+        .method_not_allowed_fallback(outside::method_not_allowed)
+        .layer(from_fn(panic::contain))
+        .with_state(state)
+}
+
+/// What needs a key.
+fn api() -> Vec<Route> {
+    vec![
+        post("/api/v1/requests", requests::create),
+        get("/api/v1/requests", requests::list),
+        get("/api/v1/requests/{id}", requests::read),
+        patch("/api/v1/requests/{id}", requests::update),
+        delete("/api/v1/requests/{id}", requests::delete),
+        post("/api/v1/requests/{id}/send", requests::send),
+        post("/api/v1/requests/{id}/cancel", requests::cancel),
+        post("/api/v1/requests/{id}/archive", requests::archive),
+        post("/api/v1/requests/{id}/unarchive", requests::unarchive),
+        post("/api/v1/requests/{id}/remind", requests::remind),
+        get("/api/v1/requests/{id}/timeline", timeline::read),
+        post("/api/v1/requests/{id}/signers/{sid}/view", signers::view),
+        post("/api/v1/requests/{id}/signers/{sid}/sign", signers::sign),
+        post("/api/v1/requests/{id}/signers/{sid}/decline", signers::decline),
+        post("/api/v1/requests/{id}/signers/{sid}/reassign", signers::reassign),
+        post("/api/v1/contacts", contacts::create),
+        get("/api/v1/contacts", contacts::list),
+        get("/api/v1/contacts/{id}", contacts::read),
+        patch("/api/v1/contacts/{id}", contacts::update),
+        delete("/api/v1/contacts/{id}", contacts::delete),
+        post("/api/v1/endpoints", endpoints::create),
+        get("/api/v1/endpoints", endpoints::list),
+        get("/api/v1/endpoints/{id}", endpoints::read),
+        patch("/api/v1/endpoints/{id}", endpoints::update),
+        delete("/api/v1/endpoints/{id}", endpoints::delete),
+        post("/api/v1/endpoints/{id}/test", endpoints::test),
+        post("/api/v1/endpoints/{id}/rotate-secret", endpoints::rotate_secret),
+        post("/api/v1/endpoints/{id}/replay", endpoints::replay),
+        get("/api/v1/endpoints/{id}/replays", endpoints::replays),
+        get("/api/v1/replays/{id}", replays::read),
+        post("/api/v1/events", events::create),
+        post("/api/v1/events/batch", events::create_batch),
+        get("/api/v1/events", events::list),
+        get("/api/v1/events/{id}", events::read),
+        get("/api/v1/event-types", event_types::list),
+        get("/api/v1/event-types/{type}", event_types::read),
+        get("/api/v1/event-types/{type}/example", event_types::example),
+        get("/api/v1/deliveries", deliveries::list),
+        get("/api/v1/deliveries/{id}", deliveries::read),
+        post("/api/v1/deliveries/{id}/retry", deliveries::retry),
+        post("/api/v1/deliveries/{id}/cancel", deliveries::cancel),
+        post("/api/v1/keys", keys::create),
+        get("/api/v1/keys", keys::list),
+        get("/api/v1/keys/{id}", keys::read),
+        delete("/api/v1/keys/{id}", keys::revoke),
+        get("/api/v1/stats", stats::read),
+        get("/api/v1/clock", clock::read),
+        post("/api/v1/clock", clock::advance),
+    ]
+}
+
+/// What needs none.
+fn outside() -> Vec<Route> {
+    vec![
+        get("/", outside::start),
+        get("/api/v1/openapi.json", openapi::read),
+        get("/problems/{problem}", outside::problem_page),
+        get("/healthz", outside::healthz),
+        get("/readyz", outside::readyz),
+        get("/metrics", outside::metrics),
+        get("/.well-known/jwks.json", outside::jwks),
+        get("/s/{token}", signing::show),
+        post("/s/{token}/view", signing::view),
+        post("/s/{token}/sign", signing::sign),
+        post("/s/{token}/decline", signing::decline),
+    ]
+}
+
+/// One route: a method, a path, and who answers.
+struct Route {
+    #[cfg_attr(not(test), expect(dead_code, reason = "compared with the API's document"))]
+    method: &'static str,
+    path: &'static str,
+    handler: MethodRouter<State, Infallible>,
+}
+
+fn get<T: 'static>(path: &'static str, handler: impl Handler<T, State>) -> Route {
+    Route { method: "get", path, handler: routing::get(handler) }
+}
+
+fn post<T: 'static>(path: &'static str, handler: impl Handler<T, State>) -> Route {
+    Route { method: "post", path, handler: routing::post(handler) }
+}
+
+fn patch<T: 'static>(path: &'static str, handler: impl Handler<T, State>) -> Route {
+    Route { method: "patch", path, handler: routing::patch(handler) }
+}
+
+fn delete<T: 'static>(path: &'static str, handler: impl Handler<T, State>) -> Route {
+    Route { method: "delete", path, handler: routing::delete(handler) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::openapi::operations::OPERATIONS;
+
+    #[test]
+    fn the_routes_of_the_api_are_those_of_its_document() {
+        let routes: BTreeSet<(&str, &str)> =
+            api().iter().map(|route| (route.method, route.path)).collect();
+        let documented: BTreeSet<(&str, &str)> =
+            OPERATIONS.iter().map(|operation| (operation.method, operation.path)).collect();
+        assert_eq!(routes, documented);
+    }
+}

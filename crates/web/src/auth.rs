@@ -1,0 +1,185 @@
+//! Who calls: keys, and what they may do.
+//!
+//! Invariants: a key counts for at most [`KEPT_MS`] after it was read, and is read anew after every change made here;
+//! the text of a key is never kept, only its hash.
+//! Left to others: making and revoking keys (`engine::keys`).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{self, FromRequestParts};
+use domain::id::AccountId;
+use domain::key::{self, Key, Scope};
+use domain::time::{SECOND_MS, Timestamp};
+use engine::Engine;
+use engine::problem::Problem as Page;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::problem::{Halt, Problem};
+use crate::state::State;
+
+/// Who calls the API, and what is asked for beside the body.
+#[derive(Debug)]
+pub(crate) struct Caller {
+    pub(crate) state: State,
+    pub(crate) key: Arc<Key>,
+    pub(crate) parts: Parts,
+}
+
+impl Caller {
+    /// Finds out who calls.
+    pub(crate) async fn of(parts: Parts, state: &State) -> Result<Self, Halt> {
+        let text = bearer(&parts.headers)?;
+        let key = state.keys().find(state.engine(), text).await?;
+        Ok(Self { state: state.clone(), key, parts })
+    }
+
+    /// Gives the account that everything asked for belongs to.
+    pub(crate) fn account(&self) -> AccountId {
+        self.key.account
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        self.state.engine()
+    }
+
+    /// Refuses callers whose key lacks a scope.
+    pub(crate) fn may(&self, scope: Scope) -> Result<(), Halt> {
+        self.may_any(&[scope])
+    }
+
+    /// Refuses callers whose key has none of some scopes.
+    pub(crate) fn may_any(&self, scopes: &[Scope]) -> Result<(), Halt> {
+        if scopes.iter().any(|scope| self.key.allows(*scope)) {
+            return Ok(());
+        }
+        let names: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+        let detail = format!("the key lacks the scope `{}`", names.join("` or `"));
+        Err(Problem::new(Page::ScopeMissing, detail).with("scope", names.first().copied()).into())
+    }
+}
+
+impl FromRequestParts<State> for Caller {
+    type Rejection = Halt;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Halt> {
+        Self::of(parts.clone(), state).await
+    }
+}
+
+/// Ids in the path. One that is no id of its kind names nothing.
+#[derive(Debug)]
+pub(crate) struct Path<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Halt;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Halt> {
+        let path = extract::Path::<T>::from_request_parts(parts, state).await;
+        path.map(|path| Self(path.0)).map_err(|rejection: PathRejection| {
+            tracing::debug!(error = %rejection, "a path names nothing");
+            Problem::new(Page::NotFound, "what the path names is no id of its kind").into()
+        })
+    }
+}
+
+/// Reads `Authorization: Bearer …`.
+fn bearer(headers: &HeaderMap) -> Result<&str, Halt> {
+    let missing = "send the header `authorization: Bearer <key>`";
+    let text = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
+    match text.split_once(' ') {
+        Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => Ok(key.trim()),
+        Some(_) | None => Err(Problem::new(Page::KeyMissing, missing).into()),
+    }
+}
+
+/// Keys that were seen lately.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    kept: Mutex<BTreeMap<[u8; 32], Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    key: Arc<Key>,
+    read_at: Timestamp,
+}
+
+/// How long a key counts after it was read.
+const KEPT_MS: i64 = 5 * SECOND_MS;
+/// The most keys that are kept; when there are more, all are read anew.
+const KEPT_MAX: usize = 10_000;
+
+impl Keys {
+    /// Finds the key of a text, if it works.
+    pub(crate) async fn find(&self, engine: &Engine, text: &str) -> Result<Arc<Key>, Halt> {
+        let hash = key::hash(text);
+        let now = engine.now();
+        let key = match self.kept(hash.0, now) {
+            Some(key) => key,
+            None => match engine.views().key_by_hash(hash).await? {
+                Some(key) => self.keep(hash.0, Arc::new(key), now),
+                None => return Err(unknown().into()),
+            },
+        };
+        if key.revoked_at.is_some() {
+            return Err(unknown().into());
+        }
+        if !key.is_valid(now) {
+            return Err(Problem::new(Page::KeyExpired, "the key has expired").into());
+        }
+        Ok(key)
+    }
+
+    /// Forgets every key, so that a change counts at once.
+    pub(crate) fn forget(&self) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn kept(&self, hash: [u8; 32], now: Timestamp) -> Option<Arc<Key>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = |kept: &&Kept| (0..KEPT_MS).contains(&now.millis_since(kept.read_at));
+        kept.get(&hash).filter(fresh).map(|kept| Arc::clone(&kept.key))
+    }
+
+    fn keep(&self, hash: [u8; 32], key: Arc<Key>, now: Timestamp) -> Arc<Key> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert(hash, Kept { key: Arc::clone(&key), read_at: now });
+        key
+    }
+}
+
+fn unknown() -> Problem {
+    Problem::new(Page::KeyInvalid, "the key is not known, or was revoked")
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn check(value: Option<&'static str>, expected: Option<&str>) {
+        let mut headers = HeaderMap::new();
+        if let Some(value) = value {
+            headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
+        }
+        assert_eq!(bearer(&headers).ok(), expected, "{value:?}");
+    }
+
+    #[test]
+    fn only_a_bearer_is_a_key() {
+        check(Some("Bearer cs_1"), Some("cs_1"));
+        check(Some("bearer  cs_1 "), Some("cs_1"));
+        check(Some("Basic Zm9v"), None);
+        check(Some("cs_1"), None);
+        check(None, None);
+    }
+}

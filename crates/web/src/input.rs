@@ -1,0 +1,161 @@
+//! What comes in with a call: a bounded body, JSON of a known shape.
+//!
+//! Invariants: a body is read only for callers with a key, up to its bound, and in bounded time; JSON that cannot be
+//! read says where, JSON of the wrong shape names every place.
+//! Left to others: rules about values (`engine`).
+
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use domain::key::Scope;
+use engine::problem::Problem as Page;
+use engine::{Flaw, Idempotency};
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::auth::Caller;
+use crate::idempotency;
+use crate::openapi::shape;
+use crate::problem::{Halt, Problem};
+use crate::state::State;
+
+/// The most bytes of a body in general.
+pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// The most bytes of a batch of events.
+pub(crate) const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How long a body may take to arrive.
+const BODY_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// A call with a body.
+#[derive(Debug)]
+pub(crate) struct Input<const BYTES_MAX: usize = BODY_BYTES_MAX> {
+    pub(crate) caller: Caller,
+    body: Bytes,
+}
+
+impl<const BYTES_MAX: usize> FromRequest<State> for Input<BYTES_MAX> {
+    type Rejection = Halt;
+
+    async fn from_request(request: Request, state: &State) -> Result<Self, Halt> {
+        let (parts, body) = request.into_parts();
+        let caller = Caller::of(parts, state).await?;
+        let body = read(&caller.parts.headers, body, BYTES_MAX).await?;
+        Ok(Self { caller, body })
+    }
+}
+
+impl<const BYTES_MAX: usize> Input<BYTES_MAX> {
+    /// Refuses callers whose key lacks a scope.
+    pub(crate) fn may(&self, scope: Scope) -> Result<(), Halt> {
+        self.caller.may(scope)
+    }
+
+    /// Gives the idempotency key, if there is one; one that was answered before ends the call with that answer.
+    pub(crate) async fn once(&self) -> Result<Option<Idempotency>, Halt> {
+        idempotency::ask(&self.caller, &self.body).await
+    }
+
+    /// Gives the body, which says that it is JSON.
+    pub(crate) fn json_bytes(&self) -> Result<&[u8], Halt> {
+        is_json(&self.caller.parts.headers)?;
+        Ok(&self.body)
+    }
+
+    /// Reads the body as JSON of a shape that the API's document names.
+    pub(crate) fn json<T: DeserializeOwned>(&self, shape: &str) -> Result<T, Halt> {
+        parse(self.json_bytes()?, shape)
+    }
+
+    /// Reads the body like [`Input::json`]; none at all is an empty object.
+    pub(crate) fn json_or_nothing<T: DeserializeOwned>(&self, shape: &str) -> Result<T, Halt> {
+        if self.body.is_empty() { parse(b"{}", shape) } else { self.json(shape) }
+    }
+}
+
+/// Reads a whole body, up to a bound.
+pub(crate) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Halt> {
+    let too_large = || {
+        let detail = format!("the body is longer than {bytes_max} bytes");
+        Problem::new(Page::TooLarge, detail).with("bytes_max", bytes_max)
+    };
+    let announced =
+        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|bytes: usize| bytes > bytes_max) {
+        return Err(too_large().into());
+    }
+    match timeout(BODY_TIME_MAX, to_bytes(body, bytes_max)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) => {
+            // The only other cause is a client that went away, and then nobody hears the answer.
+            tracing::debug!(error = %error, "a body was not read to its end");
+            Err(too_large().into())
+        }
+        Err(_elapsed) => {
+            Err(Problem::new(Page::TooSlow, "the body did not arrive within 30 seconds").into())
+        }
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> Result<(), Halt> {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    let essence = kind.split(';').next().unwrap_or("").trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let ending = essence.get(essence.len().saturating_sub(5)..).unwrap_or("");
+    if ending.eq_ignore_ascii_case("+json") {
+        return Ok(());
+    }
+    let said = if essence.is_empty() { "nothing".to_owned() } else { format!("`{essence}`") };
+    let detail = format!("the content-type is {said}; send application/json");
+    Err(Problem::new(Page::UnsupportedMediaType, detail).into())
+}
+
+/// Reads JSON of a shape that the API's document names.
+pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], shape: &str) -> Result<T, Halt> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
+    let flaws = shape::check(&value, shape);
+    if !flaws.is_empty() {
+        return Err(Problem::invalid(flaws).into());
+    }
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." { String::new() } else { path };
+        Problem::invalid(vec![Flaw::new(path, error.into_inner().to_string())]).into()
+    })
+}
+
+/// Makes the problem of a body that is no JSON.
+pub(crate) fn malformed(error: &serde_json::Error) -> Halt {
+    let detail = format!("the body cannot be read as JSON: {error}");
+    Problem::new(Page::Malformed, detail)
+        .with("line", error.line())
+        .with("column", error.column())
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(value: &'static str) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(value));
+        is_json(&headers).is_ok()
+    }
+
+    #[test]
+    fn json_is_told_by_its_media_type() {
+        assert!(kind("application/json"));
+        assert!(kind("Application/JSON; charset=utf-8"));
+        assert!(kind("application/merge-patch+json"));
+        assert!(!kind("application/x-www-form-urlencoded"));
+        assert!(!kind("text/plain"));
+        assert!(!kind(""));
+    }
+}

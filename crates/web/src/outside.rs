@@ -1,0 +1,74 @@
+//! What needs no key: is it alive, is it ready, how does it fare, by which keys does it sign.
+//!
+//! Invariant: nothing here tells anything about an account's data.
+
+use axum::body::Body;
+use axum::extract;
+use axum::response::Response;
+use engine::problem::Problem as Page;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, StatusCode, Uri};
+use serde_json::json;
+
+use crate::answer;
+use crate::auth::Path;
+use crate::problem::{Answer, Problem};
+use crate::signing::document;
+use crate::state::State;
+
+type Reached = extract::State<State>;
+
+/// `GET /healthz`: somebody is home.
+pub(crate) async fn healthz() -> Response {
+    answer::unkept(answer::json((200, r#"{"status":"alive"}"#.to_owned())))
+}
+
+/// `GET /readyz`: work gets done.
+pub(crate) async fn readyz(extract::State(state): Reached) -> Response {
+    let readiness = state.engine().readiness().await;
+    let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let body = json!({"ready": readiness.ready, "reasons": readiness.reasons});
+    answer::unkept(answer::json((status.as_u16(), body.to_string())))
+}
+
+/// `GET /metrics`: figures for Prometheus.
+pub(crate) async fn metrics(extract::State(state): Reached) -> Answer {
+    const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(text(state.engine().metrics_text().await?, OPENMETRICS))
+}
+
+/// `GET /.well-known/jwks.json`: the keys that webhooks and timelines are signed with.
+pub(crate) async fn jwks(extract::State(state): Reached) -> Answer {
+    Ok(answer::ok(&state.engine().jwks().await?))
+}
+
+/// `GET /`: where to go from here.
+pub(crate) async fn start() -> Response {
+    document::start()
+}
+
+/// `GET /problems/{problem}`: the page that explains a problem.
+pub(crate) async fn problem_page(Path(name): Path<String>) -> Answer {
+    let page = Page::named(&name).ok_or_else(|| Problem::not_found("problem"))?;
+    Ok(text(page.page().to_owned(), "text/markdown; charset=utf-8"))
+}
+
+/// Answers paths that lead nowhere.
+pub(crate) async fn no_such_route(uri: Uri) -> Problem {
+    let mut detail = "no operation has this path".to_owned();
+    if uri.path().len() > 1 && uri.path().ends_with('/') {
+        detail.push_str("; try it without the slash at the end");
+    }
+    Problem::new(Page::NoSuchRoute, detail)
+}
+
+/// Answers methods that a path does not have.
+pub(crate) async fn method_not_allowed(method: Method) -> Problem {
+    Problem::new(Page::MethodNotAllowed, format!("the path has no method {method}"))
+}
+
+fn text(body: String, kind: &'static str) -> Response {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}

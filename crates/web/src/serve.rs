@@ -1,0 +1,203 @@
+//! The server: connections accepted, bounded, timed, and at the end waited for.
+//!
+//! Invariants: a connection without a whole head, or one that does not take its answer, is closed in bounded time; there
+//! are never more than [`CONNECTIONS_MAX`]; a call that was begun is finished when the service stops, within
+//! [`STOP_TIME_MAX`].
+//! Left to others: the time a body may take (`input`).
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Sleep, sleep, timeout};
+use tracing::{debug, warn};
+
+/// The most connections at once; others wait to be accepted.
+const CONNECTIONS_MAX: usize = 10_000;
+/// How long a head may take to arrive, and how long a connection may idle between two calls.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(75);
+/// How long a client may take no byte of its answer.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long calls under way may take when the service stops.
+const STOP_TIME_MAX: Duration = Duration::from_secs(10);
+/// The most headers of a call.
+const HEADERS_MAX: usize = 64;
+/// The most bytes of a head.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+/// How long to wait when no connection can be accepted, for lack of files mostly.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Who is at the other end of the connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Serves until `shutdown`, then finishes what was begun.
+pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (stop, stopped) = watch::channel(());
+    let mut connections = JoinSet::new();
+    let accepting = async {
+        loop {
+            while connections.try_join_next().is_some() {}
+            let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
+            let Some((stream, peer)) = accept(&listener).await else { continue };
+            let (router, stopped) = (router.clone(), stopped.clone());
+            connections.spawn(async move {
+                converse(stream, peer, router, stopped).await;
+                drop(permit);
+            });
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = shutdown => {}
+    }
+    drop(listener);
+    drop(stopped);
+    drop(stop);
+    let finished =
+        timeout(STOP_TIME_MAX, async { while connections.join_next().await.is_some() {} });
+    if finished.await.is_err() {
+        warn!(connections = connections.len(), "calls under way took too long and were cut off");
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "there is nothing to step while no file can be opened"
+)]
+async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            if let Err(error) = stream.set_nodelay(true) {
+                debug!(error = %error, "a connection was gone before it was served");
+            }
+            Some((stream, peer))
+        }
+        Err(error) => {
+            warn!(error = %error, "a connection could not be accepted");
+            sleep(ACCEPT_PAUSE).await;
+            None
+        }
+    }
+}
+
+/// Serves one connection until it ends or the service stops.
+async fn converse(
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    mut stopped: watch::Receiver<()>,
+) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: http::Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        router.call(request)
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME_MAX)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .pipeline_flush(true)
+        .serve_connection(TokioIo::new(Patient::new(stream)), service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        debug!(error = %error, "a connection broke");
+    }
+}
+
+/// A stream that is not patient for ever with a reader.
+struct Patient {
+    stream: TcpStream,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patient {
+    const fn new(stream: TcpStream) -> Self {
+        Self { stream, stalled: None }
+    }
+
+    /// Starts or asks the timer while nothing can be written, and forgets it once something was.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the timer bounds a socket, no step waits for it"
+    )]
+    fn watch<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        poll: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if poll.is_ready() {
+            self.stalled = None;
+            return poll;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(WRITE_TIME_MAX)));
+        match stalled.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.watch(context, poll)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.watch(context, poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,246 @@
+//! Pages for people: put together from templates, under a strict policy.
+//!
+//! Invariants: nothing but the one style sheet is ever loaded or run; no page is kept, indexed, framed, or named to the
+//! next site; every text is escaped by the templates.
+
+use std::sync::LazyLock;
+
+use askama::Template;
+use axum::body::Body;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use domain::chain::sha256;
+use domain::id::SignerId;
+use domain::request::Request;
+use engine::Flaw;
+use engine::problem::Problem as Page;
+use http::StatusCode;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use crate::problem::{Halt, Problem};
+use crate::signing::standing::{self, Line, Standing, Told};
+
+/// What a signer has filled in, and what is wrong with it.
+#[derive(Debug, Default)]
+pub(crate) struct Filled {
+    pub(super) name: Option<String>,
+    pub(super) reason: Option<String>,
+    pub(super) flaws: Vec<Flaw>,
+}
+
+impl Filled {
+    fn flaw(&self, path: &str) -> Option<&str> {
+        self.flaws.iter().find(|flaw| flaw.path == path).map(|flaw| flaw.message.as_str())
+    }
+
+    fn name_flaw(&self) -> Option<&str> {
+        self.flaw("name").map(|_| "Please type your full name, with at most 200 characters.")
+    }
+
+    fn consent_flaw(&self) -> Option<&str> {
+        self.flaw("consent")
+            .map(|_| "Please tick the box if you agree; without that you cannot sign.")
+    }
+
+    fn reason_flaw(&self) -> Option<&str> {
+        self.flaw("reason").map(|_| "Please keep the reason to 1,000 characters.")
+    }
+}
+
+#[derive(Template)]
+#[template(path = "signing.html")]
+struct Signing<'a> {
+    request: &'a Request,
+    you: &'a str,
+    token: &'a str,
+    standing: Standing,
+    lines: Vec<Line>,
+    signed: usize,
+    consent: String,
+    sent: Option<String>,
+    expires: Option<String>,
+    onward: Option<(String, String)>,
+    filled: &'a Filled,
+}
+
+#[derive(Template)]
+#[template(path = "notice.html")]
+struct Notice<'a> {
+    told: &'a Told,
+}
+
+#[derive(Template)]
+#[template(path = "start.html")]
+struct Start {
+    version: &'static str,
+}
+
+/// Shows a signer how things stand.
+pub(super) fn page(request: &Request, id: SignerId, token: &str, filled: &Filled) -> Response {
+    let status = if filled.flaws.is_empty() {
+        StatusCode::OK
+    } else {
+        Problem::invalid(filled.flaws.clone()).status()
+    };
+    let lines = standing::lines(request, id);
+    let page = Signing {
+        request,
+        you: request.signer(id).map_or("", |signer| signer.person.name.as_str()),
+        token,
+        standing: standing::standing(request, id),
+        signed: lines.iter().filter(|line| line.status == "signed").count(),
+        lines,
+        consent: standing::consent(&request.title),
+        sent: request.sent_at().map(standing::spoken),
+        expires: request.deadline().map(standing::spoken),
+        onward: standing::onward(request, id),
+        filled,
+    };
+    html(status, page.render())
+}
+
+/// Sends the browser back to the page.
+pub(super) fn back(token: &str) -> Response {
+    let mut response = html(StatusCode::SEE_OTHER, Ok(String::new()));
+    // A token that is no header value names no signer, and then nobody is sent back.
+    if let Ok(place) = HeaderValue::try_from(format!("/s/{token}")) {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    response
+}
+
+/// Says that something is wrong.
+pub(super) fn trouble(halt: Halt) -> Response {
+    let Halt::Problem(problem) = halt else {
+        return html(StatusCode::OK, Ok(String::new()));
+    };
+    let told = wording(problem.page());
+    let mut response = html(problem.status(), Notice { told: &told }.render());
+    if problem.page() == Page::Unavailable {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(5));
+    }
+    response
+}
+
+/// Shows where to go from the root.
+pub(crate) fn start() -> Response {
+    html(StatusCode::OK, Start { version: env!("CARGO_PKG_VERSION") }.render())
+}
+
+fn wording(page: Page) -> Told {
+    let (heading, text) = if page == Page::NotFound {
+        (
+            "This link leads nowhere",
+            "It may have been cut off when it was copied, or what it was made for has been deleted. Open it from the \
+             message again, or ask the sender.",
+        )
+    } else if page == Page::CrossSite {
+        (
+            "Please open the link again",
+            "The form was sent from another site. Open the link from the message and act there.",
+        )
+    } else if page == Page::Unavailable {
+        (
+            "Please try again in a moment",
+            "We cannot save anything right now, and nothing has been done.",
+        )
+    } else if page == Page::TooLarge || page == Page::TooSlow {
+        (
+            "That did not arrive",
+            "The form was too long, or took too long to arrive. Nothing has been done; please try again.",
+        )
+    } else {
+        (
+            "Something went wrong",
+            "The mistake is ours. Open the link again to see how things stand.",
+        )
+    };
+    Told { mood: standing::Mood::Over, heading: heading.to_owned(), text: text.to_owned() }
+}
+
+/// The one style sheet, which the templates hold as well.
+const STYLE: &str = include_str!("../../assets/page.css");
+
+/// Lets the style sheet in by its hash, and nothing else.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    let hash = BASE64_STANDARD.encode(sha256(STYLE.as_bytes()));
+    format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+});
+
+fn html(status: StatusCode, page: askama::Result<String>) -> Response {
+    let (status, page) = match page {
+        Ok(page) => (status, page),
+        Err(error) => {
+            tracing::error!(error = %error, "a page could not be put together");
+            (Problem::new(Page::Internal, "").status(), String::new())
+        }
+    };
+    let mut response = Response::new(Body::from(page));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers();
+    response
+}
+
+fn headers() -> HeaderMap {
+    let fixed = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (HeaderName::from_static("x-robots-tag"), "noindex, nofollow"),
+    ];
+    let mut headers: HeaderMap =
+        fixed.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
+    if let Ok(policy) = HeaderValue::try_from(POLICY.as_str()) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    headers
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn request() -> Request {
+        let at = "2027-01-15T08:00:00.000Z";
+        let id = |prefix: &str, last: &str| format!("{prefix}_{}{last}", "0".repeat(25));
+        let person = |last: &str, name: &str, state: Value| {
+            let mut signer = json!({
+                "id": id("sgn", last), "name": name, "email": "a@example.com", "order": 1,
+                "role": "signer", "send_to": {"email": true, "sms": false},
+            });
+            signer.as_object_mut().unwrap().extend(state.as_object().unwrap().clone());
+            signer
+        };
+        let evidence =
+            json!({"name": "Alan", "consent": "Yes.", "device": "desktop", "via": "page"});
+        serde_json::from_value(json!({
+            "id": id("req", "0"), "account_id": id("acc", "0"), "title": "Lease & more",
+            "message": "Please sign by Friday.", "sender": {"name": "Grace", "email": "g@example.com"},
+            "signing_order": "parallel", "progress": 50, "origin": "native", "created_at": at,
+            "status": "sent", "sent_at": at, "expires_at": "2027-02-28T12:00:00.000Z",
+            "signers": [
+                person("1", "Ada", json!({"status": "viewed", "notified_at": at, "viewed_at": at})),
+                person("2", "Alan", json!({"status": "signed", "signed_at": at, "evidence": evidence})),
+            ],
+        }))
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_form_with_flaws_says_what_is_wrong_beside_each_field() {
+        let flaws = ["name", "consent", "reason"].map(|path| Flaw::new(path, "")).into();
+        let filled = Filled { name: Some("A\"da".to_owned()), reason: None, flaws };
+        let response = page(&request(), SignerId::new(1), "token", &filled);
+        assert_eq!(response.status(), 422);
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        insta::assert_snapshot!(text.replace(STYLE, "…"));
+    }
+}

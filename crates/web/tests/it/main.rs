@@ -1,0 +1,20 @@
+//! Web against the real engine and the real store, through its router: no network but one test of the server itself.
+
+#[cfg(test)]
+mod access;
+#[cfg(test)]
+mod document;
+#[cfg(test)]
+mod endpoints;
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod input;
+#[cfg(test)]
+mod requests;
+#[cfg(test)]
+mod server;
+#[cfg(test)]
+mod signing;
+#[cfg(test)]
+mod world;
