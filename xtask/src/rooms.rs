@@ -67,13 +67,22 @@ struct Fence {
     why: &'static str,
 }
 
-const FENCES: [Fence; 11] = [
+const FENCES: [Fence; 12] = [
     Fence { name: "rusqlite", rooms: &["store"], why: "only store speaks SQL" },
     Fence { name: "tokio-postgres", rooms: &["store"], why: "only store speaks SQL" },
     Fence { name: "axum", rooms: &["web"], why: "only web listens" },
     Fence { name: "askama", rooms: &["web"], why: "only web shows pages" },
-    Fence { name: "hyper", rooms: &["channels", "bench"], why: "only channels call out" },
-    Fence { name: "hyper-util", rooms: &["channels", "bench"], why: "only channels call out" },
+    Fence {
+        name: "hyper",
+        rooms: &["channels", "web", "bench"],
+        why: "only channels call out, only web listens",
+    },
+    Fence {
+        name: "hyper-util",
+        rooms: &["channels", "web", "bench"],
+        why: "only channels call out, only web listens",
+    },
+    Fence { name: "ureq", rooms: &["countersign"], why: "only the command line asks a server" },
     Fence { name: "rustls", rooms: &["channels"], why: "only channels call out" },
     Fence { name: "tokio-rustls", rooms: &["channels"], why: "only channels call out" },
     Fence { name: "webpki-roots", rooms: &["channels"], why: "only channels call out" },

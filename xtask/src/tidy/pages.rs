@@ -30,7 +30,7 @@ pub(super) fn every_problem_has_a_page(files: &[File]) -> Vec<Finding> {
     without_page.chain(without_code).collect()
 }
 
-const CATALOGUE: &str = "crates/domain/src/problem.rs";
+const CATALOGUE: &str = "crates/engine/src/problem.rs";
 
 const PAGES: &str = "docs/problems/";
 
@@ -101,7 +101,7 @@ mod tests {
     fn a_code_without_a_page_is_found() {
         let catalogue = "//! Problems.\n\npub const GONE: &str = \"P0001\";\n";
         let found =
-            "crates/domain/src/problem.rs:3: `P0001` has no page; write docs/problems/P0001.md";
+            "crates/engine/src/problem.rs:3: `P0001` has no page; write docs/problems/P0001.md";
         check_tree(every_problem_has_a_page, &[(CATALOGUE, catalogue)], &[found]);
         let page = ("docs/problems/P0001.md", "# Gone\n");
         check_tree(every_problem_has_a_page, &[(CATALOGUE, catalogue), page], &[]);
@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn a_page_without_a_code_is_found() {
         let page = ("docs/problems/P0002.md", "# Lost\n");
-        let found = "docs/problems/P0002.md:1: `P0002` is not in crates/domain/src/problem.rs; \
+        let found = "docs/problems/P0002.md:1: `P0002` is not in crates/engine/src/problem.rs; \
             add it there, or remove the page";
         check_tree(every_problem_has_a_page, &[(CATALOGUE, ""), page], &[found]);
         check_tree(every_problem_has_a_page, &[page], &[]);
