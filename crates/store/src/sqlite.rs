@@ -76,8 +76,7 @@ impl Sqlite {
         let highest_id = open::highest_id(&db)?;
         let readers = Arc::new(Readers::open(&folder, master.clone())?);
         let (jobs, received) = mpsc::channel();
-        let mut state = State::new(master, chance, lanes, highest_id);
-        state.rise_above_the_last(&db)?;
+        let state = State::new(master, chance, lanes, highest_id);
         let writer = Writer::new(db, lock, received, state);
         let handle = thread::Builder::new()
             .name("store-writer".to_owned())

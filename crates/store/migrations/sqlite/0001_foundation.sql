@@ -1,5 +1,6 @@
 -- The foundation: tenants, keys, requests, contacts, endpoints, the log, deliveries, timelines, timers.
 -- Ids are the 16 bytes of a UUIDv7; moments are milliseconds since 1970; every table leads with its account.
+-- A check lists its words with OR: of IN with more than two, SQLite builds a table for each row it checks.
 
 CREATE TABLE meta (
     name  TEXT NOT NULL PRIMARY KEY,
@@ -25,7 +26,9 @@ CREATE TABLE requests (
     account_id BLOB    NOT NULL,
     id         BLOB    NOT NULL,
     version    INTEGER NOT NULL CHECK (version > 0),
-    status     TEXT    NOT NULL CHECK (status IN ('draft', 'sent', 'completed', 'declined', 'expired', 'cancelled')),
+    status     TEXT    NOT NULL
+        CHECK (status = 'draft' OR status = 'sent' OR status = 'completed' OR status = 'declined'
+               OR status = 'expired' OR status = 'cancelled'),
     archived   INTEGER NOT NULL CHECK (archived IN (0, 1)),
     deleted_at INTEGER,
     body       TEXT    NOT NULL
@@ -55,7 +58,9 @@ CREATE TABLE endpoints (
     url           TEXT    NOT NULL,
     dialect       TEXT    NOT NULL,
     scope         TEXT    NOT NULL CHECK (scope IN ('registered', 'callback')),
-    status        TEXT    NOT NULL CHECK (status IN ('enabled', 'disabled', 'disabled_by_system', 'deleted')),
+    status        TEXT    NOT NULL
+        CHECK (status = 'enabled' OR status = 'disabled' OR status = 'disabled_by_system'
+               OR status = 'deleted'),
     body          TEXT    NOT NULL,
     sealed        BLOB    NOT NULL,
     failing_since INTEGER,
@@ -95,9 +100,10 @@ CREATE TABLE deliveries (
     id          BLOB    NOT NULL,
     event_id    BLOB    NOT NULL,
     endpoint_id BLOB    NOT NULL,
-    cause       TEXT    NOT NULL CHECK (cause IN ('event', 'replay', 'test', 'probe')),
+    cause       TEXT    NOT NULL CHECK (cause = 'event' OR cause = 'replay' OR cause = 'test' OR cause = 'probe'),
     cause_id    BLOB    NOT NULL,
-    state       TEXT    NOT NULL CHECK (state IN ('pending', 'delivered', 'exhausted', 'cancelled')),
+    state       TEXT    NOT NULL
+        CHECK (state = 'pending' OR state = 'delivered' OR state = 'exhausted' OR state = 'cancelled'),
     due_at      INTEGER,
     ended_at    INTEGER,
     why         TEXT,
@@ -113,15 +119,11 @@ CREATE TABLE deliveries (
 ) WITHOUT ROWID, STRICT;
 -- One event and one endpoint make one delivery; a replay makes another, once.
 CREATE UNIQUE INDEX deliveries_by_event ON deliveries (account_id, event_id, endpoint_id, cause, cause_id);
--- What is due, endpoint by endpoint.
-CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at, id) WHERE state = 'pending' AND held = 0;
--- What somebody asked for: an endpoint that is off is told nothing else.
-CREATE INDEX deliveries_asked ON deliveries (endpoint_id, due_at, id)
-    WHERE state = 'pending' AND cause IN ('test', 'probe');
--- Who goes before whom, where an endpoint asks for order: the first pending one of a key is free, the others are held.
-CREATE INDEX deliveries_in_order ON deliveries (endpoint_id, order_key, id)
+-- What is due, endpoint by endpoint; the cause tells what an endpoint that is off may still be told.
+CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at, id, cause) WHERE state = 'pending' AND held = 0;
+-- Who goes before whom, where an endpoint asks for order: of each key one is free, and those behind it are held.
+CREATE INDEX deliveries_in_order ON deliveries (endpoint_id, held, order_key, id)
     WHERE state = 'pending' AND order_key IS NOT NULL;
-CREATE INDEX deliveries_held ON deliveries (endpoint_id, id) WHERE held = 1;
 -- What went wrong, endpoint by endpoint.
 CREATE INDEX deliveries_failed ON deliveries (account_id, endpoint_id, state, id)
     WHERE state IN ('exhausted', 'cancelled');
@@ -159,7 +161,7 @@ CREATE TABLE timeline (
 
 CREATE TABLE timers (
     account_id BLOB    NOT NULL,
-    kind       TEXT    NOT NULL CHECK (kind IN ('expiry', 'probe', 'sweep', 'replay')),
+    kind       TEXT    NOT NULL CHECK (kind = 'expiry' OR kind = 'probe' OR kind = 'sweep' OR kind = 'replay'),
     subject    BLOB    NOT NULL,
     due_at     INTEGER NOT NULL,
     PRIMARY KEY (account_id, kind, subject)

@@ -1,2 +1,2 @@
 SELECT due_at, id FROM deliveries
-WHERE endpoint_id = ?1 AND state = 'pending' AND cause IN ('test', 'probe') ORDER BY due_at, id
+WHERE endpoint_id = ?1 AND state = 'pending' AND held = 0 AND cause IN ('test', 'probe') ORDER BY due_at, id

@@ -1,1 +1,2 @@
-SELECT id FROM deliveries WHERE endpoint_id = ?1 AND held = 1 ORDER BY id LIMIT ?2
+SELECT id FROM deliveries
+WHERE endpoint_id = ?1 AND held = 1 AND state = 'pending' AND order_key IS NOT NULL LIMIT ?2

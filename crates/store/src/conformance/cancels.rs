@@ -75,17 +75,19 @@ pub async fn what_is_pending_is_cancelled_but_for_what_is_leased(world: &World) 
 pub async fn no_more_is_cancelled_than_was_asked_for(world: &World) {
     let account = world.account();
     let endpoint = world.register(world.endpoint(account)).await;
-    world.lanes.set_room(2);
-    let events: Vec<Event> = (0..9).map(|_| world.event(account, "custom.a")).collect();
-    world.say(&events).await;
-    for leased in world.lanes.taken() {
-        // What is leased may be due later than what is not.
-        world.release(&leased.delivery);
-    }
+    let say = async |count, seconds| {
+        let events: Vec<Event> = (0..count).map(|_| world.event(account, "custom.a")).collect();
+        world.say_at(&events, seconds).await;
+    };
     world.lanes.set_room(0);
+    say(7, 0).await;
+    // What is leased is due later than what is not.
+    world.lanes.set_room(2);
+    say(2, 1).await;
+    assert_eq!(world.lanes.taken().len(), 2);
     let write =
         Write::CancelPending { endpoint: endpoint.id, why: Why::EndpointDisabled, limit: 3 };
-    for expected in [3, 3, 3, 0] {
+    for expected in [3, 3, 1, 0] {
         let changed = world.write(account, vec![write.clone()]).await.unwrap().changed;
         assert_eq!(changed, expected);
     }

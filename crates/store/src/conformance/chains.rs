@@ -24,7 +24,7 @@ async fn timeline(world: &World, account: AccountId, request: RequestId) -> Vec<
 }
 
 /// Fails unless the entries are a whole chain from its start; tells how many there are.
-fn verify(request: RequestId, entries: &[TimelineEntry]) -> usize {
+pub fn verify(request: RequestId, entries: &[TimelineEntry]) -> usize {
     let mut before = None;
     for (entry, seq) in entries.iter().zip(1..) {
         let TimelineEntry { link, what, id, at, digest, .. } = entry;

@@ -69,6 +69,8 @@ pub async fn what_was_admitted_is_withdrawn_when_the_commit_is_refused(world: &W
 pub async fn a_refused_commit_leaves_its_neighbours_alone(world: &World) {
     let account = world.account();
     let kept = world.register(world.endpoint(account)).await;
+    world.say(&[world.event(account, "custom.a")]).await;
+    assert_eq!(world.lanes.taken().len(), 1);
     let stale = Endpoint { status: Status::Disabled, ..kept.clone() };
     let other = world.contact(account);
     let refused = [

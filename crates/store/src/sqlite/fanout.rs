@@ -150,7 +150,7 @@ pub(super) fn tell(
     };
     let held = match order_key {
         None => false,
-        Some(key) => first_in_order(db, endpoint.id, key)?.is_some(),
+        Some(key) => is_behind(db, endpoint.id, key)?,
     };
     let (cause_name, cause_id) = rows::cause_columns(cause, event.id, id);
     let made = db
@@ -189,18 +189,10 @@ pub(super) fn tell(
     Ok(Some(id))
 }
 
-/// Finds the first pending delivery of an order key, and whether it is held.
-fn first_in_order(
-    db: &Connection,
-    endpoint: EndpointId,
-    key: &str,
-) -> Result<Option<(DeliveryId, bool)>, Error> {
-    let mut statement = db.prepare_cached(sql::delivery_first_in_order).map_err(trouble)?;
-    let first: Option<([u8; 16], bool)> = statement
-        .query_row(params![blob(endpoint.bits()), key], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()
-        .map_err(trouble)?;
-    Ok(first.map(|(id, held)| (DeliveryId::new(u128::from_be_bytes(id)), held)))
+/// Tells whether a pending delivery of that order key is free to go, so that further ones stand behind it.
+fn is_behind(db: &Connection, endpoint: EndpointId, key: &str) -> Result<bool, Error> {
+    let mut statement = db.prepare_cached(sql::delivery_ahead).map_err(trouble)?;
+    statement.exists(params![blob(endpoint.bits()), key]).map_err(trouble)
 }
 
 /// Frees and offers the delivery whose turn has come, since one of its order key has ended.
@@ -211,7 +203,16 @@ pub(super) fn next_in_order(
     of: (AccountId, EndpointId, &str),
 ) -> Result<(), Error> {
     let (account, endpoint, key) = of;
-    let Some((id, true)) = first_in_order(db, endpoint, key)? else { return Ok(()) };
+    if is_behind(db, endpoint, key)? {
+        return Ok(());
+    }
+    let next: Option<[u8; 16]> = {
+        let mut statement = db.prepare_cached(sql::delivery_next_held).map_err(trouble)?;
+        let next = statement.query_row(params![blob(endpoint.bits()), key], |row| row.get(0));
+        next.optional().map_err(trouble)?
+    };
+    let Some(next) = next else { return Ok(()) };
+    let id = DeliveryId::new(u128::from_be_bytes(next));
     db.prepare_cached(sql::delivery_free)
         .map_err(trouble)?
         .execute([blob(account.bits()), blob(id.bits())])

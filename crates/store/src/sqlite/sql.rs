@@ -20,10 +20,10 @@ statements! {
     begin commit rollback savepoint savepoint_drop savepoint_keep
     contact_delete contact_insert contact_list contact_read contact_update
     data_version
-    delivery_account delivery_change delivery_count_attempt delivery_due delivery_due_asked
-    delivery_first_in_order delivery_free delivery_free_all delivery_held_of delivery_insert
-    delivery_last delivery_last_of delivery_lease delivery_list delivery_list_failed
-    delivery_list_of_event delivery_next_endpoint delivery_oldest_due delivery_pending_of
+    delivery_account delivery_ahead delivery_change delivery_count_attempt delivery_due delivery_due_asked
+    delivery_free delivery_free_all delivery_held_of delivery_insert
+    delivery_last_of delivery_lease delivery_list delivery_list_failed
+    delivery_list_of_event delivery_next_endpoint delivery_next_held delivery_oldest_due delivery_pending_of
     delivery_place delivery_read delivery_settle
     endpoint_by_origin endpoint_enabled endpoint_health endpoint_insert endpoint_list
     endpoint_living endpoint_read endpoint_taken endpoint_update

@@ -83,18 +83,6 @@ impl State {
         }
     }
 
-    /// Makes sure that new ids rise above those that are there, even when the clock was set back meanwhile: deliveries
-    /// of one order key go by their ids.
-    pub(super) fn rise_above_the_last(&mut self, db: &Connection) -> Result<(), Error> {
-        let mut statement = db.prepare_cached(sql::delivery_last).map_err(trouble)?;
-        let last: Option<[u8; 16]> = statement.query_row([], |row| row.get(0)).map_err(trouble)?;
-        if let Some(last) = last {
-            let minted_at = DeliveryId::new(u128::from_be_bytes(last)).minted_at();
-            self.mint(minted_at.plus_millis(1));
-        }
-        Ok(())
-    }
-
     /// Mints a delivery's id.
     pub(super) fn mint(&mut self, now: Timestamp) -> DeliveryId {
         DeliveryId::new(self.mint.next(now, self.chance.as_mut()))

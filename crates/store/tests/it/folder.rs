@@ -10,6 +10,7 @@ use domain::id::Chance;
 use store::conformance::{Recorder, World};
 use store::sqlite::{Options, Sqlite};
 use store::{Error, Lanes, MasterKey, Store};
+use tokio::task;
 
 /// A folder of its own, gone with the test.
 #[derive(Debug)]
@@ -66,9 +67,12 @@ pub(crate) fn options(folder: &Path, lanes: Arc<dyn Lanes>, seed: u64) -> Option
 
 /// Opens a world in a folder that lives as long as it.
 pub(crate) async fn open() -> World {
-    let folder = Folder::new();
-    let path = folder.path().to_owned();
-    open_in(&path, Recorder::new(), 1, folder).unwrap()
+    let opened = task::spawn_blocking(|| {
+        let folder = Folder::new();
+        let path = folder.path().to_owned();
+        open_in(&path, Recorder::new(), 1, folder)
+    });
+    opened.await.unwrap().unwrap()
 }
 
 /// Opens a world in a folder; `keep` lives as long as it.

@@ -3,4 +3,16 @@
 #[cfg(test)]
 mod contracts;
 #[cfg(test)]
+mod disk;
+#[cfg(test)]
 mod folder;
+#[cfg(test)]
+mod grouping;
+#[cfg(test)]
+mod kill;
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod opening;
+#[cfg(test)]
+mod plans;

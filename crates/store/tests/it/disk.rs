@@ -1,0 +1,140 @@
+//! A disk that is full: refused with a hint, read on, and well again once there is room.
+
+use std::env;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::slice;
+
+use domain::delivery::State;
+use domain::event::Event;
+use domain::id::{AccountId, EventId};
+use store::conformance::{Recorder, Taken, World};
+use store::{Audience, Commit, Error, Fault, Said};
+
+use crate::folder::{Folder, open_in};
+
+const FOLDER: &str = "STORE_TEST_DISK";
+const BALLAST: &str = "ballast";
+const FILLER: &str = "filler";
+/// Mounts a small disk that only this process and its children see, and goes on as the program that is named.
+const SCRIPT: &str = r#"mount -t tmpfs -o size=6m none "$0" && exec "$@""#;
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that could not be made says so")]
+fn a_full_disk_is_survived() {
+    let folder = Folder::new();
+    let program = env::current_exe().unwrap();
+    for how in ["-m", "-rm"] {
+        let may = Command::new("unshare")
+            .args([how, "sh", "-c", SCRIPT])
+            .arg(folder.path())
+            .arg("true")
+            .output();
+        if !may.is_ok_and(|output| output.status.success()) {
+            continue;
+        }
+        let output = Command::new("unshare")
+            .args([how, "sh", "-c", SCRIPT])
+            .arg(folder.path())
+            .arg(&program)
+            .args(["disk::a_child_on_a_small_disk", "--exact", "--ignored", "--nocapture"])
+            .env(FOLDER, folder.path())
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && text.contains("1 passed"), "{text}{errors}");
+        return;
+    }
+    eprintln!("skipped: this user may not mount a small disk");
+}
+
+fn large(world: &World, account: AccountId) -> Event {
+    let data = format!(r#"{{"text":"{}"}}"#, "x".repeat(60_000));
+    Event { data, ..world.event(account, "custom.a") }
+}
+
+async fn try_to_say(world: &World, event: &Event) -> Result<(), Fault> {
+    let events = vec![Said { event: event.clone(), audience: Audience::Subscribers }];
+    let commit = Commit { events, ..Commit::new(event.account, event.at) };
+    world.store.commit(commit).await.map(drop)
+}
+
+#[tokio::test]
+#[ignore = "a part of the test above"]
+async fn a_child_on_a_small_disk() {
+    let Some(folder) = env::var_os(FOLDER).map(PathBuf::from) else { return };
+    fs::write(folder.join(BALLAST), vec![1; 2_000_000]).unwrap();
+    let data = folder.join("data");
+    let world = open_in(&data, Recorder::new(), 1, ()).unwrap();
+    let account = world.account();
+    world.register(world.endpoint(account)).await;
+
+    let mut acknowledged: Vec<EventId> = Vec::new();
+    let refused = loop {
+        let event = large(&world, account);
+        match try_to_say(&world, &event).await {
+            Ok(()) => acknowledged.push(event.id),
+            Err(fault) => break (event, fault),
+        }
+        assert!(acknowledged.len() < 1_000, "the disk is never full");
+    };
+    let (lost, fault) = refused;
+    let Fault::Store(Error::Unavailable { hint, .. }) = &fault else { panic!("{fault:?}") };
+    assert_eq!(*hint, "the disk is full; free some space in the data folder");
+    world.lanes.balance();
+    let taken = world.lanes.taken();
+    assert!(taken.iter().map(|taken| taken.event.id).eq(acknowledged.iter().copied()));
+    for _ in 0..3 {
+        assert!(try_to_say(&world, &large(&world, account)).await.is_err());
+        world.lanes.balance();
+    }
+    read_on(&world, &acknowledged, &lost).await;
+    let settled = settle_in_vain(&world, &folder.join(FILLER), &taken).await;
+
+    fs::remove_file(folder.join(FILLER)).unwrap();
+    fs::remove_file(folder.join(BALLAST)).unwrap();
+    world.deliver(&taken[settled].delivery).await;
+    try_to_say(&world, &lost).await.unwrap();
+    acknowledged.push(lost.id);
+    world.store.probe(lost.at).await.unwrap();
+    assert_eq!(world.lanes.told(), slice::from_ref(&lost.id));
+    drop(world);
+
+    let world = open_in(&data, Recorder::new(), 2, ()).unwrap();
+    for id in &acknowledged {
+        assert!(world.views.event(account, *id).await.unwrap().is_some(), "{id} is lost");
+    }
+    assert_eq!(world.lease_all(0).await.taken, acknowledged.len() - settled - 1);
+}
+
+/// Fills the last corners of the disk, and shows that a lease stands until its settlement is written. Gives the deliveries
+/// that were settled before.
+async fn settle_in_vain(world: &World, filler: &Path, taken: &[Taken]) -> usize {
+    let mut file = File::create(filler).unwrap();
+    while file.write(&[1; 4_096]).is_ok_and(|written| written > 0) {}
+    for (settled, Taken { delivery, .. }) in taken.iter().enumerate() {
+        let settlement = world.settlement(delivery, State::Delivered { at: delivery.created_at });
+        match world.store.settle(delivery.created_at, vec![settlement]).await {
+            // What refused commits had reached of the journal is room still.
+            Ok(_) => world.lanes.over(delivery.id),
+            Err(error) => {
+                assert!(error.is_transient(), "{error:?}");
+                // The lanes fail when a delivery comes a second time.
+                assert_eq!(world.lease_all(0).await.taken, 0);
+                return settled;
+            }
+        }
+    }
+    panic!("the disk is never full");
+}
+
+async fn read_on(world: &World, acknowledged: &[EventId], lost: &Event) {
+    for id in acknowledged {
+        assert!(world.views.event(lost.account, *id).await.unwrap().is_some());
+    }
+    assert_eq!(world.views.event(lost.account, lost.id).await.unwrap(), None);
+    world.lease_all(0).await;
+}

@@ -1,0 +1,173 @@
+//! Nothing that was acknowledged is lost when the process is killed.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use domain::delivery::State;
+use domain::event::Event;
+use domain::id::{AccountId, DeliveryId, EventId, RequestId};
+use store::conformance::{Recorder, World, chains};
+use store::{Audience, Commit, DeliveryFilter, Guarded, Page, Said, Settlement, Write};
+use tokio::task::{self, JoinSet};
+
+use crate::folder::{Folder, open_in};
+
+const ROUNDS: u64 = 20;
+const FOLDER: &str = "STORE_TEST_FOLDER";
+const ROUND: &str = "STORE_TEST_ROUND";
+const ACCOUNT: AccountId = AccountId::new(1);
+const ALL: Page = Page { limit: 1_000_000, after: None };
+
+/// What was acknowledged in all rounds.
+#[derive(Debug, Default)]
+struct Acknowledged {
+    requests: BTreeSet<RequestId>,
+    events: BTreeSet<EventId>,
+    settled: BTreeSet<DeliveryId>,
+}
+
+fn note<T: FromStr + Ord>(into: &mut BTreeSet<T>, text: &str) {
+    into.extend(text.parse().ok());
+}
+
+impl Acknowledged {
+    fn note(&mut self, line: &str) {
+        // A line that was cut by the kill has no end, and promises nothing.
+        let Some(line) = line.strip_suffix('\n') else { return };
+        match line.rsplit_once("ack ").and_then(|(_, ack)| ack.split_once(' ')) {
+            Some(("request", id)) => note(&mut self.requests, id),
+            Some(("event", id)) => note(&mut self.events, id),
+            Some(("settled", id)) => note(&mut self.settled, id),
+            Some(_) | None => {}
+        }
+    }
+
+    async fn check(&self, world: &World) {
+        for id in &self.events {
+            assert!(world.views.event(ACCOUNT, *id).await.unwrap().is_some(), "{id} is lost");
+            let filter = DeliveryFilter { event: Some(*id), ..DeliveryFilter::default() };
+            assert_eq!(world.deliveries(ACCOUNT, filter).await.len(), 1, "{id}");
+        }
+        for id in &self.settled {
+            let (row, attempts) = world.views.delivery(ACCOUNT, *id).await.unwrap().unwrap();
+            assert!(matches!(row.delivery.state, State::Delivered { .. }), "{row:?}");
+            assert_eq!(attempts.len(), 1);
+        }
+        for id in &self.requests {
+            let entries = world.views.timeline(ACCOUNT, *id, ALL).await.unwrap();
+            chains::verify(*id, &entries);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_survives_a_kill() {
+    let folder = Folder::new();
+    let mut acknowledged = Acknowledged::default();
+    for round in 1..=ROUNDS {
+        let mut child = Command::new(env::current_exe().unwrap())
+            .args(["kill::a_child_that_commits_until_it_is_killed", "--exact", "--ignored"])
+            .arg("--nocapture")
+            .env(FOLDER, folder.path())
+            .env(ROUND, round.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut line = String::new();
+        let acks = 5 + round * 37 % 101;
+        for _ in 0..acks {
+            line.clear();
+            assert!(lines.read_line(&mut line).unwrap() > 0, "the child ended by itself");
+            acknowledged.note(&line);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        loop {
+            line.clear();
+            if lines.read_line(&mut line).unwrap() == 0 {
+                break;
+            }
+            acknowledged.note(&line);
+        }
+        let world = open_in(folder.path(), Recorder::new(), 1_000 + round, ()).unwrap();
+        acknowledged.check(&world).await;
+    }
+    let Acknowledged { requests, events, settled } = &acknowledged;
+    assert_eq!(requests.len() as u64, ROUNDS);
+    assert!(events.len() > 100 && settled.len() > 50, "{} {}", events.len(), settled.len());
+}
+
+#[expect(clippy::print_stdout, reason = "the parent reads what is acknowledged")]
+fn acknowledge(noun: &str, id: &impl ToString) {
+    println!("ack {noun} {}", id.to_string());
+}
+
+/// Commits an event, and says so.
+async fn say(world: Arc<World>, request: Option<RequestId>, seconds: i64) {
+    let event = match request {
+        Some(request) => {
+            let event = world.event_at(ACCOUNT, "signer.viewed", seconds);
+            Event { request: Some(request), ..event }
+        }
+        None => world.event_at(ACCOUNT, "custom.a", seconds),
+    };
+    let id = event.id;
+    let events = vec![Said { event, audience: Audience::Subscribers }];
+    let commit = Commit { events, ..Commit::new(ACCOUNT, id.minted_at()) };
+    world.store.commit(commit).await.unwrap();
+    acknowledge("event", &id);
+}
+
+/// Settles what the lanes hold, and says so.
+async fn settle(world: &World) {
+    let taken = world.lanes.taken();
+    let state = State::Delivered { at: ACCOUNT.minted_at() };
+    let settlements = taken.iter().map(|taken| Settlement {
+        request: taken.event.request,
+        ..world.settlement(&taken.delivery, state)
+    });
+    world.settle(settlements.collect()).await;
+    for taken in &taken {
+        acknowledge("settled", &taken.delivery.id);
+    }
+}
+
+#[tokio::test]
+#[ignore = "a part of the test above"]
+async fn a_child_that_commits_until_it_is_killed() {
+    let Some(folder) = env::var_os(FOLDER).map(PathBuf::from) else { return };
+    let round = env::var_os(ROUND).and_then(|round| round.to_str()?.parse::<u64>().ok()).unwrap();
+    commit_for_ever(&folder, round).await;
+}
+
+async fn commit_for_ever(folder: &Path, round: u64) {
+    let world = Arc::new(open_in(folder, Recorder::new(), round, ()).unwrap());
+    let start = i64::try_from(round).unwrap() * 1_000_000;
+    // Ids of one round rise from a moment of their own.
+    let mut request = world.request(ACCOUNT);
+    request.id = RequestId::new(world.id_at(start));
+    let write = Write::Request(Guarded { version: 0, value: request.clone() }, Vec::new());
+    world.write(ACCOUNT, vec![write]).await.unwrap();
+    acknowledge("request", &request.id);
+    if round == 1 {
+        world.register(world.endpoint(ACCOUNT)).await;
+    }
+    for wave in 0_i64.. {
+        let mut said = JoinSet::new();
+        for number in 0..8 {
+            let request = (number % 2 == 0).then_some(request.id);
+            said.spawn(say(Arc::clone(&world), request, start + wave));
+        }
+        task::yield_now().await;
+        settle(&world).await;
+        said.join_all().await;
+    }
+}
