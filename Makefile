@@ -4,7 +4,7 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
 SEEDS ?= 1000
-DAYS ?= 30
+STEPS ?= 400
 FUZZ_SECONDS ?= 60
 
 .PHONY: help run test bench lint fuzz sim audit
@@ -43,9 +43,9 @@ fuzz: ## Throw hostile bytes at every fuzz target for FUZZ_SECONDS each
 		cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
 
-sim: ## Step the engine through SEEDS worlds of DAYS days each, faults included
+sim: ## Step the engine through SEEDS worlds of STEPS steps each, faults included
 	@scripts/setup.sh sim
-	cargo run --release --package sim -- --seeds $(SEEDS) --days $(DAYS)
+	cargo run --release --package sim -- --count $(SEEDS) --steps $(STEPS)
 
 audit: ## Compare the dependencies with known advisories (needs the network)
 	@scripts/setup.sh audit

@@ -204,6 +204,6 @@ mod tests {
     fn a_problem_is_found_by_number_and_by_code() {
         assert_eq!(Problem::named("p0012"), Some(Problem::Invalid));
         assert_eq!(Problem::named("url_taken"), Some(Problem::UrlTaken));
-        assert_eq!(Problem::named("P9999"), None);
+        assert_eq!(Problem::named(&format!("P{}", 9_999)), None);
     }
 }
