@@ -1,0 +1,29 @@
+//! `countersign serve`.
+
+use std::process::ExitCode;
+
+use engine::Shutdown;
+
+use crate::cli::Context;
+use crate::config::gather::Mode;
+use crate::shutdown;
+use crate::wire::{self, Service};
+
+/// Run the service.
+///
+/// Keeps what it knows in the data folder, which one process holds at a time. SIGTERM or Ctrl-C stops it: no new calls,
+/// attempts under way are finished or handed back. A second one stops at once, and loses nothing either.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {}
+
+pub(crate) fn run(Args {}: Args, context: Context) -> anyhow::Result<ExitCode> {
+    let settings = context.settings(Mode::Production)?;
+    wire::runtime()?.block_on(async {
+        let shutdown = Shutdown::default();
+        drop(shutdown::on_signals(shutdown.clone())?);
+        let service = Service::build(&settings).await?;
+        service.announce().await?;
+        service.run(shutdown).await
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

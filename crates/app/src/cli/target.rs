@@ -1,0 +1,137 @@
+//! A URL that a command calls as an endpoint would be called, without any server.
+//!
+//! Invariant: who runs a command chooses the URL, so that every address may be called.
+//! Left to others: what is said (`dialects`), carrying it out (`channels`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use channels::{Channel as _, Guard, Http, Lane, Options, Schemes};
+use dialects::proof::encode_secret;
+use domain::call::{Call, Ending, Outcome};
+use domain::endpoint::{
+    Dialect, Endpoint, MAX_IN_FLIGHT_DEFAULT, Ordering, Scope, Secrets, Signing, SigningSecret,
+    Status, TIMEOUT_S_DEFAULT,
+};
+use domain::event::Event;
+use domain::id::{AccountId, Chance as _, EndpointId};
+use domain::retry::Profile;
+use domain::secret::Secret;
+use domain::subscription::Subscription;
+use domain::time::{Clock as _, Timestamp};
+use tokio::runtime::{Builder, Runtime};
+use url::Url;
+
+use crate::chance::SystemChance;
+use crate::clock::RealClock;
+use crate::failure::Advise as _;
+
+/// The account of calls that no account makes.
+pub(crate) const NOBODY: AccountId = AccountId::new(0);
+
+/// Somebody to be called.
+#[derive(Debug)]
+pub(crate) struct Target {
+    endpoint: Endpoint,
+    url: Arc<Url>,
+    http: Http,
+    runtime: Runtime,
+}
+
+impl Target {
+    /// Takes a URL, in a dialect, with what proves where a call comes from.
+    pub(crate) fn new(
+        dialect: Dialect,
+        url: &str,
+        secret: Secret,
+        token: Option<Secret>,
+    ) -> anyhow::Result<Self> {
+        let now = RealClock.now();
+        let checked = dialects::check_url(dialect, url)
+            .with_context(|| format!("reading the url {url}"))
+            .advise("give the whole url, such as http://localhost:3000/webhooks")?;
+        let ranges = ["0.0.0.0/0", "::/0"];
+        let ranges = ranges.iter().filter_map(|range| range.parse().ok()).collect();
+        let guard = Guard::new(ranges, Schemes::HttpToo);
+        guard.check_url(&checked).with_context(|| format!("reading the url {url}"))?;
+        Ok(Self {
+            endpoint: endpoint(dialect, url, (secret, token), now)?,
+            url: Arc::new(checked),
+            http: Http::new(Options::new(guard)).context("building the client")?,
+            runtime: Builder::new_current_thread().enable_all().build().context("starting")?,
+        })
+    }
+
+    /// Says an event as the dialect would; `None` when it has no word for it.
+    pub(crate) fn render(&self, event: &Event, now: Timestamp) -> anyhow::Result<Option<Call>> {
+        let target =
+            dialects::Target { endpoint: &self.endpoint, url: &self.url, now, signer: None };
+        dialects::dialect(self.endpoint.dialect)
+            .render(event, &target)
+            .context("writing the call")
+            .advise("check the secret: it is whsec_ and the base64 of 24 to 64 bytes")
+    }
+
+    /// Carries a call out.
+    pub(crate) fn call(&self, call: Call) -> Ending {
+        let lane = Lane {
+            key: self.endpoint.id.bits(),
+            connections_max: 1,
+            timeout: Duration::from_secs(u64::from(self.endpoint.timeout_s)),
+        };
+        self.runtime.block_on(self.http.attempt(call, lane))
+    }
+
+    /// Tells whether the receiver took it.
+    pub(crate) fn accepts(&self, outcome: &Outcome) -> bool {
+        outcome.status().is_some_and(|status| self.endpoint.profile.is_success(status))
+    }
+}
+
+/// Draws a signing secret.
+pub(crate) fn draw_secret() -> Secret {
+    let mut bytes = [0; 32];
+    SystemChance::new().fill(&mut bytes);
+    encode_secret(&bytes)
+}
+
+/// Says how a call ended.
+pub(crate) fn ending(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Answered(answer) => answer.status.to_string(),
+        Outcome::Failed(failure) => format!("{}: {}", failure.reason.as_str(), failure.detail),
+    }
+}
+
+fn endpoint(
+    dialect: Dialect,
+    url: &str,
+    secrets: (Secret, Option<Secret>),
+    now: Timestamp,
+) -> anyhow::Result<Endpoint> {
+    let (secret, token) = secrets;
+    let signing = vec![SigningSecret { secret, until: None }];
+    // The callbacks of one vendor and of the other are told alike.
+    let profile = Profile::named(dialect.as_str()).or_else(|| Profile::named("esaw"));
+    Ok(Endpoint {
+        id: EndpointId::new(0),
+        account: NOBODY,
+        url: url.to_owned(),
+        description: None,
+        dialect,
+        profile: profile.context("the dialect has no profile")?,
+        wants: Subscription::default(),
+        method: dialects::dialect(dialect).methods().first().copied().unwrap_or_default(),
+        signing: Signing::Hmac,
+        ordering: Ordering::None,
+        rate_limit: None,
+        max_in_flight: MAX_IN_FLIGHT_DEFAULT,
+        timeout_s: TIMEOUT_S_DEFAULT,
+        status: Status::Enabled,
+        scope: Scope::Registered,
+        created_at: now,
+        updated_at: now,
+        secrets: Secrets { signing, token, ..Secrets::default() },
+    })
+}

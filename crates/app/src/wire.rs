@@ -1,0 +1,199 @@
+//! Settings to a running service: the only place that builds parts.
+//!
+//! Invariant: whatever ends first (a signal, the server, the engine) ends all of it, in order: no new calls, attempts
+//! under way finished or handed back, the store's writer last.
+//! Left to others: everything that the parts do.
+
+use std::future::ready;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, ensure};
+use channels::{Guard, Http, Options, Schemes};
+use domain::id::AccountId;
+use domain::time::Clock;
+use engine::{Engine, Lanes, MovableClock, Parts, Shutdown};
+use store::sqlite::{self, Sqlite};
+use store::{MasterKey, Store};
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tracing::{info, warn};
+
+use crate::chance::SystemChance;
+use crate::clock::{self, RealClock, TestClock};
+use crate::config::Settings;
+use crate::config::gather::Mode;
+use crate::failure::Advise as _;
+use crate::folder;
+
+/// The account that everything belongs to, unless somebody names another one.
+pub(crate) const ACCOUNT: &str = "default";
+/// The name of the key that settings give.
+const KEY_NAME: &str = "from the settings";
+
+/// A service that is built and does not run yet.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// The engine.
+    pub(crate) engine: Engine,
+    /// The default account.
+    pub(crate) account: AccountId,
+    /// Where others find the service.
+    pub(crate) url: String,
+    listener: TcpListener,
+    settings: web::Settings,
+}
+
+/// Makes the runtime of a service: a thread per core.
+pub(crate) fn runtime() -> anyhow::Result<Runtime> {
+    Builder::new_multi_thread().enable_all().build().context("starting the threads")
+}
+
+/// Builds the engine on the data folder, and holds the folder.
+pub(crate) fn engine(settings: &Settings) -> anyhow::Result<Engine> {
+    let folder = &settings.data;
+    folder::create(folder)?;
+    let master = folder::master_key(folder, settings.master_key)?;
+    let (clock, movable) = clocks(settings)?;
+    let lanes = Arc::new(Lanes::default());
+    let store = open(settings, master.clone(), Arc::clone(&lanes))?;
+    let guard = guard(settings);
+    let authorities = settings.authorities.clone();
+    let http = Http::new(Options { authorities, ..Options::new(guard.clone()) })
+        .context("building the client that calls endpoints")
+        .advise("look at tls_ca_file: it must hold certificates of authorities, as PEM")?;
+    Ok(Engine::new(Parts {
+        views: store.views(),
+        store: Arc::<Sqlite>::clone(&store),
+        channel: Arc::new(http),
+        guard: Arc::new(guard),
+        clock,
+        chance: Box::new(SystemChance::new()),
+        movable,
+        master,
+        lanes,
+    }))
+}
+
+fn open(settings: &Settings, master: MasterKey, lanes: Arc<Lanes>) -> anyhow::Result<Arc<Sqlite>> {
+    let folder = settings.data.clone();
+    let chance = Box::new(SystemChance::new());
+    let store = Sqlite::open(sqlite::Options { folder, master, chance, lanes })
+        .with_context(|| format!("opening the store in {}", settings.data.display()))
+        .advise("run `countersign doctor`; it looks at folder, lock and database one by one")?;
+    Ok(Arc::new(store))
+}
+
+/// The clock, and the same one where it can be moved.
+type Clocks = (Arc<dyn Clock>, Option<Arc<dyn MovableClock>>);
+
+fn clocks(settings: &Settings) -> anyhow::Result<Clocks> {
+    match settings.mode {
+        Mode::Production => {
+            if clock::offset(&settings.data)? != 0 {
+                let error = anyhow!(
+                    "{} belongs to `countersign dev`, and its clock was moved on",
+                    settings.data.display()
+                );
+                return Err(error)
+                    .advise("choose another folder with --data; time must not run backwards");
+            }
+            Ok((Arc::new(RealClock), None))
+        }
+        Mode::Development => {
+            let clock = Arc::new(TestClock::open(&settings.data)?);
+            Ok((Arc::<TestClock>::clone(&clock), Some(clock)))
+        }
+    }
+}
+
+fn guard(settings: &Settings) -> Guard {
+    let schemes = if settings.allow_http_targets { Schemes::HttpToo } else { Schemes::HttpsOnly };
+    Guard::new(settings.allow_targets.clone(), schemes)
+}
+
+impl Service {
+    /// Builds everything, and takes address and folder.
+    pub(crate) async fn build(settings: &Settings) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .with_context(|| format!("listening at {}", settings.listen))
+            .advise("stop what listens there, or choose another address with --listen")?;
+        let address = listener.local_addr().context("asking for the address")?;
+        let url = settings.url_at(address);
+        let engine = engine(settings)?;
+        let account = account(&engine).await?;
+        if let Some(key) = &settings.api_key {
+            engine
+                .install_key(account, key, KEY_NAME)
+                .await
+                .context("letting the key of the settings in")
+                .advise("choose another api_key")?;
+        }
+        let settings = web::Settings {
+            public_url: url.clone(),
+            trusted_proxies: settings.trust_forwarded_for,
+        };
+        Ok(Self { engine, account, url, listener, settings })
+    }
+
+    /// Tells the log where the service is, and whether anybody could use it.
+    pub(crate) async fn announce(&self) -> anyhow::Result<()> {
+        info!(url = %self.url, "listening");
+        let keys = self.engine.views().keys(self.account).await.context("reading the keys")?;
+        if keys.is_empty() {
+            warn!("there is no API key yet; make one with `countersign keys create`");
+        }
+        Ok(())
+    }
+
+    /// Runs until shutdown begins and everything has come to its end.
+    pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
+        let Self { engine, listener, settings, .. } = self;
+        let router = web::router(web::State::new(engine.clone(), settings));
+        let stop = shutdown.clone();
+        let handle = Handle::current();
+        let mut serving = handle.spawn(async move {
+            web::serve(listener, router, async move { stop.begun().await }).await;
+        });
+        let stop = shutdown.clone();
+        let mut moving = handle.spawn(async move { engine.run(stop).await });
+        let (what, ended, engine_ended) = tokio::select! {
+            ended = &mut serving => ("the server", ended, false),
+            ended = &mut moving => ("the engine", ended, true),
+        };
+        // Whoever ends before a shutdown has failed, and takes the other one along.
+        let was_asked = has_begun(&shutdown).await;
+        shutdown.begin();
+        let other = if engine_ended { serving.await } else { moving.await };
+        ended.with_context(|| format!("{what} broke down"))?;
+        other.context("stopping what was left")?;
+        ensure!(was_asked, "{what} ended by itself");
+        Ok(())
+    }
+}
+
+/// Tells whether a shutdown has begun.
+async fn has_begun(shutdown: &Shutdown) -> bool {
+    tokio::select! {
+        biased;
+        () = shutdown.begun() => true,
+        () = ready(()) => false,
+    }
+}
+
+/// Finds the default account, or makes it.
+pub(crate) async fn account(engine: &Engine) -> anyhow::Result<AccountId> {
+    engine
+        .ensure_account(ACCOUNT)
+        .await
+        .context("reading the accounts")
+        .advise("check the master key: it must be the one that the folder was first started with")
+}
+
+/// Proves that the store takes writes, for `doctor`.
+pub(crate) async fn probe(settings: &Settings, master: MasterKey) -> anyhow::Result<()> {
+    let store = open(settings, master, Arc::new(Lanes::default()))?;
+    store.probe(RealClock.now()).await.context("writing to the database")?;
+    store.views().accounts().await.context("opening what is sealed")?;
+    Ok(())
+}
