@@ -67,7 +67,7 @@ struct Fence {
     why: &'static str,
 }
 
-const FENCES: [Fence; 12] = [
+const FENCES: [Fence; 13] = [
     Fence { name: "rusqlite", rooms: &["store"], why: "only store speaks SQL" },
     Fence { name: "tokio-postgres", rooms: &["store"], why: "only store speaks SQL" },
     Fence { name: "axum", rooms: &["web"], why: "only web listens" },
@@ -81,6 +81,11 @@ const FENCES: [Fence; 12] = [
         name: "hyper-util",
         rooms: &["channels", "web", "bench"],
         why: "only channels call out, only web listens",
+    },
+    Fence {
+        name: "mimalloc",
+        rooms: &["countersign"],
+        why: "only the binary chooses how to allocate",
     },
     Fence { name: "ureq", rooms: &["countersign"], why: "only the command line asks a server" },
     Fence { name: "rustls", rooms: &["channels"], why: "only channels call out" },

@@ -8,7 +8,9 @@
 //! Left to others: what a change means (`commit.rs`), how rows look (`sqlite/rows.rs`).
 
 mod apply;
+mod checkpointer;
 mod fanout;
+mod flusher;
 mod lease;
 mod open;
 mod reader;
@@ -77,7 +79,7 @@ impl Sqlite {
         let readers = Arc::new(Readers::open(&folder, master.clone())?);
         let (jobs, received) = mpsc::channel();
         let state = State::new(master, chance, lanes, highest_id);
-        let writer = Writer::new(db, lock, received, state);
+        let writer = Writer::new((db, lock), &folder, received, state)?;
         let handle = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())

@@ -70,8 +70,11 @@ pub struct Recorder {
     noted: Mutex<Noted>,
     /// Called with what is taken, at the very moment.
     witness: Witness,
+    /// Passed through inside the transaction.
+    gate: Gate,
 }
 
+type Gate = Box<dyn Fn() + Send + Sync>;
 type Witness = Box<dyn Fn(&[Lease]) + Send + Sync>;
 
 #[derive(Debug, Default)]
@@ -102,6 +105,7 @@ impl fmt::Debug for Recorder {
 
 impl Lanes for Recorder {
     fn admit(&self, endpoint: &Arc<Endpoint>, _: usize) -> bool {
+        (self.gate)();
         let mut noted = self.noted();
         let room = noted.room > 0;
         if room {
@@ -140,10 +144,20 @@ impl Recorder {
         Self::with_witness(|_| {})
     }
 
+    /// Makes lanes without bounds; `gate` is passed through, inside the transaction, whenever the store asks for room.
+    pub fn with_gate(gate: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        let noted = Mutex::new(Noted { room: usize::MAX, ..Noted::default() });
+        Arc::new(Self { noted, witness: Box::new(|_| {}), gate: Box::new(gate) })
+    }
+
     /// Makes lanes without bounds; `witness` looks at what is taken, at the very moment.
     pub fn with_witness(witness: impl Fn(&[Lease]) + Send + Sync + 'static) -> Arc<Self> {
         let noted = Noted { room: usize::MAX, ..Noted::default() };
-        Arc::new(Self { noted: Mutex::new(noted), witness: Box::new(witness) })
+        Arc::new(Self {
+            noted: Mutex::new(noted),
+            witness: Box::new(witness),
+            gate: Box::new(|| {}),
+        })
     }
 
     fn noted(&self) -> MutexGuard<'_, Noted> {

@@ -18,6 +18,8 @@ const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_foundat
 
 /// The database's file in the folder.
 const FILE: &str = "countersign.db";
+/// The write-ahead log beside it.
+pub(super) const LOG: &str = "countersign.db-wal";
 /// The file whose lock says that the folder is in use.
 const LOCK: &str = "countersign.lock";
 /// Statements kept prepared per connection.
@@ -82,6 +84,14 @@ pub(super) fn reader(folder: &Path) -> Result<Connection, Error> {
     let db = Connection::open_with_flags(folder.join(FILE), flags).map_err(trouble)?;
     db.set_prepared_statement_cache_capacity(PREPARED_MAX);
     db.execute_batch(sql::settings_reader).map_err(trouble)?;
+    Ok(db)
+}
+
+/// Opens a connection that copies the log into the database.
+pub(super) fn copier(folder: &Path) -> Result<Connection, Error> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(folder.join(FILE), flags).map_err(trouble)?;
+    db.execute_batch(sql::settings_writer).map_err(trouble)?;
     Ok(db)
 }
 

@@ -18,6 +18,7 @@ statements! {
     account_insert account_known account_list
     attempt_insert attempt_list attempt_read
     begin commit rollback savepoint savepoint_drop savepoint_keep
+    checkpoint
     contact_delete contact_insert contact_list contact_read contact_update
     data_version
     delivery_account delivery_ahead delivery_change delivery_count_attempt delivery_due delivery_due_asked

@@ -220,14 +220,12 @@ impl State {
         }
     }
 
-    /// Lets the effects happen: the transaction is durable.
-    pub(super) fn happen(&mut self) {
-        let Effects { leases, freed: _, changed, touched: _ } = mem::take(&mut self.effects);
-        for endpoint in &changed {
-            self.lanes.changed(endpoint);
+    /// Ends what is freed, and gives the other effects, which happen once the transaction is on the disk.
+    pub(super) fn happen(&mut self) -> Effects {
+        let mut effects = mem::take(&mut self.effects);
+        for (endpoint, delivery) in effects.freed.drain(..) {
+            self.free(endpoint, delivery);
         }
-        if !leases.is_empty() {
-            self.lanes.take(leases);
-        }
+        effects
     }
 }

@@ -4,6 +4,8 @@
 
 use std::fs::File;
 use std::mem;
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use domain::id::{DeliveryId, EndpointId};
@@ -11,10 +13,12 @@ use domain::time::Timestamp;
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot::Sender;
 
+use super::checkpointer::Checkpointer;
+use super::flusher::{Committed, Flusher};
 use super::rows::trouble;
-use super::state::State;
-use super::{apply, lease, settle, sql};
-use crate::commit::{Commit, Committed, Fault, Settled, Settlement};
+use super::state::{Effects, State};
+use super::{apply, lease, open, settle, sql};
+use crate::commit::{self, Commit, Fault, Settled, Settlement};
 use crate::error::Error;
 use crate::lanes::{LeaseScope, Leased};
 
@@ -24,7 +28,7 @@ const BATCH_JOBS_MAX: usize = 512;
 /// Work for the writer, with the way to answer.
 #[derive(Debug)]
 pub(super) enum Job {
-    Commit(Box<Commit>, Sender<Result<Committed, Fault>>),
+    Commit(Box<Commit>, Sender<Result<commit::Committed, Fault>>),
     Settle(Timestamp, Vec<Settlement>, Sender<Result<Settled, Error>>),
     Lease(Timestamp, LeaseScope, Sender<Result<Leased, Error>>),
     Release(Vec<(EndpointId, DeliveryId)>),
@@ -33,8 +37,8 @@ pub(super) enum Job {
 }
 
 /// What a job came to, before it is durable.
-enum Done {
-    Commit(Result<Committed, Fault>),
+pub(super) enum Done {
+    Commit(Result<commit::Committed, Fault>),
     Settle(Settled),
     Lease(Leased),
     Release,
@@ -51,11 +55,22 @@ pub(super) struct Writer {
     jobs: Receiver<Job>,
     state: State,
     data_version: i64,
+    flusher: Flusher,
+    checkpointer: Checkpointer,
 }
 
 impl Writer {
-    pub(super) const fn new(db: Connection, lock: File, jobs: Receiver<Job>, state: State) -> Self {
-        Self { db, _lock: lock, jobs, state, data_version: 0 }
+    /// Starts the helpers on the folder of a database that is open.
+    pub(super) fn new(
+        db: (Connection, File),
+        folder: &Path,
+        jobs: Receiver<Job>,
+        state: State,
+    ) -> Result<Self, Error> {
+        let (db, lock) = db;
+        let flusher = Flusher::start(&folder.join(open::LOG), Arc::clone(&state.lanes))?;
+        let checkpointer = Checkpointer::start(folder)?;
+        Ok(Self { db, _lock: lock, jobs, state, data_version: 0, flusher, checkpointer })
     }
 
     /// Works until nobody can send any more.
@@ -92,7 +107,10 @@ impl Writer {
             return;
         }
         match self.transact(&batch) {
-            Ok(done) => batch.into_iter().zip(done).for_each(|(job, done)| answer(job, done)),
+            Ok((done, effects)) => {
+                self.flusher.flush(Committed { batch, done, effects });
+                self.checkpointer.committed(&self.db);
+            }
             Err(error) if batch.len() == 1 || error.is_transient() => {
                 for job in batch {
                     refuse(job, &error);
@@ -102,17 +120,18 @@ impl Writer {
         }
     }
 
-    fn transact(&mut self, batch: &[Job]) -> Result<Vec<Done>, Error> {
+    fn transact(&mut self, batch: &[Job]) -> Result<(Vec<Done>, Effects), Error> {
         let begun = self.state.mark();
         self.roll_back();
-        let done = self.work(batch);
-        if done.is_err() {
-            self.state.undo_to(begun);
-            self.roll_back();
-        } else {
-            self.state.happen();
+        self.flusher.check()?;
+        match self.work(batch) {
+            Ok(done) => Ok((done, self.state.happen())),
+            Err(error) => {
+                self.state.undo_to(begun);
+                self.roll_back();
+                Err(error)
+            }
         }
-        done
     }
 
     /// Ends a transaction that was left open by a failure.
@@ -175,7 +194,7 @@ impl Writer {
 }
 
 /// Answers a job. A caller who went away misses nothing: the work is done.
-fn answer(job: Job, done: Done) {
+pub(super) fn answer(job: Job, done: Done) {
     match (job, done) {
         (Job::Commit(_, answer), Done::Commit(result)) => drop(answer.send(result)),
         (Job::Settle(_, _, answer), Done::Settle(settled)) => drop(answer.send(Ok(settled))),
@@ -188,7 +207,7 @@ fn answer(job: Job, done: Done) {
 }
 
 /// Tells a job's caller why it failed.
-fn refuse(job: Job, error: &Error) {
+pub(super) fn refuse(job: Job, error: &Error) {
     let again = || match error {
         Error::Unavailable { hint, source } => {
             Error::Unavailable { hint, source: source.to_string().into() }

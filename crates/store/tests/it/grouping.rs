@@ -34,8 +34,8 @@ async fn many_commits_share_a_transaction() {
     let (begun, begins) = mpsc::channel();
     let (open, opened) = mpsc::channel();
     let opened = Mutex::new(opened);
-    // The first lease holds the writer until the others have lined up.
-    let lanes = Recorder::with_witness(move |_| {
+    // The first commit holds the writer until the others have lined up.
+    let lanes = Recorder::with_gate(move || {
         if begun.send(()).is_ok() {
             opened.lock().unwrap().recv().unwrap();
         }
@@ -58,6 +58,6 @@ async fn many_commits_share_a_transaction() {
     open.send(()).unwrap();
     let all = commits.join_all().await;
     assert_eq!(all.len(), 65);
-    assert_eq!(transactions(folder.path()), before + 1);
+    assert_eq!(transactions(folder.path()), before + 2);
     assert_eq!(world.lanes.taken().len(), 65);
 }
