@@ -183,7 +183,7 @@ CREATE TABLE replies (
     key         TEXT    NOT NULL,
     fingerprint BLOB    NOT NULL,
     status      INTEGER NOT NULL,
-    body        TEXT    NOT NULL,
+    sealed      BLOB    NOT NULL,
     expires_at  INTEGER NOT NULL,
     PRIMARY KEY (account_id, key)
 ) WITHOUT ROWID, STRICT;

@@ -1,3 +1,3 @@
-INSERT INTO replies (account_id, key, fingerprint, status, body, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+INSERT INTO replies (account_id, key, fingerprint, status, sealed, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT (account_id, key) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status,
-    body = excluded.body, expires_at = excluded.expires_at
+    sealed = excluded.sealed, expires_at = excluded.expires_at

@@ -12,7 +12,7 @@ use domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::fanout::{self, Place, Telling};
-use super::rows::{self, SEAL_ACCOUNT, SEAL_ENDPOINT, blob, trouble, written};
+use super::rows::{self, SEAL_ACCOUNT, SEAL_ENDPOINT, SEAL_REPLY, blob, trouble, written};
 use super::state::State;
 use super::{lease, settle, sql};
 use crate::commit::{
@@ -56,7 +56,7 @@ fn sort(result: Result<Committed, Fault>) -> Result<Result<Committed, Fault>, Er
 fn whole(db: &Connection, state: &mut State, commit: &Commit) -> Result<Committed, Fault> {
     let mut committed = Committed::default();
     if let Some(reply) = &commit.reply {
-        keep_reply(db, commit, reply)?;
+        keep_reply(db, state, commit, reply)?;
     }
     for write in &commit.writes {
         committed.changed += put(db, state, commit, write)?;
@@ -130,32 +130,25 @@ fn tell_again(
 }
 
 /// Keeps an answer for its idempotency key, unless there is one.
-fn keep_reply(db: &Connection, commit: &Commit, reply: &Reply) -> Result<(), Fault> {
+fn keep_reply(
+    db: &Connection,
+    state: &mut State,
+    commit: &Commit,
+    reply: &Reply,
+) -> Result<(), Fault> {
     let account = blob(commit.account.bits());
     let mut statement = db.prepare_cached(sql::reply_read).map_err(trouble)?;
-    let first = statement
-        .query_row(params![account, reply.key, commit.at.as_millis()], |row| {
-            let (fingerprint, status, body) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok(Reply { key: reply.key.clone(), fingerprint, status, body })
-        })
-        .optional()
-        .map_err(trouble)?;
-    if let Some(first) = first {
-        return Err(Fault::Repeated(first));
+    let arguments = params![account, reply.key, commit.at.as_millis()];
+    let mut found = statement.query(arguments).map_err(trouble)?;
+    if let Some(row) = found.next().map_err(trouble)? {
+        return Err(Fault::Repeated(rows::reply(row, &reply.key, &state.master)?));
     }
     let expires_ms = i64::try_from(REPLY_KEPT.as_millis()).unwrap_or(i64::MAX);
-    let expires_at = commit.at.plus_millis(expires_ms);
-    db.prepare_cached(sql::reply_insert)
-        .map_err(trouble)?
-        .execute(params![
-            account,
-            reply.key,
-            reply.fingerprint,
-            reply.status,
-            reply.body,
-            expires_at.as_millis()
-        ])
-        .map_err(trouble)?;
+    let expires_at = commit.at.plus_millis(expires_ms).as_millis();
+    let sealed = state.master.seal(SEAL_REPLY, &reply.body, state.chance.as_mut())?;
+    let arguments =
+        params![account, reply.key, reply.fingerprint, reply.status, sealed, expires_at];
+    run(db, sql::reply_insert, arguments)?;
     Ok(())
 }
 

@@ -16,12 +16,15 @@ use rusqlite::{ErrorCode, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::commit::Reply;
 use crate::error::Error;
 use crate::seal::MasterKey;
 use crate::views::EndpointRow;
 
 /// What secrets of endpoints are sealed for.
 pub(super) const SEAL_ENDPOINT: &str = "endpoint";
+/// What answers kept for idempotency are sealed for: some of them show a secret once.
+pub(super) const SEAL_REPLY: &str = "reply";
 /// What the seeds of accounts are sealed for.
 pub(super) const SEAL_ACCOUNT: &str = "account";
 
@@ -196,6 +199,17 @@ pub(super) fn attempt(row: &Row<'_>, delivery: DeliveryId) -> Result<Attempt, Er
         remote: column(row, 6)?,
         outcome: parsed("attempts", &outcome)?,
     })
+}
+
+/// Reads a kept answer from its three columns and opens it.
+pub(super) fn reply(row: &Row<'_>, key: &str, master: &MasterKey) -> Result<Reply, Error> {
+    let sealed: Vec<u8> = column(row, 2)?;
+    let body = master.open(SEAL_REPLY, &sealed).ok_or_else(|| Error::Unusable {
+        detail: "a kept answer does not open: the master key is not the one it was sealed with"
+            .to_owned(),
+        source: None,
+    })?;
+    Ok(Reply { key: key.to_owned(), fingerprint: column(row, 0)?, status: column(row, 1)?, body })
 }
 
 /// Reads an endpoint from its six columns and opens its secrets.

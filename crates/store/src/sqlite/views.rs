@@ -345,12 +345,9 @@ impl Views for Readers {
         key: String,
         now: Timestamp,
     ) -> Result<Option<Reply>, Error> {
-        self.ask(move |db, _| {
+        self.ask(move |db, master| {
             let arguments = params![blob(account.bits()), key, now.as_millis()];
-            first(db, sql::reply_read, arguments, |row| {
-                let (fingerprint, status) = (rows::column(row, 0)?, rows::column(row, 1)?);
-                Ok(Reply { key: key.clone(), fingerprint, status, body: rows::column(row, 2)? })
-            })
+            first(db, sql::reply_read, arguments, |row| rows::reply(row, &key, master))
         })
         .await
     }
