@@ -61,7 +61,7 @@ pub(crate) struct Options {
     /// Attempts in flight per endpoint; without it, the server's own default.
     #[arg(long)]
     max_in_flight: Option<u32>,
-    /// Doubled deliveries that a kill may leave behind; without it, what one endpoint has in flight.
+    /// Doubled deliveries that a kill may leave behind; without it, what one endpoint has leased at most.
     #[arg(long)]
     in_flight_bound: Option<u32>,
     /// Rounds of `kill`.

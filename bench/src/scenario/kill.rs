@@ -84,8 +84,7 @@ fn report(ground: &mut Ground, found: &Rounds, untracked: u64) {
     let bound = ground
         .options
         .in_flight_bound
-        .or(ground.options.max_in_flight)
-        .unwrap_or(IN_FLIGHT_DEFAULT);
+        .unwrap_or(ground.options.max_in_flight.unwrap_or(IN_FLIGHT_DEFAULT) * LEASES_PER_ATTEMPT);
     let lost = found.lost.len();
     if lost > 0 {
         let some: Vec<_> = found.lost.iter().take(3).map(String::as_str).collect();
@@ -115,3 +114,6 @@ fn report(ground: &mut Ground, found: &Rounds, untracked: u64) {
 
 /// What one endpoint has in flight unless told otherwise.
 const IN_FLIGHT_DEFAULT: u32 = 10;
+/// An attempt is in flight until its settlement is on the disk; a lane of Countersign's holds at most so many leases
+/// for each attempt that it may have under way.
+const LEASES_PER_ATTEMPT: u32 = 50;

@@ -4,7 +4,6 @@
 //! every attempt that was begun ends in a settlement or gives its lease back; a dropped attempt gives it back.
 //! Left to others: whose turn it is (`lanes`), writing the settlement (`settle`).
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use domain::chain::sha256;
 use domain::delivery::{Attempt, Cause, State, Why};
 use domain::event::{Event, Kind};
 use domain::facts::AboutDelivery;
-use domain::id::{AttemptId, DeliveryId, EndpointId, EventId};
+use domain::id::{AttemptId, DeliveryId, EndpointId};
 use domain::retry::Stop;
 use domain::time::Timestamp;
 use store::{Lease, Settlement};
@@ -47,7 +46,7 @@ impl Drop for Held<'_> {
     fn drop(&mut self) {
         if let Some((endpoint, delivery, bytes)) = self.lease.take() {
             self.engine.store().release(vec![(endpoint, delivery)]);
-            self.engine.lanes().abandoned(endpoint, bytes);
+            self.engine.lanes().abandoned(endpoint, bytes, self.engine.now());
         }
     }
 }
@@ -146,21 +145,7 @@ impl Engine {
             reason: why.as_str().to_owned(),
             last_status: attempt.outcome.status(),
         };
-        let Ok(data) = serde_json::to_string(&about) else { return Vec::new() };
-        vec![Event {
-            id: EventId::new(self.mint(now)),
-            account: event.account,
-            kind: Kind::DeliveryExhausted,
-            name: Cow::Borrowed(Kind::DeliveryExhausted.as_str()),
-            at: now,
-            request: None,
-            order_key: None,
-            key: None,
-            data,
-            test: false,
-            callbacks: Vec::new(),
-            link: None,
-        }]
+        vec![self.event(Kind::DeliveryExhausted, event.account, &about, now)]
     }
 
     fn roll(&self) -> u32 {

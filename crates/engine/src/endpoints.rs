@@ -45,7 +45,7 @@ pub struct NewEndpoint {
     pub dialect: Dialect,
     /// When it is told again; absent means the dialect's own.
     pub profile: Option<NewProfile>,
-    /// The verb it is called with: `GET` for clickwrap only; absent means the dialect's own.
+    /// The verb it is called with: `GET` for clickwrap and esaw only; absent means the dialect's own.
     pub method: Option<Method>,
     /// The secret code of the clickwrap dialect.
     #[serde(deserialize_with = "secret")]

@@ -52,11 +52,17 @@ impl Engine {
         let now = self.now();
         let said = self.said(account, event, now).map_err(Refusal::Invalid)?;
         let noted = Noted { id: said.event.id, known: false };
-        let commit =
-            Commit { events: vec![said], reply: once.reply(&noted), ..Commit::new(account, now) };
+        // Whether an event with an id of its own is new shows only in the commit; repeating it is harmless anyway.
+        let later = said.event.key.is_some();
+        let reply = if later { None } else { once.reply(&noted) };
+        let commit = Commit { events: vec![said], reply, ..Commit::new(account, now) };
         let committed = self.commit(commit).await;
         let noted = committed.map_err(|fault| once.refusal(fault))?.events;
-        noted.into_iter().next().ok_or(Refusal::NotFound { what: "event" })
+        let noted = noted.into_iter().next().ok_or(Refusal::NotFound { what: "event" })?;
+        if later && let Some(reply) = once.reply(&noted) {
+            self.keep_reply(account, reply).await?;
+        }
+        Ok(noted)
     }
 
     /// Notes 1 to [`EVENTS_MAX`] events in one commit; the answer is in their order. Flaws have paths such as
@@ -85,10 +91,15 @@ impl Engine {
             }
         }
         flaws.none()?;
-        let reply = once.key.as_ref().and_then(|_| once.reply(&new(&said)));
+        let later = said.iter().all(|said| said.event.key.is_some());
+        let reply = if later { None } else { once.reply(&new(&said)) };
         let commit = Commit { events: said, reply, ..Commit::new(account, now) };
         let committed = self.commit(commit).await;
-        Ok(committed.map_err(|fault| once.refusal(fault))?.events)
+        let noted = committed.map_err(|fault| once.refusal(fault))?.events;
+        if later && let Some(reply) = once.reply(&noted) {
+            self.keep_reply(account, reply).await?;
+        }
+        Ok(noted)
     }
 
     fn said(&self, account: AccountId, event: NewEvent, now: Timestamp) -> Result<Said, Vec<Flaw>> {
@@ -114,8 +125,8 @@ impl Engine {
     }
 }
 
-/// Gives the answer that is kept: of every event that it is new. Which ones are known shows only in the commit, and a
-/// client that gives its own ids needs no other key.
+/// Gives the answer that is kept with a batch in which some events have no id of their own: of every event that it is
+/// new.
 fn new(events: &[Said]) -> Vec<Noted> {
     events.iter().map(|said| Noted { id: said.event.id, known: false }).collect()
 }

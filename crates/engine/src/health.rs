@@ -59,10 +59,12 @@ impl Engine {
     pub async fn metrics_text(&self) -> Result<String, store::Error> {
         let now = self.now();
         let (stats, lags) = (self.views().stats().await?, self.views().lags(now).await?);
-        let (in_flight, unsettled) = self.lanes().under_way();
+        let (_, unsettled) = self.lanes().under_way();
+        let (flowing, failing) = self.lanes().under_way_by_class();
         let lag_ms = lags.iter().map(|lag| now.millis_since(lag.due_at)).max().unwrap_or(0);
         Ok(self.metrics().text(Sizes {
-            in_flight,
+            flowing,
+            failing,
             unsettled,
             leased_bytes: self.lanes().leased_bytes(),
             pending: stats.pending,

@@ -2,9 +2,10 @@
 //!
 //! Each endpoint has a lane with its own bounds. A lane that succeeds keeps a window of leased work at hand, so that
 //! it never waits for the store; a lane that fails shrinks to what it may have under way, down to one attempt at a
-//! time, so that ten thousand black holes hold ten thousand attempts and no more. Lanes take turns.
+//! time, so that a thousand black holes hold a thousand attempts and no more. Lanes take turns.
 //!
-//! Invariants: memory is bounded by [`LEASED_BYTES_MAX`]; work refused here stays due in the store and is asked for
+//! Invariants: memory is bounded by [`LEASED_BYTES_MAX`], attempts under way by [`IN_FLIGHT_MAX`] (more black holes
+//! than that would delay the others); work refused here stays due in the store and is asked for
 //! again; an endpoint that is off starts nothing but tests and probes.
 //! Left to others: attempting (`deliver`), asking the store (`run`).
 
@@ -191,7 +192,14 @@ impl store::Lanes for Lanes {
         let full = inner.bytes.saturating_add(bytes) > LEASED_BYTES_MAX && inner.bytes > 0;
         let lane = inner.lanes.entry(endpoint.id).or_insert_with(|| Lane::new(endpoint));
         if full || lane.held() >= lane.window() {
+            // A lane that holds something asks when that ends; an empty one has nobody else to ask for it.
+            let unasked = lane.held() == 0 && !lane.refused;
             lane.refused = true;
+            if unasked {
+                inner.note_due(endpoint.id, Timestamp::default());
+                drop(inner);
+                self.hungry.notify_one();
+            }
             return false;
         }
         lane.reserved += 1;
@@ -251,8 +259,10 @@ impl Inner {
     /// Asks the store for more if it has more and the lane has emptied by half.
     fn ask_if_hungry(&mut self, id: EndpointId) -> bool {
         let Some(lane) = self.lanes.get_mut(&id) else { return false };
-        let room =
-            lane.held().saturating_mul(2) <= lane.window() && self.bytes < LEASED_BYTES_MAX / 2;
+        let held = lane.held();
+        // An empty lane asks however little room there is: nothing of its own will end and ask later.
+        let room = held == 0
+            || held.saturating_mul(2) <= lane.window() && self.bytes < LEASED_BYTES_MAX / 2;
         let hungry = lane.refused && room && !self.closed;
         if hungry {
             lane.refused = false;
@@ -362,16 +372,18 @@ impl Lanes {
         self.quiet.notify_one();
     }
 
-    /// Notes that work was given back untried.
-    pub fn abandoned(&self, id: EndpointId, bytes: usize) {
+    /// Notes that work was given back untried; the store is asked for it again after a pause.
+    pub fn abandoned(&self, id: EndpointId, bytes: usize, now: Timestamp) {
         let mut inner = self.lock();
         inner.in_flight = inner.in_flight.saturating_sub(1);
         inner.bytes = inner.bytes.saturating_sub(bytes);
         if let Some(lane) = inner.lanes.get_mut(&id) {
             lane.in_flight = lane.in_flight.saturating_sub(1);
         }
+        inner.note_due(id, now.plus_millis(RECHECK_MS));
         inner.give_turn(id);
         drop(inner);
+        self.hungry.notify_one();
         self.quiet.notify_one();
     }
 
@@ -433,6 +445,16 @@ impl Lanes {
         (inner.in_flight, inner.unsettled)
     }
 
+    /// Counts attempts under way in lanes that succeed, and in lanes that only fail.
+    pub fn under_way_by_class(&self) -> (usize, usize) {
+        let inner = self.lock();
+        let count = |flowing: bool| {
+            let lanes = inner.lanes.values().filter(|lane| lane.is_flowing() == flowing);
+            lanes.map(|lane| lane.in_flight as usize).sum()
+        };
+        (count(true), count(false))
+    }
+
     /// Counts attempts under way and settlements to come of one endpoint, work in its queue included.
     pub fn under_way_of(&self, id: EndpointId) -> (usize, usize) {
         let inner = self.lock();
@@ -472,7 +494,10 @@ impl Lanes {
         match inner.lanes.get(&id) {
             None => Standing::Free,
             Some(lane) => {
+                // With nothing left to start, what is late is what the endpoint has not answered yet.
+                let answers_owed = lane.in_flight > 0 && lane.queue.is_empty() && !lane.refused;
                 let busy = lane.in_flight >= lane.allowance
+                    || answers_owed
                     || !lane.is_flowing()
                     || lane.endpoint.status != Status::Enabled
                     || lane.endpoint.rate_limit.is_some()

@@ -29,7 +29,7 @@ pub(crate) struct Metrics {
     attempt_seconds: Histogram,
     first_attempt_seconds: Histogram,
     connections: Family<Connection, Counter<u64, AtomicU64>>,
-    in_flight: Gauge<i64, AtomicI64>,
+    in_flight: Family<Class, Gauge<i64, AtomicI64>>,
     unsettled: Gauge<i64, AtomicI64>,
     leased_bytes: Gauge<i64, AtomicI64>,
     pending: Gauge<i64, AtomicI64>,
@@ -43,6 +43,12 @@ struct Ending {
     outcome: &'static str,
 }
 
+/// Whether a lane succeeds: `flowing`, or `failing`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Class {
+    class: &'static str,
+}
+
 /// Whether a kept-alive connection served an attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Connection {
@@ -52,7 +58,10 @@ struct Connection {
 /// What is measured at the moment of asking.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sizes {
-    pub(crate) in_flight: usize,
+    /// Attempts under way in lanes that succeed.
+    pub(crate) flowing: usize,
+    /// Attempts under way in lanes that only fail.
+    pub(crate) failing: usize,
     pub(crate) unsettled: usize,
     pub(crate) leased_bytes: usize,
     pub(crate) pending: u64,
@@ -75,7 +84,7 @@ impl Metrics {
             attempt_seconds: Histogram::new(SECONDS),
             first_attempt_seconds: Histogram::new(SECONDS),
             connections: Family::default(),
-            in_flight: Gauge::default(),
+            in_flight: Family::default(),
             unsettled: Gauge::default(),
             leased_bytes: Gauge::default(),
             pending: Gauge::default(),
@@ -105,7 +114,11 @@ impl Metrics {
             "Attempts by the connection that served them",
             self.connections.clone(),
         );
-        registry.register("attempts_in_flight", "Attempts under way", self.in_flight.clone());
+        registry.register(
+            "attempts_in_flight",
+            "Attempts under way, by the class of their lane: flowing, or failing",
+            self.in_flight.clone(),
+        );
         registry.register(
             "attempts_unsettled",
             "Attempts ended and not yet written",
@@ -153,7 +166,9 @@ impl Metrics {
         let set = |gauge: &Gauge<i64, AtomicI64>, value: u64| {
             gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         };
-        set(&self.in_flight, sizes.in_flight as u64);
+        for (class, count) in [("flowing", sizes.flowing), ("failing", sizes.failing)] {
+            set(&self.in_flight.get_or_create(&Class { class }), count as u64);
+        }
         set(&self.unsettled, sizes.unsettled as u64);
         set(&self.leased_bytes, sizes.leased_bytes as u64);
         set(&self.pending, sizes.pending);

@@ -23,6 +23,7 @@ mod writer;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::{self, JoinHandle};
 
@@ -40,6 +41,9 @@ use crate::{Store, Views};
 use reader::Readers;
 use state::State;
 use writer::{Job, Writer};
+
+/// Jobs that wait for the writer at most; more are refused as unavailable.
+const JOBS_WAITING_MAX: usize = 16_384;
 
 /// How to open the embedded store.
 pub struct Options {
@@ -63,6 +67,8 @@ impl fmt::Debug for Options {
 #[derive(Debug)]
 pub struct Sqlite {
     jobs: Option<mpsc::Sender<Job>>,
+    /// Jobs that the writer has not taken yet.
+    waiting: Arc<AtomicUsize>,
     writer: Mutex<Option<JoinHandle<()>>>,
     readers: Arc<Readers>,
     highest_id: u128,
@@ -79,7 +85,9 @@ impl Sqlite {
         let readers = Arc::new(Readers::open(&folder, master.clone())?);
         let (jobs, received) = mpsc::channel();
         let state = State::new(master, chance, lanes, highest_id);
-        let writer = Writer::new((db, lock), &folder, received, state)?;
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let queue = (received, Arc::clone(&waiting));
+        let writer = Writer::new((db, lock), &folder, queue, state)?;
         let handle = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
@@ -87,7 +95,13 @@ impl Sqlite {
                 detail: "cannot start the writer's thread".to_owned(),
                 source: Some(Box::new(error)),
             })?;
-        Ok(Self { jobs: Some(jobs), writer: Mutex::new(Some(handle)), readers, highest_id })
+        Ok(Self {
+            jobs: Some(jobs),
+            waiting,
+            writer: Mutex::new(Some(handle)),
+            readers,
+            highest_id,
+        })
     }
 
     /// Gives what may be read.
@@ -95,8 +109,16 @@ impl Sqlite {
         Arc::<Readers>::clone(&self.readers)
     }
 
+    /// Lines a job up for the writer; refuses it when too many wait, since the disk does not keep up.
     fn send(&self, job: Job) -> Result<(), Error> {
         let jobs = self.jobs.as_ref().ok_or(Error::Closed)?;
+        let may_wait = matches!(job, Job::Release(_));
+        if self.waiting.fetch_add(1, Ordering::AcqRel) >= JOBS_WAITING_MAX && !may_wait {
+            self.waiting.fetch_sub(1, Ordering::AcqRel);
+            let hint =
+                "the disk does not keep up with what is to be written; try again in a moment";
+            return Err(Error::Unavailable { hint, source: "too many jobs wait".into() });
+        }
         jobs.send(job).map_err(|mpsc::SendError(_)| Error::Closed)
     }
 }

@@ -40,7 +40,8 @@ pub(crate) fn replayed(reply: Reply) -> Response {
     response
         .headers_mut()
         .insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
-    response
+    // The first answer may have shown a secret.
+    unkept(response)
 }
 
 /// Forbids everybody on the way to keep the answer.

@@ -37,7 +37,7 @@ pub(crate) async fn metrics(extract::State(state): Reached) -> Answer {
     Ok(text(state.engine().metrics_text().await?, OPENMETRICS))
 }
 
-/// `GET /.well-known/jwks.json`: the keys that webhooks and timelines are signed with.
+/// `GET /.well-known/jwks.json`: the keys that webhooks are signed with.
 pub(crate) async fn jwks(extract::State(state): Reached) -> Answer {
     Ok(answer::ok(&state.engine().jwks().await?))
 }

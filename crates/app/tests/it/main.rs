@@ -3,11 +3,25 @@
 #[cfg(test)]
 mod dev;
 #[cfg(test)]
+mod dialects;
+#[cfg(test)]
+mod disk;
+#[cfg(test)]
 mod help;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod idle;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod races;
+#[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod service;
 #[cfg(test)]
 mod settings;
 #[cfg(test)]

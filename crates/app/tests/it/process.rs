@@ -10,8 +10,10 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-/// A line may be so long in coming.
-const LINE_TIME_MAX: Duration = Duration::from_secs(30);
+/// Whatever a test waits for may be so long in coming.
+pub(crate) const TIME_MAX: Duration = Duration::from_secs(30);
+/// Whoever can only be asked is asked again after this.
+const ASK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A folder that is gone after the test.
 #[derive(Debug)]
@@ -76,11 +78,15 @@ impl Running {
         Self { child, lines }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for a line that contains a text; gives all lines up to there.
     pub(crate) fn until(&self, text: &str) -> Vec<String> {
         let mut seen = Vec::new();
         loop {
-            match self.lines.recv_timeout(LINE_TIME_MAX) {
+            match self.lines.recv_timeout(TIME_MAX) {
                 Ok(line) => {
                     let is_there = line.contains(text);
                     seen.push(line);
@@ -99,7 +105,7 @@ impl Running {
         let asked = Command::new("kill").args(["-TERM", &id]).status().unwrap();
         assert!(asked.success());
         // Both pipes close when the process is gone.
-        while self.lines.recv_timeout(LINE_TIME_MAX).is_ok() {}
+        while self.lines.recv_timeout(TIME_MAX).is_ok() {}
         self.child.wait().unwrap().code()
     }
 }
@@ -115,4 +121,15 @@ impl Drop for Running {
 /// Gives what a command has printed.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Asks again and again until there is an answer.
+pub(crate) fn until<T>(what: &str, ask: impl Fn() -> Option<T>) -> T {
+    for _ in 0..TIME_MAX.as_millis() / ASK_AGAIN.as_millis() {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        thread::park_timeout(ASK_AGAIN);
+    }
+    panic!("waited too long for {what}");
 }

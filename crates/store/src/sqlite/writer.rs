@@ -6,6 +6,7 @@ use std::fs::File;
 use std::mem;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use domain::id::{DeliveryId, EndpointId};
@@ -53,6 +54,8 @@ pub(super) struct Writer {
     /// Held for as long as the thread lives.
     _lock: File,
     jobs: Receiver<Job>,
+    /// Counts the jobs that wait.
+    waiting: Arc<AtomicUsize>,
     state: State,
     data_version: i64,
     flusher: Flusher,
@@ -64,13 +67,14 @@ impl Writer {
     pub(super) fn new(
         db: (Connection, File),
         folder: &Path,
-        jobs: Receiver<Job>,
+        queue: (Receiver<Job>, Arc<AtomicUsize>),
         state: State,
     ) -> Result<Self, Error> {
         let (db, lock) = db;
+        let (jobs, waiting) = queue;
         let flusher = Flusher::start(&folder.join(open::LOG), Arc::clone(&state.lanes))?;
         let checkpointer = Checkpointer::start(folder)?;
-        Ok(Self { db, _lock: lock, jobs, state, data_version: 0, flusher, checkpointer })
+        Ok(Self { db, _lock: lock, jobs, waiting, state, data_version: 0, flusher, checkpointer })
     }
 
     /// Works until nobody can send any more.
@@ -84,6 +88,7 @@ impl Writer {
                     Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
                 }
             }
+            self.waiting.fetch_sub(batch.len(), Ordering::AcqRel);
             // A lease that is handed back is free whatever becomes of the transaction.
             batch.retain(|job| !self.is_release(job));
             self.turn(mem::take(&mut batch));
