@@ -1,7 +1,13 @@
-//! The engine in a simulated world: seeds, and the waits of every profile to the second.
+//! The engine in a simulated world: seeds, the waits of every profile to the second, lanes, replays, readiness.
 
 #[cfg(test)]
+mod lanes;
+#[cfg(test)]
 mod profiles;
+#[cfg(test)]
+mod ready;
+#[cfg(test)]
+mod replay;
 #[cfg(test)]
 mod seeds;
 #[cfg(test)]

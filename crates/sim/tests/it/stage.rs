@@ -28,11 +28,16 @@ pub(crate) async fn endpoint(crew: &Crew, endpoint: NewEndpoint) -> Endpoint {
 }
 
 pub(crate) async fn post(crew: &Crew, name: &str) {
+    posted(crew, name, "{}", None).await;
+}
+
+/// Notes an event that says something, perhaps in the order of a key.
+pub(crate) async fn posted(crew: &Crew, name: &str, data: &str, key: Option<usize>) {
     let event = NewEvent {
         name: format!("custom.{name}"),
-        data: "{}".to_owned(),
+        data: data.to_owned(),
         id: None,
-        order_key: None,
+        order_key: key.map(|key| key.to_string()),
     };
     crew.engine().unwrap().post_event(crew.account, event, &Once::unkept()).await.unwrap();
 }
