@@ -25,6 +25,10 @@ use crate::lanes::Work;
 
 /// Attempts under way get so long to end at shutdown.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
+/// With so many attempts under way, what ended waits a moment for company before it is written.
+const CROWD: usize = 8;
+/// How long it waits.
+const COMPANY_WAIT: Duration = Duration::from_millis(2);
 /// The longest pause between two tries to reach a store that is away.
 const PAUSE_MS_MAX: i64 = 5 * SECOND_MS;
 /// The longest sleep: the real clock may step while we sleep.
@@ -214,6 +218,11 @@ impl Engine {
                     tokio::select! {
                         () = &mut begun => return,
                         () = self.inner.ends.some.notified() => {}
+                    }
+                    let (in_flight, unsettled) = self.lanes().under_way();
+                    if in_flight + unsettled >= CROWD {
+                        // Running into the time is what this is for.
+                        drop(timeout(COMPANY_WAIT, pending::<()>()).await);
                     }
                 }
                 Ok(_) => {
