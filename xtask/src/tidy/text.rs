@@ -56,7 +56,7 @@ pub(super) fn no_path_of_a_machine(file: &File) -> Vec<Finding> {
 /// Without their slashes, so that this file does not find itself.
 const FOLDERS: [&str; 4] = ["home", "work", "root", "Users"];
 
-/// A path stands at the beginning of a word; `https://example.com/work/` is none.
+/// A path stands at the beginning of a word; `https://example.com/home/` is none.
 fn names_path(text: &str, folder: &str) -> bool {
     let path = format!("/{folder}/");
     text.match_indices(&path).any(|(at, _)| {
@@ -133,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_path_inside_the_project_or_a_url_is_fine() {
-        let text = "see https://example.com/work/1 and docs/work/a.md and /homestead/\n";
+        let text = "see https://example.com/home/1 and docs/home/a.md and /homestead/\n";
         check(no_path_of_a_machine, "docs/testing.md", text, &[]);
     }
 
