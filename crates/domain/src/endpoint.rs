@@ -62,6 +62,39 @@ pub struct Endpoint {
     pub secrets: Secrets,
 }
 
+impl Endpoint {
+    /// Makes an endpoint that is on, wants nothing yet, keeps no secret, and says nothing otherwise.
+    pub fn plain(
+        of: (AccountId, EndpointId),
+        dialect: Dialect,
+        url: &str,
+        profile: Profile,
+        now: Timestamp,
+    ) -> Self {
+        let (account, id) = of;
+        Self {
+            id,
+            account,
+            url: url.to_owned(),
+            description: None,
+            dialect,
+            profile,
+            wants: Subscription::default(),
+            method: Method::default(),
+            signing: Signing::default(),
+            ordering: Ordering::default(),
+            rate_limit: None,
+            max_in_flight: MAX_IN_FLIGHT_DEFAULT,
+            timeout_s: TIMEOUT_S_DEFAULT,
+            status: Status::default(),
+            scope: Scope::default(),
+            created_at: now,
+            updated_at: now,
+            secrets: Secrets::default(),
+        }
+    }
+}
+
 /// Attempts under way at most, unless an endpoint says otherwise.
 pub const MAX_IN_FLIGHT_DEFAULT: u32 = 10;
 /// Seconds an attempt may take, unless an endpoint says otherwise.

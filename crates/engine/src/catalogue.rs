@@ -7,15 +7,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use domain::call::Call;
-use domain::endpoint::{
-    Dialect, Endpoint, MAX_IN_FLIGHT_DEFAULT, Ordering, Scope, Secrets, Signing, SigningSecret,
-    Status, TIMEOUT_S_DEFAULT,
-};
+use domain::endpoint::{Dialect, Endpoint, Secrets, SigningSecret};
 use domain::event::Kind;
 use domain::id::{AccountId, EndpointId, EventId};
 use domain::retry::{Gone, Profile, Success};
 use domain::secret::Secret;
-use domain::subscription::Subscription;
 use domain::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -104,35 +100,19 @@ const fn example_url(dialect: Dialect) -> &'static str {
 
 fn example_endpoint(account: AccountId, dialect: Dialect, now: Timestamp) -> Endpoint {
     let signing = vec![SigningSecret { secret: Secret::new(EXAMPLE_SECRET), until: None }];
+    let profile = Profile::named(dialect.as_str()).unwrap_or(Profile {
+        name: Cow::Borrowed("custom"),
+        waits_s: Cow::Borrowed(&[]),
+        jitter_percent: 0,
+        success: Success::Any2xx,
+        gone: Gone::Retry,
+    });
+    let of = (account, EndpointId::new(EXAMPLE_BITS));
+    let token = Some(Secret::new("example-token"));
     Endpoint {
-        id: EndpointId::new(EXAMPLE_BITS),
-        account,
-        url: example_url(dialect).to_owned(),
-        description: None,
-        dialect,
-        profile: Profile::named(dialect.as_str()).unwrap_or(Profile {
-            name: Cow::Borrowed("custom"),
-            waits_s: Cow::Borrowed(&[]),
-            jitter_percent: 0,
-            success: Success::Any2xx,
-            gone: Gone::Retry,
-        }),
-        wants: Subscription::default(),
         method: dialects::dialect(dialect).methods().first().copied().unwrap_or_default(),
-        signing: Signing::Hmac,
-        ordering: Ordering::None,
-        rate_limit: None,
-        max_in_flight: MAX_IN_FLIGHT_DEFAULT,
-        timeout_s: TIMEOUT_S_DEFAULT,
-        status: Status::Enabled,
-        scope: Scope::Registered,
-        created_at: now,
-        updated_at: now,
-        secrets: Secrets {
-            signing,
-            token: Some(Secret::new("example-token")),
-            ..Secrets::default()
-        },
+        secrets: Secrets { signing, token, ..Secrets::default() },
+        ..Endpoint::plain(of, dialect, example_url(dialect), profile, now)
     }
 }
 

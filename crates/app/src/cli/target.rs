@@ -10,15 +10,11 @@ use anyhow::Context as _;
 use channels::{Channel as _, Guard, Http, Lane, Options, Schemes};
 use dialects::proof::encode_secret;
 use domain::call::{Call, Ending, Outcome};
-use domain::endpoint::{
-    Dialect, Endpoint, MAX_IN_FLIGHT_DEFAULT, Ordering, Scope, Secrets, Signing, SigningSecret,
-    Status, TIMEOUT_S_DEFAULT,
-};
+use domain::endpoint::{Dialect, Endpoint, Secrets, SigningSecret};
 use domain::event::Event;
 use domain::id::{AccountId, Chance as _, EndpointId};
 use domain::retry::Profile;
 use domain::secret::Secret;
-use domain::subscription::Subscription;
 use domain::time::{Clock as _, Timestamp};
 use tokio::runtime::{Builder, Runtime};
 use url::Url;
@@ -114,24 +110,10 @@ fn endpoint(
     let signing = vec![SigningSecret { secret, until: None }];
     // The callbacks of one vendor and of the other are told alike.
     let profile = Profile::named(dialect.as_str()).or_else(|| Profile::named("esaw"));
+    let profile = profile.context("the dialect has no profile")?;
     Ok(Endpoint {
-        id: EndpointId::new(0),
-        account: NOBODY,
-        url: url.to_owned(),
-        description: None,
-        dialect,
-        profile: profile.context("the dialect has no profile")?,
-        wants: Subscription::default(),
         method: dialects::dialect(dialect).methods().first().copied().unwrap_or_default(),
-        signing: Signing::Hmac,
-        ordering: Ordering::None,
-        rate_limit: None,
-        max_in_flight: MAX_IN_FLIGHT_DEFAULT,
-        timeout_s: TIMEOUT_S_DEFAULT,
-        status: Status::Enabled,
-        scope: Scope::Registered,
-        created_at: now,
-        updated_at: now,
         secrets: Secrets { signing, token, ..Secrets::default() },
+        ..Endpoint::plain((NOBODY, EndpointId::new(0)), dialect, url, profile, now)
     })
 }
