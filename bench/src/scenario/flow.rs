@@ -5,9 +5,10 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::{
+    census::Census,
     load::{self, Plan, Report, recipe::Recipe},
     number::{count, float, mebibytes, millis, per_second, ratio},
-    process::Usage,
+    process::{Usage, our_usage},
     scenario::ground::{ALL_KINDS, Ground},
     sink::ledger::Stats,
     table::{Bar, Row},
@@ -40,9 +41,21 @@ pub(crate) struct Flow {
     cost: Cost,
 }
 
+/// What everybody had used up at one moment.
+#[derive(Debug)]
+struct Spent {
+    server: Usage,
+    load: Usage,
+    sink: Usage,
+    census: Census,
+}
+
 #[derive(Debug)]
 struct Cost {
     processor: Duration,
+    /// What the instrument itself took: the load, and the sink.
+    load: Duration,
+    sink: Duration,
     written_bytes: u64,
     peak_bytes: u64,
     /// Cores that others kept busy meanwhile.
@@ -61,7 +74,7 @@ impl Wanted {
         if let Some(number) = self.hanging {
             ground.sink.set_mood(Some(number), "hang").await?;
         }
-        let before = (ground.driver.usage()?, ground.census()?);
+        let before = Spent::look(ground)?;
         let plan =
             Plan::closed(ground.driver.address()?, recipe, ground.options.connections, self.posts);
         let plan = self.rate.map_or(plan.clone(), |rate| plan.at_rate(rate));
@@ -77,8 +90,7 @@ impl Wanted {
             length = ground.settled().await?.duration_since(posted.began);
             stats = ground.sink.stats().await?;
         }
-        let others = before.1.others(&ground.census()?);
-        let cost = Cost::between(before.0, ground.driver.usage()?, others);
+        let cost = Cost::between(&before, &Spent::look(ground)?);
         let flow = Flow { posted, stats, deliveries, length, cost };
         ground.driver.stop().await?;
         Ok(flow)
@@ -97,13 +109,27 @@ impl Wanted {
     }
 }
 
+impl Spent {
+    fn look(ground: &Ground) -> Result<Self> {
+        Ok(Self {
+            server: ground.driver.usage()?,
+            load: our_usage()?,
+            sink: ground.sink.usage()?,
+            census: ground.census()?,
+        })
+    }
+}
+
 impl Cost {
-    fn between(before: Usage, after: Usage, others: f64) -> Self {
+    fn between(before: &Spent, after: &Spent) -> Self {
+        let spent = |before: Usage, after: Usage| after.processor.saturating_sub(before.processor);
         Self {
-            processor: after.processor.saturating_sub(before.processor),
-            written_bytes: after.written_bytes.saturating_sub(before.written_bytes),
-            peak_bytes: after.resident_peak_bytes,
-            others,
+            processor: spent(before.server, after.server),
+            load: spent(before.load, after.load),
+            sink: spent(before.sink, after.sink),
+            written_bytes: after.server.written_bytes.saturating_sub(before.server.written_bytes),
+            peak_bytes: after.server.resident_peak_bytes,
+            others: before.census.others(&after.census),
         }
     }
 }
@@ -160,6 +186,18 @@ impl Flow {
             Row::new(scenario, "post to arrival, p99", in_ms(total.latency_us.p99), "ms"),
             Row::new(scenario, "server keeps busy", self.cores(), "cores"),
             Row::new(scenario, "others keep busy", self.cost.others, "cores"),
+            Row::new(
+                scenario,
+                "load's processor time per post",
+                ratio(millis(self.cost.load), float(self.posted.acknowledged)),
+                "ms",
+            ),
+            Row::new(
+                scenario,
+                "sink's processor time per delivery",
+                ratio(millis(self.cost.sink), float(self.deliveries)),
+                "ms",
+            ),
             Row::new(scenario, "peak memory", mebibytes(self.cost.peak_bytes), "MiB"),
             Row::new(scenario, "written to disk per delivery", written_kib, "KiB"),
             Row::new(scenario, "connections reused", reuse, "%").bar(Bar::AtLeast(90.0)),
