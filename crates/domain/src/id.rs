@@ -73,11 +73,18 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// Writes 128 bits as 26 characters, most significant first.
 pub fn encode(value: u128) -> String {
-    (0..26_u32)
-        .rev()
-        .filter_map(|place| ALPHABET.get(((value >> (place * 5)) & 31) as usize))
-        .map(|byte| char::from(*byte))
-        .collect()
+    digits(value).iter().map(|byte| char::from(*byte)).collect()
+}
+
+#[expect(clippy::indexing_slicing, reason = "five bits are below 32, the length of the alphabet")]
+fn digits(value: u128) -> [u8; 26] {
+    let mut digits = [0; 26];
+    let mut rest = value;
+    for digit in digits.iter_mut().rev() {
+        *digit = ALPHABET[(rest & 31) as usize];
+        rest >>= 5;
+    }
+    digits
 }
 
 /// Reads what [`encode`] wrote; `None` for anything else.
@@ -124,7 +131,9 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}_{}", $prefix, encode(self.0))
+                f.write_str(concat!($prefix, "_"))?;
+                // The alphabet is ASCII.
+                f.write_str(str::from_utf8(&digits(self.0)).unwrap_or_default())
             }
         }
 

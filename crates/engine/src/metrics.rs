@@ -26,9 +26,13 @@ pub(crate) struct Metrics {
     registry: Registry,
     accepted: Counter<u64, AtomicU64>,
     attempts: Family<Ending, Counter<u64, AtomicU64>>,
+    /// The usual one of [`Metrics::attempts`], at hand.
+    attempts_2xx: Counter<u64, AtomicU64>,
     attempt_seconds: Histogram,
     first_attempt_seconds: Histogram,
     connections: Family<Connection, Counter<u64, AtomicU64>>,
+    /// The usual one of [`Metrics::connections`], at hand.
+    connections_reused: Counter<u64, AtomicU64>,
     in_flight: Family<Class, Gauge<i64, AtomicI64>>,
     unsettled: Gauge<i64, AtomicI64>,
     leased_bytes: Gauge<i64, AtomicI64>,
@@ -77,13 +81,17 @@ impl fmt::Debug for Metrics {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
+        let attempts = Family::<Ending, Counter<u64, AtomicU64>>::default();
+        let connections = Family::<Connection, Counter<u64, AtomicU64>>::default();
         let mut metrics = Self {
             registry: Registry::with_prefix("countersign"),
             accepted: Counter::default(),
-            attempts: Family::default(),
+            attempts_2xx: attempts.get_or_create_owned(&Ending { outcome: "2xx" }),
+            attempts,
             attempt_seconds: Histogram::new(SECONDS),
             first_attempt_seconds: Histogram::new(SECONDS),
-            connections: Family::default(),
+            connections_reused: connections.get_or_create_owned(&Connection { kind: "reused" }),
+            connections,
             in_flight: Family::default(),
             unsettled: Gauge::default(),
             leased_bytes: Gauge::default(),
@@ -155,10 +163,17 @@ impl Metrics {
             },
             Outcome::Failed(failure) => failure.reason.as_str(),
         };
-        self.attempts.get_or_create(&Ending { outcome }).inc();
+        if outcome == "2xx" {
+            self.attempts_2xx.inc();
+        } else {
+            self.attempts.get_or_create(&Ending { outcome }).inc();
+        }
         self.attempt_seconds.observe(seconds(took_ms));
-        let kind = if reused { "reused" } else { "new" };
-        self.connections.get_or_create(&Connection { kind }).inc();
+        if reused {
+            self.connections_reused.inc();
+        } else {
+            self.connections.get_or_create(&Connection { kind: "new" }).inc();
+        }
     }
 
     /// Writes everything as text.
