@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::BoxError;
+use axum::body::HttpBody as Body;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use domain::key::Scope;
@@ -14,6 +15,8 @@ use engine::problem::Problem as Page;
 use engine::{Flaw, Idempotency};
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::request::Parts;
+use http_body_util::{BodyExt as _, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -43,13 +46,22 @@ impl<const BYTES_MAX: usize> FromRequest<State> for Input<BYTES_MAX> {
 
     async fn from_request(request: Request, state: &State) -> Result<Self, Halt> {
         let (parts, body) = request.into_parts();
-        let caller = Caller::of(parts, state).await?;
-        let body = read(&caller.parts.headers, body, BYTES_MAX).await?;
-        Ok(Self { caller, body })
+        Self::of(parts, body, state).await
     }
 }
 
 impl<const BYTES_MAX: usize> Input<BYTES_MAX> {
+    /// Finds out who calls, and reads the body.
+    pub(crate) async fn of<B>(parts: Parts, body: B, state: &State) -> Result<Self, Halt>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let caller = Caller::of(parts, state).await?;
+        let body = read(&caller.parts.headers, body, BYTES_MAX).await?;
+        Ok(Self { caller, body })
+    }
+
     /// Refuses callers whose key lacks a scope.
     pub(crate) fn may(&self, scope: Scope) -> Result<(), Halt> {
         self.caller.may(scope)
@@ -78,7 +90,11 @@ impl<const BYTES_MAX: usize> Input<BYTES_MAX> {
 }
 
 /// Reads a whole body, up to a bound.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Bytes, Halt> {
+pub(crate) async fn read<B>(headers: &HeaderMap, body: B, bytes_max: usize) -> Result<Bytes, Halt>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
     let too_large = || {
         let detail = format!("the body is longer than {bytes_max} bytes");
         Problem::new(Page::TooLarge, detail).with("bytes_max", bytes_max)
@@ -88,8 +104,8 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, bytes_max: usize) -> R
     if announced.is_some_and(|bytes: usize| bytes > bytes_max) {
         return Err(too_large().into());
     }
-    match timeout(BODY_TIME_MAX, to_bytes(body, bytes_max)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
+    match timeout(BODY_TIME_MAX, Limited::new(body, bytes_max).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) => {
             // The only other cause is a client that went away, and then nobody hears the answer.
             tracing::debug!(error = %error, "a body was not read to its end");

@@ -16,7 +16,12 @@ use crate::problem::Problem;
 
 /// Answers 500 when what is inside panics.
 pub(crate) async fn contain(request: Request, next: Next) -> Response {
-    let mut inside = pin!(next.run(request));
+    net(next.run(request)).await
+}
+
+/// Answers 500 when a future panics.
+pub(crate) async fn net(inside: impl Future<Output = Response>) -> Response {
+    let mut inside = pin!(inside);
     let outcome =
         poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| inside.as_mut().poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,

@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -24,6 +25,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
 use tracing::{debug, warn};
+
+use crate::hot;
+use crate::state::State;
 
 /// The most connections at once; others wait to be accepted.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -44,8 +48,26 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
+/// What answers the calls: a router, and a shorter way for the hot ones.
+#[derive(Debug, Clone)]
+pub struct Service {
+    pub(crate) router: Router,
+    pub(crate) hot: Option<State>,
+}
+
+impl From<Router> for Service {
+    fn from(router: Router) -> Self {
+        Self { router, hot: None }
+    }
+}
+
 /// Serves until `shutdown`, then finishes what was begun.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    service: impl Into<Service>,
+    shutdown: impl Future<Output = ()>,
+) {
+    let service = service.into();
     let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (stop, stopped) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -54,9 +76,9 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
             while connections.try_join_next().is_some() {}
             let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
             let Some((stream, peer)) = accept(&listener).await else { continue };
-            let (router, stopped) = (router.clone(), stopped.clone());
+            let (service, stopped) = (service.clone(), stopped.clone());
             connections.spawn(async move {
-                converse(stream, peer, router, stopped).await;
+                converse(stream, peer, service, stopped).await;
                 drop(permit);
             });
         }
@@ -99,13 +121,25 @@ async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
 async fn converse(
     stream: TcpStream,
     peer: SocketAddr,
-    router: Router,
+    service: Service,
     mut stopped: watch::Receiver<()>,
 ) {
+    let Service { router, hot } = service;
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: http::Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
-        router.call(request)
+        let state = hot.as_ref().filter(|_| hot::is_hot(&request)).cloned();
+        let answered = if let Some(state) = state {
+            Either::Left(hot::answer(request, state))
+        } else {
+            request.extensions_mut().insert(Peer(peer));
+            Either::Right(router.call(request))
+        };
+        async move {
+            match answered {
+                Either::Left(hot) => Ok(hot.await),
+                Either::Right(router) => router.await,
+            }
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
