@@ -35,6 +35,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Says the same again, to the next one who must hear it.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Unavailable { hint, source } => {
+                Self::Unavailable { hint, source: source.to_string().into() }
+            }
+            Self::Corrupt { table, detail } => Self::Corrupt { table, detail: detail.clone() },
+            Self::Unusable { detail, .. } => {
+                Self::Unusable { detail: detail.clone(), source: None }
+            }
+            Self::Closed => Self::Closed,
+        }
+    }
+
     /// Tells whether the same verb may succeed later.
     pub const fn is_transient(&self) -> bool {
         match self {

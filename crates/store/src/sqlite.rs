@@ -1,7 +1,8 @@
 //! The embedded store: SQLite in a folder.
 //!
-//! One thread writes; whatever waits beside it shares its next transaction (group commit). Readers have connections of
-//! their own. Leases live in memory, since the process that holds the folder is the only node: its death frees them.
+//! One thread writes; whatever waits beside it shares its next transaction (group commit). The hot verbs go into a
+//! journal first, and into the database in larger steps. Readers have connections of their own, and have the database
+//! catch up before they look. Leases live in memory, since the process that holds the folder is the only node: its death frees them.
 //!
 //! Invariants: an answer is given after the transaction that holds it is on the disk; a job that fails takes no other
 //! one with it; what is kept in memory is forgotten whenever a transaction was undone.
@@ -9,15 +10,21 @@
 
 mod apply;
 mod checkpointer;
+mod desk;
 mod fanout;
 mod flusher;
+mod hot;
+mod job;
+mod journal;
 mod lease;
+mod noted;
 mod open;
 mod reader;
 mod rows;
 mod settle;
 mod sql;
 mod state;
+mod unwritten;
 mod views;
 mod writer;
 
@@ -38,9 +45,13 @@ use crate::lanes::{Lanes, LeaseScope, Leased};
 use crate::seal::MasterKey;
 use crate::{Store, Views};
 
-use reader::Readers;
+use desk::{Behind, Desk};
+use flusher::Flusher;
+use job::Job;
+use reader::{Ahead, Readers};
 use state::State;
-use writer::{Job, Writer};
+use unwritten::Unwritten;
+use writer::Writer;
 
 /// Jobs that wait for the writer at most; more are refused as unavailable.
 const JOBS_WAITING_MAX: usize = 16_384;
@@ -70,6 +81,11 @@ pub struct Sqlite {
     /// Jobs that the writer has not taken yet.
     waiting: Arc<AtomicUsize>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    desk: Arc<Desk>,
+    /// Gone when the store is closed.
+    flusher: Option<Arc<Flusher>>,
+    /// Whether there is a journal; on a small disk there is none, and all verbs take the long way.
+    has_journal: bool,
     readers: Arc<Readers>,
     highest_id: u128,
 }
@@ -81,14 +97,25 @@ impl Sqlite {
         let lock = open::lock(&folder)?;
         let db = open::writer(&folder)?;
         open::try_key(&db, &master)?;
+        let journal = open::journal(&folder, &db)?;
+        let (has_journal, number) = (journal.is_open(), journal.number());
         let highest_id = open::highest_id(&db)?;
-        let readers = Arc::new(Readers::open(&folder, master.clone())?);
         let (jobs, received) = mpsc::channel();
-        let state = State::new(master, chance, lanes, highest_id);
+        let log = folder.join(open::LOG);
         let waiting = Arc::new(AtomicUsize::new(0));
+        let to_writer = (jobs.clone(), Arc::clone(&waiting));
+        let flusher = Flusher::start(&log, journal, Arc::clone(&lanes), to_writer)?;
+        let flusher = Arc::new(flusher);
+        let state = State::new(master.clone(), chance, lanes, highest_id);
+        let unwritten = Unwritten::above(highest_id, number);
+        let desk = Arc::new(Desk::new(state, unwritten, open::reader(&folder)?));
+        let ahead =
+            Ahead { jobs: jobs.clone(), waiting: Arc::clone(&waiting), desk: Arc::clone(&desk) };
+        let readers = Arc::new(Readers::open(&folder, master, ahead)?);
         let queue = (received, Arc::clone(&waiting));
-        let writer = Writer::new((db, lock), &folder, queue, state)?;
-        let handle = thread::Builder::new()
+        let onward = (Arc::clone(&flusher), has_journal);
+        let writer = Writer::new((db, lock), &folder, queue, Arc::clone(&desk), onward)?;
+        let thread = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
             .map_err(|error| Error::Unusable {
@@ -98,7 +125,10 @@ impl Sqlite {
         Ok(Self {
             jobs: Some(jobs),
             waiting,
-            writer: Mutex::new(Some(handle)),
+            writer: Mutex::new(Some(thread)),
+            desk,
+            flusher: Some(flusher),
+            has_journal,
             readers,
             highest_id,
         })
@@ -109,11 +139,46 @@ impl Sqlite {
         Arc::<Readers>::clone(&self.readers)
     }
 
+    /// Notes a verb in the journal's record, if it is hot; lines it up for the writer otherwise.
+    fn note_or_send(&self, job: Job) -> Result<(), Error> {
+        match self.note(job) {
+            Ok(()) => Ok(()),
+            Err(job) => self.send(job),
+        }
+    }
+
+    /// Notes a verb, and has the database catch up when it is time; gives it back when that cannot be.
+    fn note(&self, job: Job) -> Result<(), Job> {
+        let Some(flusher) = self.flusher.as_deref().filter(|_| self.has_journal) else {
+            return Err(job);
+        };
+        // Held by the writer, the desk means that verbs need the database just now: this one lines up with them.
+        let Some(mut papers) = self.desk.try_papers().filter(|_| flusher.check().is_ok()) else {
+            return Err(job);
+        };
+        let was_behind = self.desk.is_behind();
+        hot::note(&self.desk, &mut papers, flusher.outbox(), job)?;
+        let behind = papers.behind();
+        drop(papers);
+        let word = match behind {
+            Behind::Near if was_behind => return Ok(()),
+            Behind::Near => Job::Behind,
+            Behind::Far | Behind::TooFar if self.desk.ask() => Job::FarBehind,
+            Behind::Far | Behind::TooFar => return Ok(()),
+        };
+        // A closed store is caught up.
+        drop(self.send(word));
+        Ok(())
+    }
+
     /// Lines a job up for the writer; refuses it when too many wait, since the disk does not keep up.
     fn send(&self, job: Job) -> Result<(), Error> {
         let jobs = self.jobs.as_ref().ok_or(Error::Closed)?;
-        let may_wait = matches!(job, Job::Release(_));
-        if self.waiting.fetch_add(1, Ordering::AcqRel) >= JOBS_WAITING_MAX && !may_wait {
+        let is_ours = !matches!(
+            job,
+            Job::Commit(..) | Job::Settle(..) | Job::Lease(..) | Job::Forget(..) | Job::Probe(..)
+        );
+        if self.waiting.fetch_add(1, Ordering::AcqRel) >= JOBS_WAITING_MAX && !is_ours {
             self.waiting.fetch_sub(1, Ordering::AcqRel);
             let hint =
                 "the disk does not keep up with what is to be written; try again in a moment";
@@ -125,12 +190,16 @@ impl Sqlite {
 
 impl Drop for Sqlite {
     fn drop(&mut self) {
-        drop(self.jobs.take());
-        let handle = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(handle) = handle {
+        if let Some(jobs) = self.jobs.take() {
+            // A writer that is gone needs no word.
+            drop(jobs.send(Job::Close));
+        }
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(handle) = writer {
             // A writer that panicked has said so already; there is nothing left to hand on.
             drop(handle.join());
         }
+        drop(self.flusher.take());
     }
 }
 
@@ -138,7 +207,7 @@ impl Drop for Sqlite {
 impl Store for Sqlite {
     async fn commit(&self, commit: Commit) -> Result<Committed, Fault> {
         let (answer, answered) = oneshot::channel();
-        self.send(Job::Commit(Box::new(commit), answer))?;
+        self.note_or_send(Job::Commit(Box::new(commit), answer))?;
         answered.await.map_err(|oneshot::error::RecvError { .. }| Error::Closed)?
     }
 
@@ -150,13 +219,16 @@ impl Store for Sqlite {
 
     async fn settle(&self, now: Timestamp, settlements: Vec<Settlement>) -> Result<Settled, Error> {
         let (answer, answered) = oneshot::channel();
-        self.send(Job::Settle(now, settlements, answer))?;
+        self.note_or_send(Job::Settle(now, settlements, answer))?;
         answered.await.map_err(|oneshot::error::RecvError { .. }| Error::Closed)?
     }
 
     fn release(&self, leases: Vec<(EndpointId, DeliveryId)>) {
-        // A closed store has no leases.
-        drop(self.send(Job::Release(leases)));
+        match self.desk.try_papers() {
+            Some(mut papers) => papers.release(&leases),
+            // A closed store has no leases.
+            None => drop(self.send(Job::Release(leases))),
+        }
     }
 
     async fn due_timers(&self, now: Timestamp, limit: u32) -> Result<Vec<Timer>, Error> {

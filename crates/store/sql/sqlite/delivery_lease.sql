@@ -1,5 +1,3 @@
-SELECT d.account_id, d.id, d.event_id, d.endpoint_id, d.cause, d.cause_id, d.state, d.due_at, d.ended_at, d.why,
-       d.attempts, d.created_at,
-       e.id, e.name, e.at, e.request_id, e.order_key, e.key, e.test, e.data, e.link_seq, e.link_hash
-FROM deliveries d JOIN events e ON e.account_id = d.account_id AND e.id = d.event_id
-WHERE d.account_id = ?1 AND d.id = ?2 AND d.state = 'pending' AND d.held = 0
+SELECT account_id, id, event_id, endpoint_id, cause, cause_id, state, due_at, ended_at, why, attempts, created_at
+FROM deliveries
+WHERE account_id = ?1 AND id = ?2 AND state = 'pending' AND held = 0

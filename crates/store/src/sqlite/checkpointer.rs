@@ -15,8 +15,8 @@ use rusqlite::Connection;
 use super::{open, sql};
 use crate::error::Error;
 
-/// The log is copied after so many transactions.
-const TRANSACTIONS: u32 = 32;
+/// The log is copied after so many verbs, events and ends.
+const CHANGES: usize = 2_048;
 /// A log of so many pages makes the writer copy the rest of it itself, so that it can begin anew.
 const PAGES_MAX: u32 = 16_000;
 
@@ -26,7 +26,7 @@ pub(super) struct Checkpointer {
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
     pages: Arc<AtomicU32>,
-    since: u32,
+    since: usize,
 }
 
 impl Checkpointer {
@@ -46,10 +46,10 @@ impl Checkpointer {
         Ok(Self { wake: Some(wake), thread: Some(thread), pages, since: 0 })
     }
 
-    /// Notes that the writer has committed.
-    pub(super) fn committed(&mut self, db: &Connection) {
-        self.since += 1;
-        if self.since < TRANSACTIONS {
+    /// Notes that the writer has committed so much.
+    pub(super) fn committed(&mut self, db: &Connection, changes: usize) {
+        self.since += changes;
+        if self.since < CHANGES {
             return;
         }
         self.since = 0;

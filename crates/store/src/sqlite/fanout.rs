@@ -10,7 +10,7 @@ use domain::endpoint::{Endpoint, Ordering, Scope, Status};
 use domain::event::Event;
 use domain::id::{AccountId, DeliveryId, EndpointId, EventId, RequestId};
 use domain::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::rows::{self, blob, trouble};
 use super::state::State;
@@ -35,6 +35,11 @@ pub(super) fn log(db: &Connection, event: &mut Event) -> Result<Option<EventId>,
         event.link = Some(chain(db, event.account, request, &Entry::of_event(event), None)?);
     }
     let mut statement = db.prepare_cached(sql::event_insert).map_err(trouble)?;
+    if insert(&mut statement, event)? { Ok(None) } else { known(db, event) }
+}
+
+/// Writes an event into the log; `false` when it is there already.
+pub(super) fn insert(statement: &mut CachedStatement<'_>, event: &Event) -> Result<bool, Error> {
     let written = statement
         .execute(params![
             blob(event.account.bits()),
@@ -50,11 +55,11 @@ pub(super) fn log(db: &Connection, event: &mut Event) -> Result<Option<EventId>,
             event.link.map(|link| link.hash.0),
         ])
         .map_err(trouble)?;
-    if written == 1 { Ok(None) } else { known(db, event) }
+    Ok(written == 1)
 }
 
 /// Finds the event that is there already.
-fn known(db: &Connection, event: &Event) -> Result<Option<EventId>, Error> {
+pub(super) fn known(db: &Connection, event: &Event) -> Result<Option<EventId>, Error> {
     let account = blob(event.account.bits());
     let mut found: Option<[u8; 16]> = None;
     if let Some(key) = &event.key {

@@ -1,71 +1,90 @@
-//! What was committed, onto the disk; and only then answers.
+//! What was noted or committed, onto the disk; and only then answers.
 //!
-//! The writer commits without waiting for the disk; this thread forces its log there, for all transactions that have
-//! come together meanwhile, while the writer works on the next one.
+//! Callers note hot verbs in a record, and the writer commits the others, none of them waiting for the disk; this thread
+//! writes the record into the journal, forces journal and log there, for all that has come together meanwhile, and
+//! answers.
 //!
-//! Invariants: nothing is answered and no work is handed out before the log that holds it is on the disk; once the disk
-//! has refused, it is not asked again: what it has kept is unknown until the store is opened anew.
-//! Left to others: what an answer says (`writer`), copying the log into the database (`checkpointer`).
+//! Invariants: nothing is answered and no work is handed out before what holds it is on the disk; once the disk has
+//! refused, it is not asked again: what it has kept is unknown until the store is opened anew.
+//! Left to others: what an answer says (`job`, `hot`), copying the log into the database (`checkpointer`).
 
 use std::error::Error as StdError;
 use std::fs::File;
 use std::io;
+use std::mem;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, SyncSender};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
 use std::thread::{self, JoinHandle};
 
 use tokio::runtime::Handle;
 
+use super::job::{Done, Job, answer, refuse};
+use super::journal::Journal;
+use super::noted::{Outbox, Promise, Record};
 use super::state::Effects;
-use super::writer::{Done, Job, answer, refuse};
 use crate::error::Error;
 use crate::lanes::Lanes;
 
-/// Transactions that wait for the disk while one is being flushed; the writer then gathers a larger one.
-const WAITING_MAX: usize = 1;
+/// What must be on the disk before anything is answered.
+pub(super) enum Flush {
+    /// Nothing more than what came before.
+    Nothing,
+    /// The database's log.
+    Log,
+    /// The database's log; then the flag is raised.
+    LogThen(Arc<AtomicBool>),
+}
 
-/// A committed transaction that waits for the disk.
+/// Jobs that are done and wait for the disk.
 pub(super) struct Committed {
     pub(super) batch: Vec<Job>,
     pub(super) done: Vec<Done>,
     pub(super) effects: Effects,
+    pub(super) flush: Flush,
 }
 
-/// The writer's way to the thread that flushes. Dropping it waits for the last answer.
+/// The way to the thread that flushes. Dropping it waits for the last answer.
 #[derive(Debug)]
 pub(super) struct Flusher {
-    queue: Option<SyncSender<Committed>>,
+    outbox: Arc<Outbox>,
     thread: Option<JoinHandle<()>>,
     refused: Arc<AtomicBool>,
 }
 
 impl Flusher {
-    /// Starts the thread on the log of a database, which exists.
-    pub(super) fn start(log: &Path, lanes: Arc<dyn Lanes>) -> Result<Self, Error> {
+    /// Starts the thread on a journal and on the log of a database, which exists.
+    pub(super) fn start(
+        log: &Path,
+        journal: Journal,
+        lanes: Arc<dyn Lanes>,
+        writer: (Sender<Job>, Arc<AtomicUsize>),
+    ) -> Result<Self, Error> {
         let unusable = |error: io::Error| Error::Unusable {
             detail: format!("cannot watch over {}", log.display()),
             source: Some(Box::new(error)),
         };
-        let file = File::options().write(true).open(log).map_err(unusable)?;
-        let (queue, queued) = mpsc::sync_channel(WAITING_MAX);
+        let log = File::options().write(true).open(log).map_err(unusable)?;
+        let outbox = Arc::new(Outbox::after(journal.number()));
         let refused = Arc::new(AtomicBool::new(false));
-        let mark = Arc::clone(&refused);
-        let answers = Answers { lanes, runtime: Handle::try_current().ok() };
-        let work = move || flush_all(&file, &queued, &answers, &mark);
+        let mut work = Work {
+            log,
+            journal,
+            writer: writer.0,
+            waiting: writer.1,
+            outbox: Arc::clone(&outbox),
+            answers: Answers { lanes, runtime: Handle::try_current().ok() },
+            refused: Arc::clone(&refused),
+        };
         let builder = thread::Builder::new().name("store-flusher".to_owned());
-        let thread = builder.spawn(work).map_err(unusable)?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), refused })
+        let thread = builder.spawn(move || work.run()).map_err(unusable)?;
+        Ok(Self { outbox, thread: Some(thread), refused })
     }
 
-    /// Hands a transaction over; its answers are given once it is on the disk.
-    pub(super) fn flush(&self, committed: Committed) {
-        if let Some(queue) = &self.queue
-            && let Err(mpsc::SendError(committed)) = queue.send(committed)
-        {
-            refuse_all(committed, &refused("the flushing thread has ended".into()));
-        }
+    /// Gives the place where done work waits.
+    pub(super) fn outbox(&self) -> &Outbox {
+        &self.outbox
     }
 
     /// Fails once the disk has refused, after which nothing more may be written.
@@ -79,7 +98,7 @@ impl Flusher {
 
 impl Drop for Flusher {
     fn drop(&mut self) {
-        drop(self.queue.take());
+        self.outbox.close();
         if let Some(thread) = self.thread.take() {
             // A thread that panicked has said so already.
             drop(thread.join());
@@ -87,7 +106,7 @@ impl Drop for Flusher {
     }
 }
 
-/// Who hears of a transaction that is on the disk.
+/// Who hears of what is on the disk.
 struct Answers {
     lanes: Arc<dyn Lanes>,
     /// Answers given from inside the runtime wake their callers without a detour through the system.
@@ -95,10 +114,16 @@ struct Answers {
 }
 
 impl Answers {
-    fn give(&self, together: Vec<Committed>) {
+    fn give(&self, record: Option<Record>, committed: Vec<Committed>) {
         let lanes = Arc::clone(&self.lanes);
         let give = move || {
-            for committed in together {
+            if let Some(Record { promises, leases, .. }) = record {
+                if !leases.is_empty() {
+                    lanes.take(leases);
+                }
+                promises.into_iter().for_each(keep);
+            }
+            for committed in committed {
                 answer_all(committed, lanes.as_ref());
             }
         };
@@ -109,27 +134,82 @@ impl Answers {
     }
 }
 
-fn flush_all(file: &File, queued: &Receiver<Committed>, answers: &Answers, mark: &AtomicBool) {
-    while let Ok(first) = queued.recv() {
-        let mut together = vec![first];
-        together.extend(queued.try_iter().take(WAITING_MAX));
-        if mark.load(Ordering::Acquire) {
-            let error = refused("it has refused before".into());
-            for committed in together {
-                refuse_all(committed, &error);
-            }
-            continue;
-        }
-        match file.sync_data() {
-            Ok(()) => answers.give(together),
-            Err(error) => {
-                mark.store(true, Ordering::Release);
-                let error = refused(error.into());
-                for committed in together {
-                    refuse_all(committed, &error);
+/// The thread that flushes.
+struct Work {
+    log: File,
+    journal: Journal,
+    writer: Sender<Job>,
+    /// Counts the jobs that wait for the writer.
+    waiting: Arc<AtomicUsize>,
+    outbox: Arc<Outbox>,
+    answers: Answers,
+    refused: Arc<AtomicBool>,
+}
+
+impl Work {
+    fn run(&mut self) {
+        let mut crowded = false;
+        while let Some(taken) = self.outbox.take(crowded) {
+            crowded = taken.record.as_ref().is_some_and(Record::is_crowded);
+            let (mut record, committed) = (taken.record, taken.committed);
+            match self.flush(record.as_mut(), &committed) {
+                Ok(()) => self.answers.give(record, committed),
+                Err(error) => {
+                    self.refused.store(true, Ordering::Release);
+                    refuse_all(record, committed, &refused(error.into()));
                 }
             }
         }
+    }
+
+    /// Forces onto the disk what some jobs have written, each file once.
+    fn flush(&mut self, record: Option<&mut Record>, committed: &[Committed]) -> io::Result<()> {
+        if self.refused.load(Ordering::Acquire) {
+            return Err(io::Error::other("it has refused before"));
+        }
+        if let Some(record) = record {
+            self.make_room(record.bytes.len())?;
+            self.journal.append(record.number, &mut record.bytes)?;
+            self.journal.sync()?;
+        }
+        self.flush_log(committed)
+    }
+
+    fn flush_log(&self, committed: &[Committed]) -> io::Result<()> {
+        let is_due = |committed: &Committed| !matches!(committed.flush, Flush::Nothing);
+        if committed.iter().any(is_due) {
+            self.log.sync_data()?;
+        }
+        for committed in committed {
+            if let Flush::LogThen(flag) = &committed.flush {
+                flag.store(true, Ordering::Release);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the journal has room, turning over to its other file if need be. That file is free unless the
+    /// database is a whole file behind; then its transactions go first.
+    fn make_room(&mut self, bytes: usize) -> io::Result<()> {
+        while !self.journal.has_room(bytes) {
+            let number = self.journal.number();
+            let job = match self.journal.turn_over() {
+                Some(left) => Job::Free { number, left },
+                None => Job::Behind,
+            };
+            let is_turned = matches!(job, Job::Free { .. });
+            self.waiting.fetch_add(1, Ordering::AcqRel);
+            self.writer.send(job).map_err(|mpsc::SendError(_)| {
+                io::Error::other("nobody is left to have the database catch up")
+            })?;
+            if is_turned {
+                continue;
+            }
+            let committed = self.outbox.take_committed();
+            self.flush_log(&committed)?;
+            self.answers.give(None, committed);
+        }
+        Ok(())
     }
 }
 
@@ -138,8 +218,16 @@ fn refused(source: Box<dyn StdError + Send + Sync>) -> Error {
     Error::Unavailable { hint, source }
 }
 
+/// Keeps a promise. A caller who went away misses nothing: the work is done.
+fn keep(promise: Promise) {
+    match promise {
+        Promise::Commit(answer, committed) => drop(answer.send(Ok(committed))),
+        Promise::Settle(answer, settled) => drop(answer.send(Ok(settled))),
+    }
+}
+
 fn answer_all(committed: Committed, lanes: &dyn Lanes) {
-    let Committed { batch, done, effects } = committed;
+    let Committed { batch, done, effects, flush: _ } = committed;
     for endpoint in &effects.changed {
         lanes.changed(endpoint);
     }
@@ -149,6 +237,15 @@ fn answer_all(committed: Committed, lanes: &dyn Lanes) {
     batch.into_iter().zip(done).for_each(|(job, done)| answer(job, done));
 }
 
-fn refuse_all(committed: Committed, error: &Error) {
-    committed.batch.into_iter().for_each(|job| refuse(job, error));
+fn refuse_all(record: Option<Record>, committed: Vec<Committed>, error: &Error) {
+    let promises = record.map(|mut record| mem::take(&mut record.promises));
+    for promise in promises.into_iter().flatten() {
+        match promise {
+            Promise::Commit(answer, _) => drop(answer.send(Err(error.again().into()))),
+            Promise::Settle(answer, _) => drop(answer.send(Err(error.again()))),
+        }
+    }
+    for job in committed.into_iter().flat_map(|committed| committed.batch) {
+        refuse(job, error);
+    }
 }

@@ -114,7 +114,7 @@ pub(super) fn offer(
 ) -> Result<(), Error> {
     let (account, endpoint, id) = of;
     let Some(kept) = state.endpoint(db, account, endpoint)? else { return Ok(()) };
-    let Some((delivery, event)) = read(db, (account, id))? else { return Ok(()) };
+    let Some((delivery, event)) = read(db, state, (account, id))? else { return Ok(()) };
     let is_due = matches!(delivery.state, DeliveryState::Pending { due_at } if due_at <= now);
     if is_due && is_owed(&kept.endpoint, delivery.cause) && !state.is_leased(endpoint, id) {
         plan(state, delivery, event, &kept.endpoint);
@@ -134,7 +134,7 @@ fn take(
     of: (AccountId, DeliveryId),
     endpoint: &Arc<Endpoint>,
 ) -> Result<bool, Error> {
-    let Some((delivery, event)) = read(db, of)? else {
+    let Some((delivery, event)) = read(db, state, of)? else {
         return Err(Error::Corrupt {
             table: "deliveries",
             detail: format!("{} has no event", of.1),
@@ -143,21 +143,30 @@ fn take(
     Ok(plan(state, delivery, event, endpoint))
 }
 
-fn plan(state: &mut State, delivery: Delivery, event: Event, endpoint: &Arc<Endpoint>) -> bool {
+fn plan(
+    state: &mut State,
+    delivery: Delivery,
+    event: Arc<Event>,
+    endpoint: &Arc<Endpoint>,
+) -> bool {
     let room = state.lanes.admit(endpoint, Lease::bytes(&event));
     if room {
-        let (event, endpoint) = (Arc::new(event), Arc::clone(endpoint));
-        state.plan(Lease { delivery, event, endpoint });
+        state.plan(Lease { delivery, event, endpoint: Arc::clone(endpoint) });
     }
     room
 }
 
 /// Reads a delivery that is free to go, with its event.
-fn read(db: &Connection, of: (AccountId, DeliveryId)) -> Result<Option<(Delivery, Event)>, Error> {
+fn read(
+    db: &Connection,
+    state: &mut State,
+    of: (AccountId, DeliveryId),
+) -> Result<Option<(Delivery, Arc<Event>)>, Error> {
     let (account, id) = of;
     let mut statement = db.prepare_cached(sql::delivery_lease).map_err(trouble)?;
     let arguments = params![blob(account.bits()), blob(id.bits())];
     let mut found = statement.query(arguments).map_err(trouble)?;
     let Some(row) = found.next().map_err(trouble)? else { return Ok(None) };
-    Ok(Some((rows::delivery(row)?, rows::event(row, 12, account)?)))
+    let delivery = rows::delivery(row)?;
+    Ok(state.event(db, account, delivery.event)?.map(|event| (delivery, event)))
 }

@@ -3,13 +3,17 @@
 //! Invariants: one process holds a folder; a schema from the future is refused; a migration is whole or not there.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
+use super::journal::{Journal, Record, decode};
 use super::rows::{self, SEAL_ACCOUNT, trouble};
 use super::sql;
+use super::unwritten::{Extent, Unwritten};
+use super::writer::{MARK, write_mark};
 use crate::error::Error;
 use crate::seal::MasterKey;
 
@@ -54,7 +58,7 @@ pub(super) fn lock(folder: &Path) -> Result<File, Error> {
 /// Opens the one connection that writes, and brings the schema up to date.
 pub(super) fn writer(folder: &Path) -> Result<Connection, Error> {
     let mut db = Connection::open(folder.join(FILE)).map_err(trouble)?;
-    db.set_prepared_statement_cache_capacity(PREPARED_MAX);
+    prepare_once(&db)?;
     db.execute_batch(sql::settings_writer).map_err(trouble)?;
     migrate(&mut db)?;
     Ok(db)
@@ -82,7 +86,7 @@ pub(super) fn try_key(db: &Connection, master: &MasterKey) -> Result<(), Error> 
 pub(super) fn reader(folder: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(folder.join(FILE), flags).map_err(trouble)?;
-    db.set_prepared_statement_cache_capacity(PREPARED_MAX);
+    prepare_once(&db)?;
     db.execute_batch(sql::settings_reader).map_err(trouble)?;
     Ok(db)
 }
@@ -91,8 +95,17 @@ pub(super) fn reader(folder: &Path) -> Result<Connection, Error> {
 pub(super) fn copier(folder: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(folder.join(FILE), flags).map_err(trouble)?;
+    prepare_once(&db)?;
     db.execute_batch(sql::settings_writer).map_err(trouble)?;
     Ok(db)
+}
+
+/// Keeps statements prepared. Without the guarantee of stable plans, the database engine would plan those anew whose
+/// parameters stand beside the condition of a partial index, at each call: half of the time of a settlement, measured.
+fn prepare_once(db: &Connection) -> Result<(), Error> {
+    db.set_prepared_statement_cache_capacity(PREPARED_MAX);
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(trouble)?;
+    Ok(())
 }
 
 /// Gives the highest id of an event or delivery, 0 when there is none.
@@ -100,6 +113,48 @@ pub(super) fn highest_id(db: &Connection) -> Result<u128, Error> {
     let highest: Option<[u8; 16]> =
         db.query_row(sql::highest_id, [], |row| row.get(0)).map_err(trouble)?;
     Ok(highest.map_or(0, u128::from_be_bytes))
+}
+
+/// Opens the journal, and has the database catch up with what it holds.
+pub(super) fn journal(folder: &Path, db: &Connection) -> Result<Journal, Error> {
+    let mark = db.query_row(sql::meta_read, [MARK], |row| row.get::<_, i64>(0));
+    let mark = mark.optional().map_err(trouble)?.unwrap_or(0).unsigned_abs();
+    let (mut journal, records) = Journal::open(folder, mark)?;
+    if !records.is_empty() {
+        let mut unwritten = Unwritten::above(u128::MAX, mark);
+        for Record { number, payload } in records {
+            let items = decode(number, &payload).ok_or_else(|| Error::Corrupt {
+                table: "journal",
+                detail: format!("record {number} cannot be read"),
+            })?;
+            for item in items {
+                unwritten.take(item);
+            }
+        }
+        if let Some(chunk) = unwritten.hand_out(Extent::All, journal.number(), 0) {
+            let transaction = db.unchecked_transaction().map_err(trouble)?;
+            chunk.write(&transaction)?;
+            write_mark(&transaction, chunk.mark())?;
+            transaction.commit().map_err(trouble)?;
+        }
+        // The journal is written over from now on, so the log must not be behind.
+        let log = File::options().write(true).open(folder.join(LOG));
+        log.and_then(|log| log.sync_data()).map_err(disk_trouble)?;
+    }
+    journal.allocate();
+    Ok(journal)
+}
+
+/// Turns the system's error about a file of ours into the store's.
+pub(super) fn disk_trouble(error: io::Error) -> Error {
+    let hint = if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+        "the disk is full; free some space in the data folder"
+    } else if matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) {
+        "the data folder is read-only; make it writable for this user"
+    } else {
+        "the disk answers with errors; look at the system's log"
+    };
+    Error::Unavailable { hint, source: Box::new(error) }
 }
 
 /// Runs the migrations that have not run.

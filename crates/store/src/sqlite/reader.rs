@@ -1,15 +1,20 @@
 //! Connections that only read, lent to one question at a time.
+//!
+//! Invariant: a question sees all that was answered before it was asked: the database catches up first.
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use domain::id::AccountId;
 use domain::time::Timestamp;
 use rusqlite::{Connection, params};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task;
 
+use super::desk::Desk;
+use super::job::Job;
 use super::rows::{self, trouble};
 use super::{open, sql};
 use crate::commit::{Timer, TimerKind};
@@ -22,6 +27,31 @@ const READERS: usize = 3;
 /// The reading side of the embedded store.
 pub(super) struct Readers {
     pool: Arc<Pool>,
+    ahead: Ahead,
+}
+
+/// What the journal is ahead of the database.
+pub(super) struct Ahead {
+    pub(super) jobs: mpsc::Sender<Job>,
+    /// Counts the jobs that wait.
+    pub(super) waiting: Arc<AtomicUsize>,
+    /// Shows what stands in the journal alone.
+    pub(super) desk: Arc<Desk>,
+}
+
+impl Ahead {
+    /// Has the database catch up. When it cannot, since the disk is full or the store is closed, there is still
+    /// something to read.
+    async fn catch_up(&self) {
+        if !self.desk.is_behind() {
+            return;
+        }
+        let (answer, answered) = oneshot::channel();
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        if self.jobs.send(Job::CatchUp(answer)).is_ok() {
+            drop(answered.await);
+        }
+    }
 }
 
 struct Pool {
@@ -37,11 +67,11 @@ impl fmt::Debug for Readers {
 }
 
 impl Readers {
-    pub(super) fn open(folder: &Path, master: MasterKey) -> Result<Self, Error> {
+    pub(super) fn open(folder: &Path, master: MasterKey, ahead: Ahead) -> Result<Self, Error> {
         let idle = (0..READERS).map(|_| open::reader(folder)).collect::<Result<Vec<_>, _>>()?;
         let pool =
             Pool { idle: Mutex::new(idle), turns: Arc::new(Semaphore::new(READERS)), master };
-        Ok(Self { pool: Arc::new(pool) })
+        Ok(Self { pool: Arc::new(pool), ahead })
     }
 
     /// Asks a question on a connection of its own, beside the runtime's threads.
@@ -50,6 +80,7 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection, &MasterKey) -> Result<T, Error> + Send + 'static,
     {
+        self.ahead.catch_up().await;
         let pool = Arc::clone(&self.pool);
         // The turn travels with the question, so that an asker who goes away does not free it early.
         let turn =

@@ -6,16 +6,18 @@
 use std::sync::Arc;
 
 use domain::chain::Entry;
+use domain::delivery::{Attempt, State as DeliveryState};
 use domain::endpoint::Ordering;
 use domain::health::Health;
-use domain::id::{AccountId, DeliveryId, EndpointId};
+use domain::id::{AccountId, DeliveryId, EndpointId, RequestId};
 use domain::time::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 
 use super::fanout::{self, Pointer};
 use super::rows::{self, blob, trouble};
 use super::sql;
 use super::state::State;
+use super::unwritten::Ended;
 use crate::commit::{Settled, Settlement};
 use crate::error::Error;
 
@@ -29,7 +31,8 @@ pub(super) fn settle(
     let mut settled = Settled::default();
     for settlement in settlements {
         state.free(settlement.endpoint, settlement.attempt.delivery);
-        if !record(db, settlement)? {
+        let Settlement { account, request, attempt, .. } = settlement;
+        if !record(db, *account, *request, attempt, settlement.state)? {
             continue;
         }
         if !settlement.state.is_pending() {
@@ -50,16 +53,55 @@ pub(super) fn settle(
 }
 
 /// Writes the attempt and the next state; `false` when that was done before.
-fn record(db: &Connection, settlement: &Settlement) -> Result<bool, Error> {
-    let (account, attempt) = (blob(settlement.account.bits()), &settlement.attempt);
-    let delivery = blob(attempt.delivery.bits());
-    let outcome = rows::written("attempts", &attempt.outcome)?;
-    let recorded = db
-        .prepare_cached(sql::attempt_insert)
+fn record(
+    db: &Connection,
+    account: AccountId,
+    request: Option<RequestId>,
+    attempt: &Attempt,
+    state: DeliveryState,
+) -> Result<bool, Error> {
+    let mut statement = db.prepare_cached(sql::attempt_insert).map_err(trouble)?;
+    if !insert_attempt(&mut statement, account, attempt)? {
+        return Ok(false);
+    }
+    let (of, delivery) = (blob(account.bits()), blob(attempt.delivery.bits()));
+    let (name, due_at, ended_at, why) = rows::state_columns(state);
+    let changed = db
+        .prepare_cached(sql::delivery_settle)
         .map_err(trouble)?
+        .execute(params![of, delivery, name, due_at, ended_at, why, attempt.number])
+        .map_err(trouble)?;
+    if changed == 0 {
+        db.prepare_cached(sql::delivery_count_attempt)
+            .map_err(trouble)?
+            .execute(params![of, delivery, attempt.number])
+            .map_err(trouble)?;
+    }
+    if let Some(request) = request {
+        let pointer = Pointer { delivery: attempt.delivery, number: attempt.number };
+        let entry = Entry::of_attempt(attempt);
+        fanout::chain(db, account, request, &entry, Some(&pointer))?;
+    }
+    Ok(true)
+}
+
+/// Writes an attempt that ended its delivery, and that end; nothing when that was done before.
+pub(super) fn record_ended(db: &Connection, ended: &Ended) -> Result<(), Error> {
+    record(db, ended.account, ended.request, &ended.attempt, ended.state())?;
+    Ok(())
+}
+
+/// Writes an attempt; `false` when it is there already.
+pub(super) fn insert_attempt(
+    statement: &mut CachedStatement<'_>,
+    account: AccountId,
+    attempt: &Attempt,
+) -> Result<bool, Error> {
+    let outcome = rows::written("attempts", &attempt.outcome)?;
+    let recorded = statement
         .execute(params![
-            account,
-            delivery,
+            blob(account.bits()),
+            blob(attempt.delivery.bits()),
             attempt.number,
             blob(attempt.id.bits()),
             attempt.at.as_millis(),
@@ -70,27 +112,7 @@ fn record(db: &Connection, settlement: &Settlement) -> Result<bool, Error> {
             outcome,
         ])
         .map_err(trouble)?;
-    if recorded == 0 {
-        return Ok(false);
-    }
-    let (name, due_at, ended_at, why) = rows::state_columns(settlement.state);
-    let changed = db
-        .prepare_cached(sql::delivery_settle)
-        .map_err(trouble)?
-        .execute(params![account, delivery, name, due_at, ended_at, why, attempt.number])
-        .map_err(trouble)?;
-    if changed == 0 {
-        db.prepare_cached(sql::delivery_count_attempt)
-            .map_err(trouble)?
-            .execute(params![account, delivery, attempt.number])
-            .map_err(trouble)?;
-    }
-    if let Some(request) = settlement.request {
-        let pointer = Pointer { delivery: attempt.delivery, number: attempt.number };
-        let entry = Entry::of_attempt(attempt);
-        fanout::chain(db, settlement.account, request, &entry, Some(&pointer))?;
-    }
-    Ok(true)
+    Ok(recorded == 1)
 }
 
 /// Lets the next one of the order key go, where the endpoint asks for order.

@@ -22,7 +22,7 @@ statements! {
     contact_delete contact_insert contact_list contact_read contact_update
     data_version
     delivery_account delivery_ahead delivery_change delivery_count_attempt delivery_due delivery_due_asked
-    delivery_free delivery_free_all delivery_held_of delivery_insert
+    delivery_free delivery_free_all delivery_held_of delivery_insert delivery_insert_ended
     delivery_last_of delivery_lease delivery_list delivery_list_failed
     delivery_list_of_event delivery_next_endpoint delivery_next_held delivery_oldest_due delivery_pending_of
     delivery_place delivery_read delivery_settle
@@ -33,7 +33,7 @@ statements! {
     highest_id
     key_by_hash key_list key_read key_upsert
     link_insert link_read
-    meta_upsert
+    meta_read meta_upsert
     replay_events replay_list replay_read replay_upsert
     reply_forget reply_insert reply_read
     request_delete request_insert request_list request_list_of_status request_read

@@ -3,13 +3,14 @@
 //! Invariants: the kept endpoints are those of the database, since only this thread writes them (another program's
 //! write is noticed and everything forgotten); effects happen after the commit or not at all.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::{fmt, mem};
 
 use domain::endpoint::{Endpoint, Status};
+use domain::event::Event;
 use domain::health::Health;
-use domain::id::{AccountId, Chance, DeliveryId, EndpointId, Mint};
+use domain::id::{AccountId, Chance, DeliveryId, EndpointId, EventId, Mint};
 use domain::time::Timestamp;
 use rusqlite::Connection;
 
@@ -27,6 +28,7 @@ pub(super) struct State {
     mint: Mint,
     accounts: BTreeMap<AccountId, Living>,
     leased: BTreeMap<EndpointId, BTreeSet<DeliveryId>>,
+    recent: Recent,
     pub(super) effects: Effects,
 }
 
@@ -38,6 +40,33 @@ pub(super) type Living = Arc<BTreeMap<EndpointId, Kept>>;
 pub(super) struct Kept {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) health: Health,
+}
+
+/// Events that were read lately: an event that went to many endpoints is leased for one after the other.
+#[derive(Debug, Default)]
+struct Recent {
+    events: BTreeMap<EventId, Arc<Event>>,
+    order: VecDeque<EventId>,
+    bytes: usize,
+}
+
+/// The most bytes of events that were read lately.
+const RECENT_BYTES_MAX: usize = 2 * 1024 * 1024;
+
+impl Recent {
+    fn keep(&mut self, event: &Arc<Event>) {
+        let bytes = Lease::bytes(event);
+        if bytes > RECENT_BYTES_MAX || self.events.insert(event.id, Arc::clone(event)).is_some() {
+            return;
+        }
+        self.order.push_back(event.id);
+        self.bytes += bytes;
+        while self.bytes > RECENT_BYTES_MAX {
+            let Some(oldest) = self.order.pop_front() else { return };
+            let gone = self.events.remove(&oldest);
+            self.bytes -= gone.map_or(0, |event| Lease::bytes(&event));
+        }
+    }
 }
 
 /// What happens once the transaction is durable.
@@ -79,6 +108,7 @@ impl State {
             mint: Mint::after(highest_id),
             accounts: BTreeMap::new(),
             leased: BTreeMap::new(),
+            recent: Recent::default(),
             effects: Effects::default(),
         }
     }
@@ -116,6 +146,26 @@ impl State {
         id: EndpointId,
     ) -> Result<Option<Kept>, Error> {
         Ok(self.living(db, account)?.get(&id).cloned())
+    }
+
+    /// Gives an event, which never changes.
+    pub(super) fn event(
+        &mut self,
+        db: &Connection,
+        account: AccountId,
+        id: EventId,
+    ) -> Result<Option<Arc<Event>>, Error> {
+        let known = self.recent.events.get(&id).filter(|event| event.account == account);
+        if let Some(event) = known {
+            return Ok(Some(Arc::clone(event)));
+        }
+        let mut statement = db.prepare_cached(sql::event_read).map_err(trouble)?;
+        let arguments = [rows::blob(account.bits()), rows::blob(id.bits())];
+        let mut found = statement.query(arguments).map_err(trouble)?;
+        let Some(row) = found.next().map_err(trouble)? else { return Ok(None) };
+        let event = Arc::new(rows::event(row, 0, account)?);
+        self.recent.keep(&event);
+        Ok(Some(event))
     }
 
     /// Reads an endpoint anew, since it was written.

@@ -1,61 +1,47 @@
-//! The one thread that writes: it takes what waits, and commits it together.
+//! The one thread that changes the database.
 //!
-//! Invariants: jobs are answered after their transaction is durable; a poisonous job fails alone.
+//! It carries out the verbs that need the database, and has the database catch up with the journal: before each such
+//! verb, in its own transaction; when much stands in the journal alone; and when something has stood there for a while.
+//!
+//! Invariants: jobs are answered after what they wrote is durable; a poisonous job fails alone; what a verb does is seen
+//! by the hot path at once, since the desk is held meanwhile; catching up holds nobody up.
+//! Left to others: what is hot (`hot`), forcing things onto the disk (`flusher`).
 
 use std::fs::File;
 use std::mem;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
-use domain::id::{DeliveryId, EndpointId};
-use domain::time::Timestamp;
 use rusqlite::{Connection, params};
-use tokio::sync::oneshot::Sender;
 
 use super::checkpointer::Checkpointer;
-use super::flusher::{Committed, Flusher};
+use super::desk::{Behind, Desk, Papers};
+use super::flusher::{Committed, Flush, Flusher};
+use super::job::{Done, Job, refuse};
 use super::rows::trouble;
-use super::state::{Effects, State};
-use super::{apply, lease, open, settle, sql};
-use crate::commit::{self, Commit, Fault, Settled, Settlement};
+use super::state::Effects;
+use super::unwritten::{Chunk, Extent};
+use super::{apply, hot, lease, settle, sql};
 use crate::error::Error;
-use crate::lanes::{LeaseScope, Leased};
 
 /// Jobs in one transaction at most.
 const BATCH_JOBS_MAX: usize = 512;
-/// A transaction of so many jobs means that there is a crowd, and the next one waits a moment for company: a tenth less
+/// A batch of so many jobs means that there is a crowd, and the next one waits a moment for company: a tenth less
 /// processor time for each job, measured, and sooner done for all.
 const CROWD: usize = 6;
 /// Company enough.
 const COMPANY: usize = 64;
 /// The longest pause between two jobs of a crowd.
 const COMPANY_WAIT: Duration = Duration::from_micros(200);
+/// The database catches up when something has stood in the journal alone for so long.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// The name of the mark: the number up to which all records of the journal stand in the database.
+pub(super) const MARK: &str = "journal";
 
-/// Work for the writer, with the way to answer.
-#[derive(Debug)]
-pub(super) enum Job {
-    Commit(Box<Commit>, Sender<Result<commit::Committed, Fault>>),
-    Settle(Timestamp, Vec<Settlement>, Sender<Result<Settled, Error>>),
-    Lease(Timestamp, LeaseScope, Sender<Result<Leased, Error>>),
-    Release(Vec<(EndpointId, DeliveryId)>),
-    Forget(Timestamp, u32, Sender<Result<u32, Error>>),
-    Probe(Timestamp, Sender<Result<(), Error>>),
-}
-
-/// What a job came to, before it is durable.
-pub(super) enum Done {
-    Commit(Result<commit::Committed, Fault>),
-    Settle(Settled),
-    Lease(Leased),
-    Release,
-    Forget(u32),
-    Probe,
-}
-
-/// The one thread that writes.
+/// The one thread that changes the database.
 #[derive(Debug)]
 pub(super) struct Writer {
     db: Connection,
@@ -64,32 +50,49 @@ pub(super) struct Writer {
     jobs: Receiver<Job>,
     /// Counts the jobs that wait.
     waiting: Arc<AtomicUsize>,
-    state: State,
+    desk: Arc<Desk>,
     data_version: i64,
-    flusher: Flusher,
+    /// Up to this record, what still stands in the journal alone has done so for a while.
+    seen: u64,
+    /// A file of the journal that waits to be free.
+    freeing: Option<(u64, Arc<AtomicBool>)>,
+    flusher: Arc<Flusher>,
+    /// Whether there is a journal to note anything in.
+    has_journal: bool,
     checkpointer: Checkpointer,
 }
 
 impl Writer {
-    /// Starts the helpers on the folder of a database that is open.
+    /// Starts the thread that copies the log.
     pub(super) fn new(
         db: (Connection, File),
         folder: &Path,
         queue: (Receiver<Job>, Arc<AtomicUsize>),
-        state: State,
+        desk: Arc<Desk>,
+        flusher: (Arc<Flusher>, bool),
     ) -> Result<Self, Error> {
-        let (db, lock) = db;
-        let (jobs, waiting) = queue;
-        let flusher = Flusher::start(&folder.join(open::LOG), Arc::clone(&state.lanes))?;
+        let ((db, lock), (jobs, waiting), (flusher, has_journal)) = (db, queue, flusher);
         let checkpointer = Checkpointer::start(folder)?;
-        Ok(Self { db, _lock: lock, jobs, waiting, state, data_version: 0, flusher, checkpointer })
+        Ok(Self {
+            db,
+            _lock: lock,
+            jobs,
+            waiting,
+            desk,
+            data_version: 0,
+            seen: 0,
+            freeing: None,
+            flusher,
+            has_journal,
+            checkpointer,
+        })
     }
 
-    /// Works until nobody can send any more.
+    /// Works until the store is closed, and leaves nothing in the journal alone.
     pub(super) fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH_JOBS_MAX);
         let mut crowded = false;
-        while let Ok(first) = self.jobs.recv() {
+        while let Some(first) = self.next() {
             batch.push(first);
             while batch.len() < BATCH_JOBS_MAX {
                 match self.jobs.try_recv() {
@@ -107,19 +110,136 @@ impl Writer {
             }
             crowded = batch.len() >= CROWD;
             self.waiting.fetch_sub(batch.len(), Ordering::AcqRel);
-            // A lease that is handed back is free whatever becomes of the transaction.
-            batch.retain(|job| !self.is_release(job));
-            self.turn(mem::take(&mut batch));
+            let closes = batch.iter().any(|job| matches!(job, Job::Close));
+            batch.retain(|job| !self.is_word(job));
+            let jobs = mem::take(&mut batch);
+            let jobs = self.note(jobs);
+            self.turn(jobs);
+            if closes {
+                break;
+            }
+        }
+        self.catch_up(Extent::All);
+    }
+
+    /// Heeds a word that is no verb; `false` when the job is one.
+    fn is_word(&mut self, job: &Job) -> bool {
+        match job {
+            Job::Behind | Job::Close => {}
+            Job::FarBehind => self.catch_up_far(),
+            Job::Free { number, left } => {
+                self.freeing = Some((*number, Arc::clone(left)));
+                self.catch_up(Extent::All);
+            }
+            Job::Release(leases) => self.desk.papers().release(leases),
+            Job::Commit(..)
+            | Job::Settle(..)
+            | Job::Lease(..)
+            | Job::Forget(..)
+            | Job::Probe(..)
+            | Job::CatchUp(_) => return false,
+        }
+        true
+    }
+
+    /// Notes the hot verbs that came here because the desk was taken; gives the others. Carried out in a transaction, they
+    /// would hold the desk longer, and send the next ones here as well.
+    fn note(&self, jobs: Vec<Job>) -> Vec<Job> {
+        if !self.has_journal || self.flusher.check().is_err() {
+            return jobs;
+        }
+        let mut papers = self.desk.papers();
+        let note = |job| hot::note(&self.desk, &mut papers, self.flusher.outbox(), job).err();
+        jobs.into_iter().filter_map(note).collect()
+    }
+
+    /// Waits for a job, and meanwhile for the time to catch up; `None` when nobody can send any more.
+    fn next(&mut self) -> Option<Job> {
+        loop {
+            if !self.desk.is_behind() {
+                return self.jobs.recv().ok();
+            }
+            match self.jobs.recv_timeout(PATIENCE) {
+                Ok(job) => return Some(job),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.catch_up_by_and_by(),
+            }
         }
     }
 
-    /// Frees leases that are handed back; `false` when the job is another one.
-    fn is_release(&mut self, job: &Job) -> bool {
-        let Job::Release(leases) = job else { return false };
-        for (endpoint, delivery) in leases {
-            self.state.release(*endpoint, *delivery);
+    /// Writes what is over, and what was not over the last time either.
+    fn catch_up_by_and_by(&mut self) {
+        let (oldest, last) = {
+            let papers = self.desk.papers();
+            (papers.unwritten.oldest(), papers.unwritten.last())
+        };
+        let is_old = oldest.is_some_and(|oldest| oldest <= self.seen);
+        self.catch_up(if is_old { Extent::All } else { Extent::Over });
+        self.seen = last;
+    }
+
+    fn catch_up_far(&mut self) {
+        self.catch_up(Extent::Over);
+        if self.desk.papers().behind() >= Behind::Far {
+            self.catch_up(Extent::All);
         }
-        true
+        self.desk.done();
+    }
+
+    /// Has the database catch up. What cannot be written now stays in the journal, and is tried again.
+    fn catch_up(&mut self, extent: Extent) {
+        // The desk is free while the chunk is written.
+        let chunk = {
+            let mut papers = self.desk.papers();
+            let (sealed, wanted) = (self.flusher.outbox().sealed(), self.wanted());
+            papers.unwritten.hand_out(extent, sealed, wanted)
+        };
+        if let Some(chunk) = chunk {
+            let written = self.write_chunk(&chunk);
+            let changes = chunk.len();
+            let mut papers = self.desk.papers();
+            papers.is_stuck = written.is_err();
+            if written.is_ok() {
+                papers.unwritten.written(&chunk);
+            } else {
+                self.roll_back();
+                papers.unwritten.put_back(chunk);
+            }
+            self.desk.show(&papers);
+            drop(papers);
+            self.checkpointer.committed(&self.db, changes);
+        }
+        self.free();
+    }
+
+    fn write_chunk(&mut self, chunk: &Chunk) -> Result<(), Error> {
+        self.roll_back();
+        self.flusher.check()?;
+        self.run_cached(sql::begin)?;
+        if self.was_changed()? {
+            self.desk.papers().state.forget_all();
+        }
+        chunk.write(&self.db)?;
+        write_mark(&self.db, chunk.mark())?;
+        self.run_cached(sql::commit)
+    }
+
+    /// Gives the record up to which somebody waits for the database.
+    fn wanted(&self) -> u64 {
+        self.freeing.as_ref().map_or(0, |(number, _)| *number)
+    }
+
+    /// Frees the journal's file that waits, once the database holds what is in it.
+    fn free(&mut self) {
+        let mark = self.desk.papers().unwritten.mark();
+        let Some((_, left)) = self.freeing.take_if(|(number, _)| *number <= mark) else { return };
+        let (batch, done, effects) = (Vec::new(), Vec::new(), Effects::default());
+        self.flusher.outbox().hand_over(Committed {
+            batch,
+            done,
+            effects,
+            flush: Flush::LogThen(left),
+        });
     }
 
     /// Carries out a batch in one transaction.
@@ -131,8 +251,13 @@ impl Writer {
         }
         match self.transact(&batch) {
             Ok((done, effects)) => {
-                self.flusher.flush(Committed { batch, done, effects });
-                self.checkpointer.committed(&self.db);
+                // Who only looks waits for what came before, and no longer.
+                let looks = batch.iter().all(|job| matches!(job, Job::CatchUp(_)));
+                let flush = if looks { Flush::Nothing } else { Flush::Log };
+                let changes = batch.len();
+                self.flusher.outbox().hand_over(Committed { batch, done, effects, flush });
+                self.checkpointer.committed(&self.db, changes);
+                self.free();
             }
             Err(error) if batch.len() == 1 || error.is_transient() => {
                 for job in batch {
@@ -144,13 +269,31 @@ impl Writer {
     }
 
     fn transact(&mut self, batch: &[Job]) -> Result<(Vec<Done>, Effects), Error> {
-        let begun = self.state.mark();
         self.roll_back();
         self.flusher.check()?;
-        match self.work(batch) {
-            Ok(done) => Ok((done, self.state.happen())),
+        let desk = Arc::clone(&self.desk);
+        let mut papers = desk.papers();
+        let begun = papers.state.mark();
+        let (sealed, wanted) = (self.flusher.outbox().sealed(), self.wanted());
+        let chunk = papers.unwritten.hand_out(Extent::All, sealed, wanted);
+        let worked = self.work(&mut papers, batch, chunk.as_ref());
+        match worked {
+            Ok(done) => {
+                if let Some(chunk) = &chunk {
+                    papers.unwritten.written(chunk);
+                }
+                papers.is_stuck = false;
+                for id in batch.iter().flat_map(Job::events) {
+                    papers.unwritten.raise(id);
+                }
+                desk.show(&papers);
+                Ok((done, papers.state.happen()))
+            }
             Err(error) => {
-                self.state.undo_to(begun);
+                if let Some(chunk) = chunk {
+                    papers.unwritten.put_back(chunk);
+                }
+                papers.state.undo_to(begun);
                 self.roll_back();
                 Err(error)
             }
@@ -165,26 +308,36 @@ impl Writer {
         }
     }
 
-    fn work(&mut self, batch: &[Job]) -> Result<Vec<Done>, Error> {
+    fn work(
+        &mut self,
+        papers: &mut Papers,
+        batch: &[Job],
+        chunk: Option<&Chunk>,
+    ) -> Result<Vec<Done>, Error> {
         self.run_cached(sql::begin)?;
-        self.notice_others()?;
+        if self.was_changed()? {
+            papers.state.forget_all();
+        }
+        if let Some(chunk) = chunk {
+            chunk.write(&self.db)?;
+            write_mark(&self.db, chunk.mark())?;
+        }
         let mut done = Vec::with_capacity(batch.len());
         for job in batch {
-            done.push(self.job(job)?);
+            done.push(self.job(papers, job)?);
         }
         self.run_cached(sql::commit)?;
         Ok(done)
     }
 
-    fn job(&mut self, job: &Job) -> Result<Done, Error> {
-        let (db, state) = (&self.db, &mut self.state);
+    fn job(&self, papers: &mut Papers, job: &Job) -> Result<Done, Error> {
+        let (db, state) = (&self.db, &mut papers.state);
         Ok(match job {
             Job::Commit(commit, _) => Done::Commit(apply::commit(db, state, commit)?),
             Job::Settle(now, settlements, _) => {
                 Done::Settle(settle::settle(db, state, *now, settlements)?)
             }
             Job::Lease(now, scope, _) => Done::Lease(lease::lease(db, state, *now, scope)?),
-            Job::Release(_) => Done::Release,
             Job::Forget(now, limit, _) => {
                 let mut statement = db.prepare_cached(sql::reply_forget).map_err(trouble)?;
                 let gone = statement.execute(params![now.as_millis(), limit]).map_err(trouble)?;
@@ -195,18 +348,20 @@ impl Writer {
                 statement.execute(params!["probe", now.as_millis()]).map_err(trouble)?;
                 Done::Probe
             }
+            Job::CatchUp(_) => Done::CaughtUp,
+            Job::Release(_) | Job::Behind | Job::FarBehind | Job::Free { .. } | Job::Close => {
+                Done::Release
+            }
         })
     }
 
-    /// Forgets what was read when another program has written to the database.
-    fn notice_others(&mut self) -> Result<(), Error> {
+    /// Tells whether another program has written to the database, so that what was read must be forgotten.
+    fn was_changed(&mut self) -> Result<bool, Error> {
         let mut statement = self.db.prepare_cached(sql::data_version).map_err(trouble)?;
         let version = statement.query_row([], |row| row.get(0)).map_err(trouble)?;
-        if version != self.data_version {
-            self.data_version = version;
-            self.state.forget_all();
-        }
-        Ok(())
+        let was_changed = version != self.data_version;
+        self.data_version = version;
+        Ok(was_changed)
     }
 
     fn run_cached(&self, text: &str) -> Result<(), Error> {
@@ -216,35 +371,9 @@ impl Writer {
     }
 }
 
-/// Answers a job. A caller who went away misses nothing: the work is done.
-pub(super) fn answer(job: Job, done: Done) {
-    match (job, done) {
-        (Job::Commit(_, answer), Done::Commit(result)) => drop(answer.send(result)),
-        (Job::Settle(_, _, answer), Done::Settle(settled)) => drop(answer.send(Ok(settled))),
-        (Job::Lease(_, _, answer), Done::Lease(leased)) => drop(answer.send(Ok(leased))),
-        (Job::Forget(_, _, answer), Done::Forget(count)) => drop(answer.send(Ok(count))),
-        (Job::Probe(_, answer), Done::Probe) => drop(answer.send(Ok(()))),
-        // A release has nobody to answer; other pairs cannot meet, since `job` makes them together.
-        (_, _) => {}
-    }
-}
-
-/// Tells a job's caller why it failed.
-pub(super) fn refuse(job: Job, error: &Error) {
-    let again = || match error {
-        Error::Unavailable { hint, source } => {
-            Error::Unavailable { hint, source: source.to_string().into() }
-        }
-        Error::Corrupt { table, detail } => Error::Corrupt { table, detail: detail.clone() },
-        Error::Unusable { detail, .. } => Error::Unusable { detail: detail.clone(), source: None },
-        Error::Closed => Error::Closed,
-    };
-    match job {
-        Job::Commit(_, answer) => drop(answer.send(Err(Fault::Store(again())))),
-        Job::Settle(_, _, answer) => drop(answer.send(Err(again()))),
-        Job::Lease(_, _, answer) => drop(answer.send(Err(again()))),
-        Job::Forget(_, _, answer) => drop(answer.send(Err(again()))),
-        Job::Probe(_, answer) => drop(answer.send(Err(again()))),
-        Job::Release(_) => {}
-    }
+/// Writes down up to which number all records of the journal stand in the database.
+pub(super) fn write_mark(db: &Connection, mark: u64) -> Result<(), Error> {
+    let mut statement = db.prepare_cached(sql::meta_upsert).map_err(trouble)?;
+    statement.execute(params![MARK, mark.cast_signed()]).map_err(trouble)?;
+    Ok(())
 }

@@ -9,6 +9,8 @@ mod folder;
 #[cfg(test)]
 mod grouping;
 #[cfg(test)]
+mod journal;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 mod model;

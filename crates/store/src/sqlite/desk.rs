@@ -1,0 +1,114 @@
+//! What callers and the writer share: what is kept in memory, and what stands in the journal alone.
+//!
+//! Invariants: the writer holds it while a verb changes the database, so that the hot path never sees half of a change;
+//! nobody holds it while waiting for the disk.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+
+use domain::id::{DeliveryId, EndpointId};
+use rusqlite::Connection;
+
+use super::state::State;
+use super::unwritten::Unwritten;
+
+/// The database catches up when so many events and ends stand in the journal alone.
+const FAR: usize = 1_024;
+/// Or so many bytes of events.
+const FAR_BYTES: usize = 1024 * 1024;
+/// The hot path waits for the database when there is so many times more than that.
+const TOO_FAR: usize = 3;
+
+/// What callers and the writer share.
+#[derive(Debug)]
+pub(super) struct Desk {
+    papers: Mutex<Papers>,
+    /// Counts what stands in the journal alone, so that nobody asks the writer to catch up for nothing.
+    behind: AtomicUsize,
+    /// The writer was asked to catch up.
+    asked: AtomicBool,
+}
+
+/// What lies on the desk.
+#[derive(Debug)]
+pub(super) struct Papers {
+    pub(super) state: State,
+    pub(super) unwritten: Unwritten,
+    /// Finds what only the database knows.
+    pub(super) finder: Connection,
+    /// The database could not catch up the last time: no more is promised until it can.
+    pub(super) is_stuck: bool,
+}
+
+/// How far the database is behind the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Behind {
+    /// Not enough to care.
+    Near,
+    /// So far that it should catch up.
+    Far,
+    /// So far that the hot path must wait, or unable to catch up at all.
+    TooFar,
+}
+
+impl Desk {
+    pub(super) const fn new(state: State, unwritten: Unwritten, finder: Connection) -> Self {
+        let papers = Mutex::new(Papers { state, unwritten, finder, is_stuck: false });
+        Self { papers, behind: AtomicUsize::new(0), asked: AtomicBool::new(false) }
+    }
+
+    pub(super) fn papers(&self) -> MutexGuard<'_, Papers> {
+        // A thread that panicked here has ended the store; nobody is answered from what it left.
+        self.papers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what lies on the desk, unless the writer holds it.
+    pub(super) fn try_papers(&self) -> Option<MutexGuard<'_, Papers>> {
+        match self.papers.try_lock() {
+            Ok(papers) => Some(papers),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Shows everybody how much stands in the journal alone.
+    pub(super) fn show(&self, papers: &Papers) {
+        self.behind.store(papers.unwritten.len(), Ordering::Release);
+    }
+
+    /// Tells whether anything stands in the journal alone.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind.load(Ordering::Acquire) > 0
+    }
+
+    /// Notes that the writer is asked to catch up; `false` when it was asked already.
+    pub(super) fn ask(&self) -> bool {
+        !self.asked.swap(true, Ordering::AcqRel)
+    }
+
+    /// Notes that the writer has done what it was asked.
+    pub(super) fn done(&self) {
+        self.asked.store(false, Ordering::Release);
+    }
+}
+
+impl Papers {
+    /// Frees leases that are handed back.
+    pub(super) fn release(&mut self, leases: &[(EndpointId, DeliveryId)]) {
+        for (endpoint, delivery) in leases {
+            self.state.release(*endpoint, *delivery);
+        }
+    }
+
+    /// Tells how far the database is behind.
+    pub(super) fn behind(&self) -> Behind {
+        let (count, bytes) = (self.unwritten.len(), self.unwritten.bytes());
+        if self.is_stuck || count >= FAR * TOO_FAR || bytes >= FAR_BYTES * TOO_FAR {
+            Behind::TooFar
+        } else if count >= FAR || bytes >= FAR_BYTES {
+            Behind::Far
+        } else {
+            Behind::Near
+        }
+    }
+}

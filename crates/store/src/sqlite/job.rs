@@ -1,0 +1,99 @@
+//! A verb on its way through the store: asked, done, and answered once it is durable.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use domain::id::{DeliveryId, EndpointId, EventId};
+use domain::time::Timestamp;
+use tokio::sync::oneshot::Sender;
+
+use crate::commit::{self, Commit, Fault, Settled, Settlement};
+use crate::error::Error;
+use crate::lanes::{LeaseScope, Leased};
+
+/// A verb, with the way to answer.
+#[derive(Debug)]
+pub(super) enum Job {
+    Commit(Box<Commit>, Sender<Result<commit::Committed, Fault>>),
+    Settle(Timestamp, Vec<Settlement>, Sender<Result<Settled, Error>>),
+    Lease(Timestamp, LeaseScope, Sender<Result<Leased, Error>>),
+    Release(Vec<(EndpointId, DeliveryId)>),
+    Forget(Timestamp, u32, Sender<Result<u32, Error>>),
+    Probe(Timestamp, Sender<Result<(), Error>>),
+    /// The database shall hold all that was answered.
+    CatchUp(Sender<Result<(), Error>>),
+    /// Something stands in the journal alone now.
+    Behind,
+    /// Much does.
+    FarBehind,
+    /// The database shall hold, on the disk, all records up to a number; then the flag is raised.
+    Free {
+        /// The last record of a file of the journal.
+        number: u64,
+        /// Says that the file may be written over.
+        left: Arc<AtomicBool>,
+    },
+    /// No more jobs follow.
+    Close,
+}
+
+/// What a job came to, before it is durable.
+pub(super) enum Done {
+    Commit(Result<commit::Committed, Fault>),
+    Settle(Settled),
+    Lease(Leased),
+    Release,
+    Forget(u32),
+    Probe,
+    CaughtUp,
+}
+
+impl Job {
+    /// Gives the events that it says.
+    pub(super) fn events(&self) -> Vec<EventId> {
+        match self {
+            Self::Commit(commit, _) => commit.events.iter().map(|said| said.event.id).collect(),
+            Self::Settle(_, settlements, _) => {
+                let events = settlements.iter().flat_map(|settlement| &settlement.events);
+                events.map(|event| event.id).collect()
+            }
+            Self::Lease(..)
+            | Self::Release(_)
+            | Self::Forget(..)
+            | Self::Probe(..)
+            | Self::CatchUp(_)
+            | Self::Behind
+            | Self::FarBehind
+            | Self::Free { .. }
+            | Self::Close => Vec::new(),
+        }
+    }
+}
+
+/// Answers a job. A caller who went away misses nothing: the work is done.
+pub(super) fn answer(job: Job, done: Done) {
+    match (job, done) {
+        (Job::Commit(_, answer), Done::Commit(result)) => drop(answer.send(result)),
+        (Job::Settle(_, _, answer), Done::Settle(settled)) => drop(answer.send(Ok(settled))),
+        (Job::Lease(_, _, answer), Done::Lease(leased)) => drop(answer.send(Ok(leased))),
+        (Job::Forget(_, _, answer), Done::Forget(count)) => drop(answer.send(Ok(count))),
+        (Job::Probe(_, answer), Done::Probe) | (Job::CatchUp(answer), Done::CaughtUp) => {
+            drop(answer.send(Ok(())));
+        }
+        // A release has nobody to answer; other pairs cannot meet, since `job` makes them together.
+        (_, _) => {}
+    }
+}
+
+/// Tells a job's caller why it failed.
+pub(super) fn refuse(job: Job, error: &Error) {
+    let again = || error.again();
+    match job {
+        Job::Commit(_, answer) => drop(answer.send(Err(Fault::Store(again())))),
+        Job::Settle(_, _, answer) => drop(answer.send(Err(again()))),
+        Job::Lease(_, _, answer) => drop(answer.send(Err(again()))),
+        Job::Forget(_, _, answer) => drop(answer.send(Err(again()))),
+        Job::Probe(_, answer) | Job::CatchUp(answer) => drop(answer.send(Err(again()))),
+        Job::Release(_) | Job::Behind | Job::FarBehind | Job::Free { .. } | Job::Close => {}
+    }
+}

@@ -1,0 +1,357 @@
+//! What stands in the journal and not yet in the database.
+//!
+//! A delivery that ends before the database catches up is written once, in its last state: it never enters the index of
+//! what is due, and its row is never changed.
+//!
+//! Invariants: writing twice is writing once, so that a crash between database and journal does no harm; what a
+//! transaction wrote is forgotten only after its commit.
+//! Left to others: what may go through the journal at all (`writer`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
+use std::sync::Arc;
+
+use domain::delivery::{Attempt, Cause, State};
+use domain::event::Event;
+use domain::id::{AccountId, DeliveryId, EndpointId, EventId, RequestId};
+use domain::time::Timestamp;
+use rusqlite::{CachedStatement, Connection, params};
+
+use super::journal::Item;
+use super::rows::{self, blob, trouble};
+use super::{fanout, settle, sql};
+use crate::error::Error;
+
+/// An event, and the deliveries that it made.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) event: Arc<Event>,
+    /// When the deliveries were made, and since when they are due.
+    pub(super) at: Timestamp,
+    pub(super) deliveries: Vec<(DeliveryId, EndpointId)>,
+    /// The number of the record that says it.
+    pub(super) number: u64,
+}
+
+/// An attempt that reached its receiver and so ended its delivery.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) account: AccountId,
+    pub(super) request: Option<RequestId>,
+    pub(super) attempt: Attempt,
+    /// When the delivery ended.
+    pub(super) at: Timestamp,
+    /// The number of the record that says it.
+    pub(super) number: u64,
+}
+
+/// How much of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    All,
+    /// Events whose deliveries have all ended, and what else has ended.
+    Over,
+}
+
+/// What stands in the journal and not yet in the database.
+#[derive(Debug, Default)]
+pub(super) struct Unwritten {
+    told: Vec<Told>,
+    /// Ends of deliveries that are made here.
+    ends: BTreeMap<DeliveryId, Box<Ended>>,
+    /// Ends of deliveries that stand in the database, or are being written.
+    loose: Vec<Ended>,
+    /// The deliveries of what is told here.
+    deliveries: BTreeSet<DeliveryId>,
+    /// The events told here, and those that are being written.
+    ids: BTreeSet<(AccountId, EventId)>,
+    keys: BTreeMap<(AccountId, String), EventId>,
+    bytes: usize,
+    /// How much is being written.
+    handed_out: usize,
+    /// The mark once that is written.
+    mark: u64,
+    /// The number of the last record.
+    last: u64,
+    /// No event with a higher id stands in the database.
+    highest: u128,
+}
+
+/// A part of it that goes into the database together.
+#[derive(Debug, Default)]
+pub(super) struct Chunk {
+    told: Vec<Told>,
+    ends: BTreeMap<DeliveryId, Box<Ended>>,
+    loose: Vec<Ended>,
+    mark: u64,
+}
+
+impl Unwritten {
+    /// Starts with nothing, above the highest id in the database, and behind a record.
+    pub(super) fn above(highest: u128, last: u64) -> Self {
+        Self { highest, last, mark: last, ..Self::default() }
+    }
+
+    /// Takes what a record says.
+    pub(super) fn take(&mut self, item: Item) {
+        match item {
+            Item::Told(told) => self.tell(told),
+            Item::Ended(ended) => self.end(Box::new(ended)),
+        }
+    }
+
+    pub(super) fn tell(&mut self, told: Told) {
+        let event = &told.event;
+        self.ids.insert((event.account, event.id));
+        if let Some(key) = &event.key {
+            self.keys.insert((event.account, key.clone()), event.id);
+        }
+        self.deliveries.extend(told.deliveries.iter().map(|(delivery, _)| *delivery));
+        self.bytes += event.data.len();
+        self.last = self.last.max(told.number);
+        self.told.push(told);
+    }
+
+    pub(super) fn end(&mut self, ended: Box<Ended>) {
+        self.last = self.last.max(ended.number);
+        if self.deliveries.contains(&ended.attempt.delivery) {
+            self.ends.entry(ended.attempt.delivery).or_insert(ended);
+        } else {
+            self.loose.push(*ended);
+        }
+    }
+
+    /// Counts what there is, what is being written included.
+    pub(super) fn len(&self) -> usize {
+        self.told.len() + self.loose.len() + self.handed_out
+    }
+
+    /// Gives the bytes of memory that events hold, roughly.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Gives the number of the last record.
+    pub(super) const fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Gives the number of the oldest record that is not wholly in the database.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        let told = self.told.iter().map(|told| told.number);
+        told.chain(self.loose.iter().map(|ended| ended.number)).min()
+    }
+
+    /// Gives the number up to which all records stand in the database.
+    pub(super) const fn mark(&self) -> u64 {
+        self.mark
+    }
+
+    /// Finds the event that was noted before, here or in the database.
+    pub(super) fn known(&self, db: &Connection, event: &Event) -> Result<Option<EventId>, Error> {
+        if let Some(id) = self.known_here(event) {
+            return Ok(Some(id));
+        }
+        // An id above all that stand in the database, without a key of its own, is new.
+        if event.key.is_none() && event.id.bits() > self.highest {
+            return Ok(None);
+        }
+        fanout::known(db, event)
+    }
+
+    /// Finds the event that was noted here before.
+    pub(super) fn known_here(&self, event: &Event) -> Option<EventId> {
+        if self.ids.contains(&(event.account, event.id)) {
+            return Some(event.id);
+        }
+        let key = event.key.as_ref()?;
+        self.keys.get(&(event.account, key.clone())).copied()
+    }
+
+    /// Hands out what shall be written now; `None` when there is nothing to write, and no record up to `wanted` to mark.
+    /// Records after `sealed` may still grow. One chunk is out at a time.
+    pub(super) fn hand_out(&mut self, extent: Extent, sealed: u64, wanted: u64) -> Option<Chunk> {
+        let mut chunk = Chunk { loose: mem::take(&mut self.loose), ..Chunk::default() };
+        let mut left = Vec::new();
+        for told in mem::take(&mut self.told) {
+            let ids = told.deliveries.iter().map(|(delivery, _)| delivery);
+            let is_over = ids.clone().all(|delivery| self.ends.contains_key(delivery));
+            if extent == Extent::All || is_over {
+                for delivery in ids {
+                    self.deliveries.remove(delivery);
+                    chunk.ends.extend(self.ends.remove_entry(delivery));
+                }
+                chunk.told.push(told);
+            } else {
+                left.push(told);
+            }
+        }
+        self.told = left;
+        self.handed_out = chunk.told.len() + chunk.loose.len();
+        chunk.mark = self.oldest().map_or(sealed, |oldest| sealed.min(oldest.saturating_sub(1)));
+        (self.handed_out > 0 || self.mark < wanted.min(chunk.mark)).then_some(chunk)
+    }
+
+    /// Notes that a chunk is committed.
+    pub(super) fn written(&mut self, chunk: &Chunk) {
+        self.handed_out = 0;
+        self.mark = self.mark.max(chunk.mark);
+        for told in &chunk.told {
+            self.highest = self.highest.max(told.event.id.bits());
+            self.forget(told);
+        }
+    }
+
+    /// Takes a chunk back that could not be written.
+    pub(super) fn put_back(&mut self, chunk: Chunk) {
+        let Chunk { mut told, mut ends, mut loose, mark: _ } = chunk;
+        self.handed_out = 0;
+        for told in &told {
+            self.deliveries.extend(told.deliveries.iter().map(|(delivery, _)| *delivery));
+        }
+        told.append(&mut self.told);
+        self.told = told;
+        self.ends.append(&mut ends);
+        loose.append(&mut self.loose);
+        for ended in loose {
+            self.end(Box::new(ended));
+        }
+    }
+
+    /// Notes that an event stands in the database that did not come through here.
+    pub(super) fn raise(&mut self, id: EventId) {
+        self.highest = self.highest.max(id.bits());
+    }
+
+    fn forget(&mut self, told: &Told) {
+        let event = &told.event;
+        self.ids.remove(&(event.account, event.id));
+        if let Some(key) = &event.key {
+            self.keys.remove(&(event.account, key.clone()));
+        }
+        self.bytes = self.bytes.saturating_sub(event.data.len());
+    }
+}
+
+impl Chunk {
+    /// Gives the number up to which all records stand in the database once this is committed.
+    pub(super) const fn mark(&self) -> u64 {
+        self.mark
+    }
+
+    /// Counts the events and ends in it.
+    pub(super) fn len(&self) -> usize {
+        self.told.len() + self.ends.len() + self.loose.len()
+    }
+
+    /// Writes it into the transaction under way.
+    pub(super) fn write(&self, db: &Connection) -> Result<(), Error> {
+        let mut statements = Statements::prepare(db)?;
+        for told in &self.told {
+            self.write_told(db, &mut statements, told)?;
+        }
+        // Back into the cache, from where the others take them.
+        drop(statements);
+        for ended in &self.loose {
+            settle::record_ended(db, ended)?;
+        }
+        Ok(())
+    }
+
+    fn write_told(
+        &self,
+        db: &Connection,
+        statements: &mut Statements<'_>,
+        told: &Told,
+    ) -> Result<(), Error> {
+        let event = &told.event;
+        let is_new = fanout::insert(&mut statements.event, event)?;
+        for (delivery, endpoint) in &told.deliveries {
+            let (of, end) = ((*delivery, *endpoint), self.ends.get(delivery));
+            match end {
+                Some(end) if is_new => {
+                    statements.insert_ended(event, told.at, of, end)?;
+                    settle::insert_attempt(&mut statements.attempt, end.account, &end.attempt)?;
+                }
+                None if is_new => statements.insert_pending(event, told.at, of)?,
+                Some(end) => settle::record_ended(db, end)?,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What writes an event and its deliveries, prepared once for many.
+struct Statements<'a> {
+    event: CachedStatement<'a>,
+    pending: CachedStatement<'a>,
+    ended: CachedStatement<'a>,
+    attempt: CachedStatement<'a>,
+}
+
+impl<'a> Statements<'a> {
+    fn prepare(db: &'a Connection) -> Result<Self, Error> {
+        let prepare = |text| db.prepare_cached(text).map_err(trouble);
+        Ok(Self {
+            event: prepare(sql::event_insert)?,
+            pending: prepare(sql::delivery_insert)?,
+            ended: prepare(sql::delivery_insert_ended)?,
+            attempt: prepare(sql::attempt_insert)?,
+        })
+    }
+
+    fn insert_pending(
+        &mut self,
+        event: &Event,
+        at: Timestamp,
+        of: (DeliveryId, EndpointId),
+    ) -> Result<(), Error> {
+        let (cause, cause_id) = rows::cause_columns(Cause::Event, event.id, of.0);
+        self.pending
+            .execute(params![
+                blob(event.account.bits()),
+                blob(of.0.bits()),
+                blob(event.id.bits()),
+                blob(of.1.bits()),
+                cause,
+                cause_id,
+                at.as_millis(),
+                at.as_millis(),
+                None::<&str>,
+                false,
+            ])
+            .map_err(trouble)?;
+        Ok(())
+    }
+
+    fn insert_ended(
+        &mut self,
+        event: &Event,
+        at: Timestamp,
+        of: (DeliveryId, EndpointId),
+        end: &Ended,
+    ) -> Result<(), Error> {
+        let (_, cause_id) = rows::cause_columns(Cause::Event, event.id, of.0);
+        self.ended
+            .execute(params![
+                blob(event.account.bits()),
+                blob(of.0.bits()),
+                blob(event.id.bits()),
+                blob(of.1.bits()),
+                cause_id,
+                end.at.as_millis(),
+                end.attempt.number,
+                at.as_millis(),
+            ])
+            .map_err(trouble)?;
+        Ok(())
+    }
+}
+
+impl Ended {
+    /// Gives the state that the delivery ended in.
+    pub(super) const fn state(&self) -> State {
+        State::Delivered { at: self.at }
+    }
+}

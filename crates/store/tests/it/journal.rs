@@ -1,0 +1,104 @@
+//! What the journal promises: that what was answered is there, whatever the database had of it.
+
+use std::fs;
+use std::path::Path;
+use std::slice;
+
+use domain::delivery::State;
+use domain::event::Event;
+use domain::id::{AccountId, EventId};
+use store::conformance::{Recorder, World};
+use store::{DeliveryFilter, EventFilter, Page};
+
+use crate::folder::{Folder, open_in};
+
+const ALL: Page = Page { limit: 1_000_000, after: None };
+
+/// Registers an endpoint in a folder, and closes it, so that all of it is in the database's own file.
+async fn prepared(folder: &Path) -> AccountId {
+    let world = open_in(folder, Recorder::new(), 1, ()).unwrap();
+    let account = world.account();
+    world.register(world.endpoint(account)).await;
+    account
+}
+
+async fn say(world: &World, account: AccountId, count: usize) -> Vec<EventId> {
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        let event = world.event(account, "custom.a");
+        world.say(slice::from_ref(&event)).await;
+        ids.push(event.id);
+    }
+    ids
+}
+
+#[tokio::test]
+async fn what_the_databases_log_loses_with_the_power_is_in_the_journal() {
+    let (folder, copy) = (Folder::new(), Folder::new());
+    let account = prepared(folder.path()).await;
+    let world = open_in(folder.path(), Recorder::new(), 2, ()).unwrap();
+    let told = say(&world, account, 20).await;
+    let taken = world.lanes.taken();
+    let state = State::Delivered { at: account.minted_at() };
+    let settled = taken.iter().take(10).map(|taken| world.settlement(&taken.delivery, state));
+    world.settle(settled.collect()).await;
+    // The database catches up; its log has it then, and the disk may not.
+    assert!(world.views.event(account, told[0]).await.unwrap().is_some());
+    let later = say(&world, account, 5).await;
+    for name in ["countersign.db", "countersign.journal-a", "countersign.journal-b"] {
+        fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+    }
+    drop(world);
+
+    let world = open_in(copy.path(), Recorder::new(), 3, ()).unwrap();
+    for id in told.iter().chain(&later) {
+        assert!(world.views.event(account, *id).await.unwrap().is_some(), "{id} is lost");
+    }
+    let deliveries = world.deliveries(account, DeliveryFilter::default()).await;
+    assert_eq!(deliveries.len(), 25);
+    assert_eq!(deliveries.iter().filter(|delivery| delivery.state == state).count(), 10);
+    for taken in taken.iter().take(10) {
+        let (_, attempts) =
+            world.views.delivery(account, taken.delivery.id).await.unwrap().unwrap();
+        assert_eq!(attempts.len(), 1);
+    }
+    assert_eq!(world.lease_all(0).await.taken, 15);
+}
+
+#[tokio::test]
+async fn a_journal_that_is_read_twice_says_everything_once() {
+    let (folder, copy) = (Folder::new(), Folder::new());
+    let account = prepared(folder.path()).await;
+    let world = open_in(folder.path(), Recorder::new(), 2, ()).unwrap();
+    let told = say(&world, account, 8).await;
+    let journal = "countersign.journal-a";
+    fs::copy(folder.path().join(journal), copy.path().join(journal)).unwrap();
+    drop(world);
+    // An older journal beside a newer database: the mark says what is known already.
+    fs::copy(copy.path().join(journal), folder.path().join(journal)).unwrap();
+    let world = open_in(folder.path(), Recorder::new(), 3, ()).unwrap();
+    let events = world.views.events(account, EventFilter::default(), ALL).await.unwrap();
+    assert_eq!(events.len(), told.len());
+    let deliveries = world.deliveries(account, DeliveryFilter::default()).await;
+    assert_eq!(deliveries.len(), told.len());
+}
+
+#[tokio::test]
+async fn a_journal_that_was_written_over_many_times_has_lost_nothing() {
+    let folder = Folder::new();
+    let account = prepared(folder.path()).await;
+    let mut told = Vec::new();
+    for seed in 2..4 {
+        let world = open_in(folder.path(), Recorder::new(), seed, ()).unwrap();
+        for _ in 0..150 {
+            let data = format!(r#"{{"text":"{}"}}"#, "x".repeat(200_000));
+            let event = Event { data, ..world.event(account, "custom.a") };
+            world.say(slice::from_ref(&event)).await;
+            told.push(event.id);
+        }
+    }
+    let world = open_in(folder.path(), Recorder::new(), 4, ()).unwrap();
+    for id in told {
+        assert!(world.views.event(account, id).await.unwrap().is_some(), "{id} is lost");
+    }
+}
