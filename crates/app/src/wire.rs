@@ -5,7 +5,9 @@
 //! Left to others: everything that the parts do.
 
 use std::future::ready;
+use std::num::NonZero;
 use std::sync::Arc;
+use std::thread::available_parallelism;
 
 use anyhow::{Context as _, anyhow, ensure};
 use channels::{Guard, Http, Options, Schemes};
@@ -43,9 +45,20 @@ pub(crate) struct Service {
     settings: web::Settings,
 }
 
-/// Makes the runtime of a service: a thread per core.
+/// Makes the runtime of the server, with half of the cores. Deliveries have the other half: an attempt that waits behind
+/// a crowd of callers would hold its place in flight for nothing.
 pub(crate) fn runtime() -> anyhow::Result<Runtime> {
-    Builder::new_multi_thread().enable_all().build().context("starting the threads")
+    half_of_the_cores("serve")
+}
+
+fn half_of_the_cores(name: &str) -> anyhow::Result<Runtime> {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    Builder::new_multi_thread()
+        .worker_threads(cores.div_ceil(2))
+        .thread_name(name)
+        .enable_all()
+        .build()
+        .context("starting the threads")
 }
 
 /// Builds the engine on the data folder, and holds the folder.
@@ -149,14 +162,15 @@ impl Service {
     /// Runs until shutdown begins and everything has come to its end.
     pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
         let Self { engine, listener, settings, .. } = self;
-        let router = web::router(web::State::new(engine.clone(), settings));
+        let service = web::service(web::State::new(engine.clone(), settings));
         let stop = shutdown.clone();
         let handle = Handle::current();
         let mut serving = handle.spawn(async move {
-            web::serve(listener, router, async move { stop.begun().await }).await;
+            web::serve(listener, service, async move { stop.begun().await }).await;
         });
         let stop = shutdown.clone();
-        let mut moving = handle.spawn(async move { engine.run(stop).await });
+        let deliveries = half_of_the_cores("deliver")?;
+        let mut moving = deliveries.spawn(async move { engine.run(stop).await });
         let (what, ended, engine_ended) = tokio::select! {
             ended = &mut serving => ("the server", ended, false),
             ended = &mut moving => ("the engine", ended, true),
@@ -165,6 +179,8 @@ impl Service {
         let was_asked = has_begun(&shutdown).await;
         shutdown.begin();
         let other = if engine_ended { serving.await } else { moving.await };
+        // The engine has ended; what its threads still look up is nobody's any more.
+        deliveries.shutdown_background();
         ended.with_context(|| format!("{what} broke down"))?;
         other.context("stopping what was left")?;
         ensure!(was_asked, "{what} ended by itself");

@@ -22,7 +22,7 @@ const HEALTHY: usize = 9;
 const TIMEOUT_S: u64 = 2;
 /// What a hostile endpoint may cost. Ten attempts of it are under way at most, each with buffers for a head, and 16 KiB
 /// of an answer: less than 2 MiB together. The rest is what the allocator keeps in one run and not in another.
-const GROWTH_KIB_MAX: u64 = 8 * 1_024;
+const GROWTH_KIB_MAX: u64 = 16 * 1_024;
 
 /// Gives every connection to a function.
 fn hostile(serve: fn(TcpStream)) -> SocketAddr {
