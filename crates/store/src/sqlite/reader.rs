@@ -1,6 +1,7 @@
 //! Connections that only read, lent to one question at a time.
 //!
-//! Invariant: a question sees all that was answered before it was asked: the database catches up first.
+//! Invariant: a question about what goes through the journal sees all that was answered before it was asked: the
+//! database catches up first.
 
 use std::fmt;
 use std::path::Path;
@@ -74,13 +75,22 @@ impl Readers {
         Ok(Self { pool: Arc::new(pool), ahead })
     }
 
+    /// Asks about events, deliveries or attempts, which go through the journal: the database catches up first.
+    pub(super) async fn ask_latest<T, F>(&self, question: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, &MasterKey) -> Result<T, Error> + Send + 'static,
+    {
+        self.ahead.catch_up().await;
+        self.ask(question).await
+    }
+
     /// Asks a question on a connection of its own, beside the runtime's threads.
     pub(super) async fn ask<T, F>(&self, question: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnOnce(&Connection, &MasterKey) -> Result<T, Error> + Send + 'static,
     {
-        self.ahead.catch_up().await;
         let pool = Arc::clone(&self.pool);
         // The turn travels with the question, so that an asker who goes away does not free it early.
         let turn =

@@ -208,7 +208,7 @@ impl Views for Readers {
 
     async fn event(&self, account: AccountId, id: EventId) -> Result<Option<Event>, Error> {
         let arguments = [blob(account.bits()), blob(id.bits())];
-        self.ask(move |db, _| {
+        self.ask_latest(move |db, _| {
             first(db, sql::event_read, arguments, |row| rows::event(row, 0, account))
         })
         .await
@@ -220,7 +220,7 @@ impl Views for Readers {
         filter: EventFilter,
         page: Page,
     ) -> Result<Vec<Event>, Error> {
-        self.ask(move |db, _| {
+        self.ask_latest(move |db, _| {
             let names =
                 serde_json::to_string(&filter.names).ok().filter(|_| !filter.names.is_empty());
             let of = blob(account.bits());
@@ -252,7 +252,7 @@ impl Views for Readers {
         id: DeliveryId,
     ) -> Result<Option<(DeliveryRow, Vec<Attempt>)>, Error> {
         let arguments = [blob(account.bits()), blob(id.bits())];
-        self.ask(move |db, _| {
+        self.ask_latest(move |db, _| {
             let Some(row) = first(db, sql::delivery_read, arguments, delivery_row)? else {
                 return Ok(None);
             };
@@ -268,7 +268,7 @@ impl Views for Readers {
         filter: DeliveryFilter,
         page: Page,
     ) -> Result<Vec<DeliveryRow>, Error> {
-        self.ask(move |db, _| {
+        self.ask_latest(move |db, _| {
             let of = blob(account.bits());
             let endpoint = filter.endpoint.map(|id| blob(id.bits()));
             let event = filter.event.map(|id| blob(id.bits()));
@@ -295,7 +295,7 @@ impl Views for Readers {
         request: RequestId,
         page: Page,
     ) -> Result<Vec<TimelineEntry>, Error> {
-        self.ask(move |db, _| {
+        self.ask_latest(move |db, _| {
             let after = i64::try_from(page.after.unwrap_or(0)).unwrap_or(i64::MAX);
             let arguments = params![blob(account.bits()), blob(request.bits()), after, page.limit];
             all(db, sql::timeline_list, arguments, |row| timeline_entry(db, account, row))
@@ -323,7 +323,7 @@ impl Views for Readers {
     }
 
     async fn replay_page(&self, replay: Replay, limit: u32) -> Result<Vec<ReplayRow>, Error> {
-        self.ask(move |db, _| {
+        self.ask_latest(move |db, _| {
             let of = blob(replay.account.bits());
             let from =
                 replay.cursor.map_or(first_id(replay.since).saturating_sub(1), EventId::bits);
@@ -353,7 +353,7 @@ impl Views for Readers {
     }
 
     async fn stats(&self) -> Result<Stats, Error> {
-        self.ask(|db, _| {
+        self.ask_latest(|db, _| {
             let stats = first(db, sql::stats, [], |row| {
                 let (pending, events): (i64, i64) = (rows::column(row, 0)?, rows::column(row, 1)?);
                 Ok(Stats {
@@ -372,7 +372,7 @@ impl Views for Readers {
     }
 
     async fn lags(&self, now: Timestamp) -> Result<Vec<Lag>, Error> {
-        self.ask(move |db, _| {
+        self.ask_latest(move |db, _| {
             let mut lags = Vec::new();
             let mut after = [0_u8; 16];
             while let Some((endpoint, account)) = next_endpoint(db, after)? {
