@@ -33,6 +33,7 @@ use domain::time::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::commit::{Commit, Committed, Fault, Settled, Settlement, Timer};
+use crate::crew::Crew;
 use crate::error::Error;
 use crate::lanes::{Lanes, LeaseScope, Leased};
 use crate::seal::MasterKey;
@@ -157,6 +158,10 @@ impl Store for Sqlite {
     fn release(&self, leases: Vec<(EndpointId, DeliveryId)>) {
         // A closed store has no leases.
         drop(self.send(Job::Release(leases)));
+    }
+
+    async fn beat(&self, _: Timestamp) -> Result<Crew, Error> {
+        Ok(Crew::ALONE)
     }
 
     async fn due_timers(&self, now: Timestamp, limit: u32) -> Result<Vec<Timer>, Error> {
