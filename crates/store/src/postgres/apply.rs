@@ -89,7 +89,7 @@ async fn whole(turn: &mut Turn<'_>, commit: &Commit) -> Result<Committed, Stop> 
     }
     let unit = Unit { commits: vec![commit], settles: Vec::new() };
     let known = unit.look(turn.link, turn.shared, turn.careful).await?;
-    let outcome = Box::pin(unit.carry_out(turn, known)).await?;
+    let outcome = Box::pin(unit.carry_out(turn, known, None)).await?;
     let mut committed =
         outcome.commits.into_iter().next().unwrap_or_else(|| Ok(Committed::default()))?;
     committed.changed += changed;

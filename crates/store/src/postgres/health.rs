@@ -17,6 +17,29 @@ use super::state::Turn;
 /// What there is to say about an endpoint, and to which call.
 pub(super) type Said = (usize, (AccountId, EndpointId, Health, Change));
 
+/// Who was told, and whether all of them took it.
+pub(super) fn told(recorded: &Recorded<'_>) -> (BTreeSet<Of>, bool) {
+    let counted = recorded.new.iter().filter_map(|(.., settlement)| {
+        Some(((settlement.account, settlement.endpoint), settlement.health?))
+    });
+    let mut all = true;
+    let endpoints = counted.inspect(|(_, accepted)| all &= accepted).map(|(of, _)| of).collect();
+    (endpoints, all)
+}
+
+/// Wipes what was counted against endpoints.
+pub(super) async fn wipe(turn: &Turn<'_>, good: &BTreeSet<Of>) -> Result<(), Trouble> {
+    if !good.is_empty() {
+        let (accounts, ids) = columns(good);
+        turn.link.run(sql::endpoint_health_wipe, &[&accounts, &ids]).await?;
+    }
+    Ok(())
+}
+
+fn columns(endpoints: &BTreeSet<Of>) -> (Vec<Id>, Vec<Id>) {
+    endpoints.iter().map(|(account, id)| (Id(account.bits()), Id(id.bits()))).unzip()
+}
+
 /// Notes how endpoints fare, and whether there is something to say about one.
 pub(super) async fn fare(turn: &Turn<'_>, recorded: &Recorded<'_>) -> Result<Vec<Said>, Trouble> {
     let counted = || {
@@ -25,16 +48,12 @@ pub(super) async fn fare(turn: &Turn<'_>, recorded: &Recorded<'_>) -> Result<Vec
             Some((*call, of, settlement.health?, settlement.attempt.at))
         })
     };
-    let endpoints: BTreeSet<Of> = counted().map(|(_, of, ..)| of).collect();
-    if endpoints.is_empty() {
+    let (endpoints, all_took_it) = told(recorded);
+    if all_took_it {
+        wipe(turn, &endpoints).await?;
         return Ok(Vec::new());
     }
-    let accounts: Vec<Id> = endpoints.iter().map(|(account, _)| Id(account.bits())).collect();
-    let ids: Vec<Id> = endpoints.iter().map(|(_, id)| Id(id.bits())).collect();
-    if counted().all(|(.., accepted, _)| accepted) {
-        turn.link.run(sql::endpoint_health_wipe, &[&accounts, &ids]).await?;
-        return Ok(Vec::new());
-    }
+    let (accounts, ids) = columns(&endpoints);
     let mut fares: BTreeMap<Of, (Health, Health)> = BTreeMap::new();
     for row in turn.link.rows(sql::endpoint_health_lock, &[&accounts, &ids]).await? {
         let of = (AccountId::new(rows::bits(&row, 0)?), EndpointId::new(rows::bits(&row, 1)?));

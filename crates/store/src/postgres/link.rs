@@ -26,8 +26,8 @@ const CONNECT_WAIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Link {
     client: Client,
-    /// By the address of their text.
-    prepared: Mutex<BTreeMap<usize, Statement>>,
+    /// By their text.
+    prepared: Mutex<BTreeMap<&'static str, Statement>>,
 }
 
 impl Link {
@@ -120,14 +120,13 @@ impl Link {
     }
 
     async fn prepared(&self, text: &'static str) -> Result<Statement, tokio_postgres::Error> {
-        let key = text.as_ptr().addr();
-        let known = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        let known = self.prepared.lock().unwrap_or_else(PoisonError::into_inner).get(text).cloned();
         if let Some(statement) = known {
             return Ok(statement);
         }
         let statement = self.client.prepare(text).await?;
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(prepared.entry(key).or_insert(statement).clone())
+        Ok(prepared.entry(text).or_insert(statement).clone())
     }
 }
 

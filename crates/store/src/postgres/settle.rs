@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use std::mem;
 
 use domain::chain::Entry;
-use domain::delivery::{Attempt, State};
+use domain::delivery::Attempt;
 use domain::id::{AccountId, EndpointId};
 use domain::time::Timestamp;
 
 use super::order::Pair;
-use super::rows::Trouble;
+use super::rows::{Trouble, written};
 use super::state::Turn;
 use super::unit::{Known, Standing, Unit};
 use super::writes::{Ended, Writes};
@@ -59,6 +59,7 @@ pub(super) fn plan<'a>(
             let Some(number) = number else { continue };
             let attempt = Attempt { number, ..settlement.attempt.clone() };
             chain(settlement, &attempt, known, writes)?;
+            writes.outcomes.push(written("attempts", &attempt.outcome)?);
             writes.attempts.push((settlement.account, attempt));
             recorded.new.push((call, *now, settlement));
         }
@@ -70,26 +71,14 @@ pub(super) fn plan<'a>(
 fn trust(settlement: &Settlement, writes: &mut Writes) {
     let before = settlement.attempt.number.saturating_sub(1);
     change(settlement, settlement.attempt.number, before, writes);
-    writes.trusted = true;
 }
 
 fn change(settlement: &Settlement, attempts: u32, before: u32, writes: &mut Writes) {
-    let (account, id) = (settlement.account, settlement.attempt.delivery);
-    let of = (account, settlement.endpoint);
+    let id = settlement.attempt.delivery;
+    let of = (settlement.account, settlement.endpoint);
     let state = settlement.state;
     let ended = writes.ended.entry(id).or_insert(Ended { of, state, attempts, before });
     (ended.state, ended.attempts) = (state, attempts);
-    match state {
-        State::Pending { due_at } => drop(writes.retried.insert(id, (account, due_at))),
-        State::Delivered { .. } | State::Exhausted { .. } | State::Cancelled { .. } => {
-            writes.retried.remove(&id);
-            writes.gone.push((account, id));
-        }
-    }
-    match state {
-        State::Pending { .. } | State::Delivered { .. } => {}
-        State::Exhausted { .. } | State::Cancelled { .. } => writes.failed.push((of, id, state)),
-    }
 }
 
 /// Decides by where the delivery stands. `None` when this very attempt is recorded already.

@@ -234,6 +234,8 @@ pub(super) struct Turn<'a> {
     pub(super) said: i64,
     /// The next place in the log.
     pub(super) place: i64,
+    /// Whether the transaction is committed already; an error when the answer was lost.
+    pub(super) ended: Option<Result<(), Error>>,
 }
 
 /// Where effects stand, to undo those after it.
@@ -257,6 +259,7 @@ impl<'a> Turn<'a> {
             effects: Effects::default(),
             said: 0,
             place: 0,
+            ended: None,
         }
     }
 

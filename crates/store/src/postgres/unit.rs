@@ -19,7 +19,7 @@ use super::link::Link;
 use super::order::Pair;
 use super::rows::{self, Id, Trouble};
 use super::state::{Shared, Turn};
-use super::writes::Writes;
+use super::writes::{End, Writes};
 use super::{health, order, say, settle, sql};
 use crate::commit::{Audience, Commit, Committed, Fault, Settled, Settlement};
 use crate::error::Error;
@@ -76,11 +76,13 @@ impl<'a> Unit<'a> {
         said.map(|said| &said.event).chain(self.settlements().flat_map(|s| s.events.iter()))
     }
 
-    /// Carries it out. Endpoints of its accounts are known.
+    /// Carries it out. Endpoints of its accounts are known. With the number of a writer and of its batch, which has
+    /// nothing else to do then, the transaction may be committed too; [`Turn::ended`] tells.
     pub(super) async fn carry_out(
         &self,
         turn: &mut Turn<'_>,
         mut known: Known,
+        end: Option<(i32, i64)>,
     ) -> Result<Outcome, Trouble> {
         let mut writes = Writes::default();
         let pairs = self.pairs(turn, &known);
@@ -88,17 +90,27 @@ impl<'a> Unit<'a> {
         let recorded = settle::plan(self, turn, &mut known, &mut writes)?;
         let mut behind = BTreeSet::new();
         if !pairs.is_empty() {
-            Box::pin(writes.flush(turn)).await?;
+            Box::pin(writes.flush(turn, None)).await?;
             let ended = &recorded.ended;
             behind = order::follow(turn, recorded.now, &pairs, ended).await?;
         }
-        let outcome = say::plan(self, turn, &mut known, (&recorded, behind), &mut writes).await?;
-        writes.write_heads(&known);
-        Box::pin(writes.flush(turn)).await?;
-        let changes = health::fare(turn, &recorded).await?;
-        let mut outcome = Outcome { commits: outcome, ..Outcome::default() };
+        let commits = say::plan(self, turn, &mut known, (&recorded, behind), &mut writes).await?;
+        let mut outcome = Outcome { commits, ..Outcome::default() };
         outcome.settles.resize_with(self.settles.len(), Settled::default);
-        for (at, change) in changes {
+        writes.write_heads(&known);
+        let (told, all_took_it) = health::told(&recorded);
+        if let Some((writer, batch)) = end.filter(|_| all_took_it) {
+            let end = End { writer, batch, good: &told };
+            let ended = Box::pin(writes.flush(turn, Some(&end))).await;
+            turn.ended = Some(match ended {
+                Ok(()) => Ok(()),
+                Err(Trouble::Lost(error)) => Err(error),
+                Err(trouble) => return Err(trouble),
+            });
+            return Ok(outcome);
+        }
+        Box::pin(writes.flush(turn, None)).await?;
+        for (at, change) in health::fare(turn, &recorded).await? {
             if let Some(settled) = outcome.settles.get_mut(at) {
                 settled.changes.push(change);
             }

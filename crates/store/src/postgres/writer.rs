@@ -18,6 +18,7 @@ use super::link::{Arguments, Link};
 use super::rows::{self, Id, Trouble};
 use super::state::{Effects, Shared, Turn};
 use super::unit::Unit;
+use super::writes::take_turn;
 use super::{apply, lease, nodes, sql, timers};
 use crate::commit::{Commit, Committed, Fault, Settled, Settlement, Timer};
 use crate::error::Error;
@@ -202,7 +203,11 @@ impl Writer {
                 return Err(trouble);
             }
         };
-        match link.simply(sql::commit).await.map_err(Trouble::from) {
+        let ended = match turn.ended.take() {
+            Some(ended) => ended.map_err(Trouble::Lost),
+            None => link.simply(sql::commit).await.map_err(Trouble::from),
+        };
+        match ended {
             Ok(()) => {
                 let effects = turn.happen();
                 self.link = Some(link);
@@ -273,7 +278,8 @@ impl Writer {
         begun?;
         let known = looked?;
         knew?;
-        let outcome = Box::pin(unit.carry_out(turn, known)).await?;
+        let end = (!apart).then_some((self.number, self.batch));
+        let outcome = Box::pin(unit.carry_out(turn, known, end)).await?;
         let (mut commits, mut settles) = (outcome.commits.into_iter(), outcome.settles.into_iter());
         if apart {
             self.release(turn, batch).await?;
@@ -293,11 +299,10 @@ impl Writer {
                 | Job::Probe(..) => self.one(turn, job).await?,
             });
         }
-        let arguments: Arguments<'_> = &[&Id(turn.node.id), &self.number, &self.batch, &turn.said];
-        match link.run(sql::writer_turn, arguments).await? {
-            0 => Err(Trouble::Fenced),
-            _ => Ok(done),
+        if turn.ended.is_none() {
+            take_turn(turn, self.number, self.batch).await?;
         }
+        Ok(done)
     }
 
     /// Hands back what is released, before anything is leased.

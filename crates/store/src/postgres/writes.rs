@@ -3,7 +3,7 @@
 //! Invariant: one statement writes all rows of a table; those that do not wait for each other's answers are sent
 //! together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 
@@ -13,12 +13,14 @@ use domain::event::Event;
 use domain::id::{AccountId, DeliveryId, RequestId};
 use domain::time::Timestamp;
 
+use tokio_postgres::error::SqlState;
+
 use super::link::Link;
 use super::rows::{self, Id, Trouble};
 use super::settle::Of;
-use super::sql;
 use super::state::Turn;
 use super::unit::Known;
+use super::{health, sql};
 use crate::error::Error;
 
 /// What is to be written.
@@ -27,17 +29,14 @@ pub(super) struct Writes {
     pub(super) events: Vec<Arc<Event>>,
     pub(super) made: Vec<Made>,
     pub(super) attempts: Vec<(AccountId, Attempt)>,
+    /// Their outcomes as text, one for each.
+    pub(super) outcomes: Vec<String>,
     pub(super) ended: BTreeMap<DeliveryId, Ended>,
     pub(super) counted: BTreeMap<DeliveryId, (AccountId, u32, u32)>,
-    pub(super) retried: BTreeMap<DeliveryId, (AccountId, Timestamp)>,
-    pub(super) gone: Vec<(AccountId, DeliveryId)>,
-    pub(super) failed: Vec<(Of, DeliveryId, State)>,
     pub(super) timeline: Vec<Linked>,
     heads: Vec<((AccountId, RequestId), Place)>,
     /// How many of those that are gone have an order key that is known.
     pub(super) ordered: i64,
-    /// Whether something was taken for granted, and shows in how many rows change.
-    pub(super) trusted: bool,
 }
 
 /// A delivery that is new.
@@ -96,22 +95,78 @@ impl Known {
     }
 }
 
-/// Takes a state apart: name, end, why.
-pub(super) const fn state_columns(
-    state: State,
-) -> (&'static str, Option<i64>, Option<&'static str>) {
+/// A state, column by column.
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    name: &'static str,
+    due_at: Option<i64>,
+    ended_at: Option<i64>,
+    why: Option<&'static str>,
+}
+
+/// Takes a state apart.
+const fn state_columns(state: State) -> Columns {
     let name = state.as_str();
+    let plain = Columns { name, due_at: None, ended_at: None, why: None };
     match state {
-        State::Pending { .. } => (name, None, None),
-        State::Delivered { at } => (name, Some(at.as_millis()), None),
+        State::Pending { due_at } => Columns { due_at: Some(due_at.as_millis()), ..plain },
+        State::Delivered { at } => Columns { ended_at: Some(at.as_millis()), ..plain },
         State::Exhausted { at, why } | State::Cancelled { at, why } => {
-            (name, Some(at.as_millis()), Some(why.as_str()))
+            Columns { ended_at: Some(at.as_millis()), why: Some(why.as_str()), ..plain }
         }
     }
 }
 
+/// The end of a transaction that is committed behind its writes, without waiting for their answers: had one of them
+/// failed, the commit would undo the others.
+#[derive(Debug)]
+pub(super) struct End<'a> {
+    pub(super) writer: i32,
+    pub(super) batch: i64,
+    /// Endpoints that took what they were told.
+    pub(super) good: &'a BTreeSet<Of>,
+}
+
+impl End<'_> {
+    async fn run(&self, turn: &Turn<'_>) -> Result<(), Trouble> {
+        let (wiped, turned, committed) = tokio::join!(
+            biased;
+            health::wipe(turn, self.good),
+            take_turn(turn, self.writer, self.batch),
+            turn.link.simply(sql::commit),
+        );
+        wiped?;
+        turned?;
+        Ok(committed?)
+    }
+}
+
+/// Writes which batch this writer's last one is, unless the node was declared dead.
+pub(super) async fn take_turn(turn: &Turn<'_>, writer: i32, batch: i64) -> Result<(), Trouble> {
+    let node = Id(turn.node.id);
+    let turned = turn.link.run(sql::writer_turn, &[&node, &writer, &batch, &turn.said]).await;
+    let fenced = |error| if is_division(&error) { Trouble::Fenced } else { error.into() };
+    turned.map(|_rows| ()).map_err(fenced)
+}
+
+fn is_division(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::DIVISION_BY_ZERO)
+}
+
+fn untrue(error: tokio_postgres::Error) -> Trouble {
+    if is_division(&error) { Trouble::Careful } else { error.into() }
+}
+
+fn again(error: tokio_postgres::Error) -> Trouble {
+    if is_division(&error) { Trouble::Again(in_the_way()) } else { error.into() }
+}
+
 pub(super) fn small(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn bytes(text: Option<&String>) -> Option<&[u8]> {
+    text.map(String::as_bytes)
 }
 
 fn large(number: u64) -> i64 {
@@ -128,64 +183,43 @@ impl Writes {
         self.heads = heads.collect();
     }
 
-    /// Writes everything, and is empty then.
-    pub(super) async fn flush(&mut self, turn: &mut Turn<'_>) -> Result<(), Trouble> {
+    /// Writes everything, and is empty then; with an end, the transaction is committed behind it.
+    pub(super) async fn flush(
+        &mut self,
+        turn: &mut Turn<'_>,
+        end: Option<&End<'_>>,
+    ) -> Result<(), Trouble> {
         let writes = mem::take(self);
-        let first_place = turn.place;
-        turn.place += large(writes.events.len() as u64);
-        turn.said += large(writes.events.len() as u64);
+        let base = turn.shared.log_base + turn.place;
+        let said = large(writes.events.len() as u64);
+        turn.place += said;
+        turn.said += said;
         let link = turn.link;
-        let base = turn.shared.log_base + first_place;
-        let us = turn.node.ids();
-        let (
-            attempts,
-            settled,
-            counted,
-            gone,
-            retried,
-            failed,
-            events,
-            made,
-            queued,
-            timeline,
-            heads,
-        ) = tokio::join!(
+        let trouble = |error| if turn.careful { again(error) } else { untrue(error) };
+        let (settled, counted, saying, timeline, heads, ended) = tokio::join!(
             biased;
-            writes.attempts(link),
-            writes.settled(link),
-            writes.counted(link),
-            writes.gone(link),
-            writes.retried(link, &us),
-            writes.failed(link),
-            writes.events(link, base),
-            writes.made(link),
-            writes.queued(link, turn.node.id),
+            writes.settle(turn),
+            writes.count(link),
+            writes.say(link, turn.node.id, base),
             writes.timeline(link),
             writes.heads(link),
+            async {
+                match end {
+                    None => Ok(()),
+                    Some(end) => end.run(turn).await,
+                }
+            },
         );
-        attempts?;
-        let settled = settled?;
+        settled.map_err(trouble)?;
         counted?;
-        let (gone, ordered) = gone?;
-        let retried = retried?;
-        failed?;
-        events?;
-        made?;
-        queued?;
+        saying?;
         timeline?;
         heads?;
-        let is_whole = settled == writes.ended.len() as u64
-            && (turn.careful
-                || gone == large(writes.gone.len() as u64)
-                    && retried == writes.retried.len() as u64);
-        if is_whole && ordered <= writes.ordered {
-            return Ok(());
-        }
-        if turn.careful { Err(Trouble::Again(in_the_way())) } else { Err(Trouble::Careful) }
+        ended
     }
 
-    async fn attempts(&self, link: &Link) -> Result<u64, tokio_postgres::Error> {
-        let rows = &self.attempts;
+    async fn settle(&self, turn: &Turn<'_>) -> Result<u64, tokio_postgres::Error> {
+        let (rows, ended) = (&self.attempts, &self.ended);
         if rows.is_empty() {
             return Ok(0);
         }
@@ -198,46 +232,57 @@ impl Writes {
         let digests: Vec<&[u8]> = rows.iter().map(|(_, a)| a.body_digest.as_slice()).collect();
         let urls: Vec<&str> = rows.iter().map(|(_, a)| a.url.as_str()).collect();
         let remotes: Vec<Option<&str>> = rows.iter().map(|(_, a)| a.remote.as_deref()).collect();
-        let outcomes: Vec<String> = rows
-            .iter()
-            .map(|(_, a)| serde_json::to_string(&a.outcome).unwrap_or_default())
-            .collect();
-        link.run(
-            sql::attempt_insert,
-            &[
-                &accounts,
-                &deliveries,
-                &ids,
-                &at,
-                &numbers,
-                &took,
-                &digests,
-                &urls,
-                &remotes,
-                &outcomes,
-            ],
-        )
-        .await
-    }
+        let outcomes: Vec<&str> = self.outcomes.iter().map(String::as_str).collect();
 
-    async fn settled(&self, link: &Link) -> Result<u64, tokio_postgres::Error> {
-        let rows = &self.ended;
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let accounts: Vec<Id> = rows.values().map(|e| Id(e.of.0.bits())).collect();
-        let ids: Vec<Id> = rows.keys().map(|id| Id(id.bits())).collect();
-        let columns = || rows.values().map(|ended| state_columns(ended.state));
-        let states: Vec<&str> = columns().map(|(name, ..)| name).collect();
-        let at: Vec<Option<i64>> = columns().map(|(_, at, _)| at).collect();
-        let why: Vec<Option<&str>> = columns().map(|(.., why)| why).collect();
-        let attempts: Vec<i32> = rows.values().map(|e| small(e.attempts)).collect();
-        let before: Vec<i32> = rows.values().map(|e| small(e.before)).collect();
-        link.run(sql::delivery_settle, &[&accounts, &ids, &states, &at, &why, &attempts, &before])
+        let of: Vec<Id> = ended.values().map(|e| Id(e.of.0.bits())).collect();
+        let which: Vec<Id> = ended.keys().map(|id| Id(id.bits())).collect();
+        let endpoints: Vec<Id> = ended.values().map(|e| Id(e.of.1.bits())).collect();
+        let columns = || ended.values().map(|ended| state_columns(ended.state));
+        let states: Vec<&str> = columns().map(|columns| columns.name).collect();
+        let ended_at: Vec<Option<i64>> = columns().map(|columns| columns.ended_at).collect();
+        let why: Vec<Option<&str>> = columns().map(|columns| columns.why).collect();
+        let attempts: Vec<i32> = ended.values().map(|e| small(e.attempts)).collect();
+        let before: Vec<i32> = ended.values().map(|e| small(e.before)).collect();
+        let due_at: Vec<Option<i64>> = columns().map(|columns| columns.due_at).collect();
+
+        let settled = large(ended.len() as u64);
+        let pending = large(ended.values().filter(|e| e.state.is_pending()).count() as u64);
+        let gone = (!turn.careful).then_some(settled - pending);
+        let retried = (!turn.careful).then_some(pending);
+        turn.link
+            .run(
+                sql::settle,
+                &[
+                    &accounts,
+                    &deliveries,
+                    &ids,
+                    &at,
+                    &numbers,
+                    &took,
+                    &digests,
+                    &urls,
+                    &remotes,
+                    &outcomes,
+                    &of,
+                    &which,
+                    &endpoints,
+                    &states,
+                    &ended_at,
+                    &why,
+                    &attempts,
+                    &before,
+                    &due_at,
+                    &turn.node.ids(),
+                    &settled,
+                    &gone,
+                    &retried,
+                    &self.ordered,
+                ],
+            )
             .await
     }
 
-    async fn counted(&self, link: &Link) -> Result<u64, tokio_postgres::Error> {
+    async fn count(&self, link: &Link) -> Result<u64, tokio_postgres::Error> {
         let rows = &self.counted;
         if rows.is_empty() {
             return Ok(0);
@@ -249,46 +294,10 @@ impl Writes {
         link.run(sql::delivery_count_attempt, &[&accounts, &ids, &attempts, &before]).await
     }
 
-    async fn gone(&self, link: &Link) -> Result<(i64, i64), Trouble> {
-        if self.gone.is_empty() {
-            return Ok((0, 0));
-        }
-        let mut rows = self.gone.clone();
-        rows.sort_unstable();
-        let accounts: Vec<Id> = rows.iter().map(|(account, _)| Id(account.bits())).collect();
-        let ids: Vec<Id> = rows.iter().map(|(_, id)| Id(id.bits())).collect();
-        match link.first(sql::queue_end, &[&accounts, &ids]).await? {
-            Some(row) => Ok((rows::column(&row, 0)?, rows::column(&row, 1)?)),
-            None => Ok((0, 0)),
-        }
-    }
-
-    async fn retried(&self, link: &Link, us: &Vec<Id>) -> Result<u64, tokio_postgres::Error> {
-        let rows = &self.retried;
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let accounts: Vec<Id> = rows.values().map(|(account, _)| Id(account.bits())).collect();
-        let ids: Vec<Id> = rows.keys().map(|id| Id(id.bits())).collect();
-        let due: Vec<i64> = rows.values().map(|(_, due_at)| due_at.as_millis()).collect();
-        link.run(sql::queue_retry, &[&accounts, &ids, &due, us]).await
-    }
-
-    async fn failed(&self, link: &Link) -> Result<u64, tokio_postgres::Error> {
-        let rows = &self.failed;
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let accounts: Vec<Id> = rows.iter().map(|(of, ..)| Id(of.0.bits())).collect();
-        let endpoints: Vec<Id> = rows.iter().map(|(of, ..)| Id(of.1.bits())).collect();
-        let ids: Vec<Id> = rows.iter().map(|(_, id, _)| Id(id.bits())).collect();
-        let states: Vec<&str> = rows.iter().map(|(.., state)| state.as_str()).collect();
-        link.run(sql::failure_insert, &[&accounts, &endpoints, &ids, &states]).await
-    }
-
-    async fn events(&self, link: &Link, base: i64) -> Result<u64, tokio_postgres::Error> {
-        let rows = &self.events;
-        if rows.is_empty() {
+    #[expect(clippy::too_many_lines, reason = "a line for each column")]
+    async fn say(&self, link: &Link, us: u128, base: i64) -> Result<u64, tokio_postgres::Error> {
+        let (rows, made) = (&self.events, &self.made);
+        if rows.is_empty() && made.is_empty() {
             return Ok(0);
         }
         let accounts: Vec<Id> = rows.iter().map(|e| Id(e.account.bits())).collect();
@@ -301,15 +310,33 @@ impl Writes {
         let tests: Vec<bool> = rows.iter().map(|e| e.test).collect();
         let names: Vec<&str> = rows.iter().map(|e| e.name.as_ref()).collect();
         let order_keys: Vec<Option<&[u8]>> =
-            rows.iter().map(|e| e.order_key.as_deref().map(str::as_bytes)).collect();
-        let keys: Vec<Option<&[u8]>> =
-            rows.iter().map(|e| e.key.as_deref().map(str::as_bytes)).collect();
+            rows.iter().map(|e| bytes(e.order_key.as_ref())).collect();
+        let keys: Vec<Option<&[u8]>> = rows.iter().map(|e| bytes(e.key.as_ref())).collect();
         let link_hashes: Vec<Option<&[u8]>> =
             rows.iter().map(|e| e.link.as_ref().map(|link| link.hash.0.as_slice())).collect();
         let data: Vec<&str> = rows.iter().map(|e| e.data.as_str()).collect();
         let places: Vec<i64> = (0..).take(rows.len()).collect();
+        let deliveries = || made.iter().map(|made| &made.delivery);
+        let of: Vec<Id> = deliveries().map(|d| Id(d.account.bits())).collect();
+        let which: Vec<Id> = deliveries().map(|d| Id(d.id.bits())).collect();
+        let events: Vec<Id> = deliveries().map(|d| Id(d.event.bits())).collect();
+        let endpoints: Vec<Id> = deliveries().map(|d| Id(d.endpoint.bits())).collect();
+        let cause_ids: Vec<Id> =
+            deliveries().map(|d| rows::cause_id(d.cause, d.event, d.id)).collect();
+        let created: Vec<i64> = deliveries().map(|d| d.created_at.as_millis()).collect();
+        let causes: Vec<&str> = deliveries().map(|d| d.cause.as_str()).collect();
+        let us = Id(us);
+        let nodes: Vec<Option<Id>> = made.iter().map(|m| m.leased.then_some(us)).collect();
+        let due: Vec<i64> = made.iter().map(|m| m.due_at.as_millis()).collect();
+        let sizes: Vec<i32> =
+            made.iter().map(|m| i32::try_from(m.event.data.len()).unwrap_or(i32::MAX)).collect();
+        let held: Vec<bool> = made.iter().map(|m| m.order == Order::Held).collect();
+        let in_order: Vec<Option<&[u8]>> = made
+            .iter()
+            .map(|m| bytes(m.event.order_key.as_ref()).filter(|_| m.order != Order::None))
+            .collect();
         link.run(
-            sql::event_insert,
+            sql::say,
             &[
                 &accounts,
                 &ids,
@@ -324,55 +351,19 @@ impl Writes {
                 &data,
                 &base,
                 &places,
+                &of,
+                &which,
+                &events,
+                &endpoints,
+                &cause_ids,
+                &created,
+                &causes,
+                &nodes,
+                &due,
+                &sizes,
+                &held,
+                &in_order,
             ],
-        )
-        .await
-    }
-
-    async fn made(&self, link: &Link) -> Result<u64, tokio_postgres::Error> {
-        let rows = &self.made;
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let deliveries = || rows.iter().map(|made| &made.delivery);
-        let accounts: Vec<Id> = deliveries().map(|d| Id(d.account.bits())).collect();
-        let ids: Vec<Id> = deliveries().map(|d| Id(d.id.bits())).collect();
-        let events: Vec<Id> = deliveries().map(|d| Id(d.event.bits())).collect();
-        let endpoints: Vec<Id> = deliveries().map(|d| Id(d.endpoint.bits())).collect();
-        let causes: Vec<Id> =
-            deliveries().map(|d| rows::cause_id(d.cause, d.event, d.id)).collect();
-        let at: Vec<i64> = deliveries().map(|d| d.created_at.as_millis()).collect();
-        let names: Vec<&str> = deliveries().map(|d| d.cause.as_str()).collect();
-        link.run(
-            sql::delivery_insert,
-            &[&accounts, &ids, &events, &endpoints, &causes, &at, &names],
-        )
-        .await
-    }
-
-    async fn queued(&self, link: &Link, us: u128) -> Result<u64, tokio_postgres::Error> {
-        let rows = &self.made;
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let deliveries = || rows.iter().map(|made| &made.delivery);
-        let accounts: Vec<Id> = deliveries().map(|d| Id(d.account.bits())).collect();
-        let ids: Vec<Id> = deliveries().map(|d| Id(d.id.bits())).collect();
-        let endpoints: Vec<Id> = deliveries().map(|d| Id(d.endpoint.bits())).collect();
-        let nodes: Vec<Option<Id>> = rows.iter().map(|m| m.leased.then_some(Id(us))).collect();
-        let due: Vec<i64> = rows.iter().map(|m| m.due_at.as_millis()).collect();
-        let bytes: Vec<i32> =
-            rows.iter().map(|m| i32::try_from(m.event.data.len()).unwrap_or(i32::MAX)).collect();
-        let held: Vec<bool> = rows.iter().map(|m| m.order == Order::Held).collect();
-        let causes: Vec<&str> = deliveries().map(|d| d.cause.as_str()).collect();
-        let keys: Vec<Option<&[u8]>> = rows
-            .iter()
-            .map(|m| m.event.order_key.as_deref().filter(|_| m.order != Order::None))
-            .map(|key| key.map(str::as_bytes))
-            .collect();
-        link.run(
-            sql::queue_insert,
-            &[&accounts, &ids, &endpoints, &nodes, &due, &bytes, &held, &causes, &keys],
         )
         .await
     }
