@@ -2,6 +2,7 @@
 
 mod contracts;
 mod database;
+mod model;
 mod nodes;
 mod opening;
 mod plans;
