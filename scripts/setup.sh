@@ -87,6 +87,21 @@ need_python() {
 		fail "pip could not install standardwebhooks $standardwebhooks_version into $venv; is the network there?"
 }
 
+# Tests of the store of several nodes start a server of their own.
+need_postgres() {
+	if has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
+		return
+	fi
+	if [ "$(id -u)" -eq 0 ] && has apt-get; then
+		say "installing PostgreSQL"
+		# No server of the system's own is wanted.
+		if apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql; then
+			return
+		fi
+	fi
+	fail "PostgreSQL is missing; install it, on Debian with: sudo apt-get install postgresql"
+}
+
 need_rust
 need_c_compiler
 
@@ -94,6 +109,7 @@ case $for_what in
 run | bench | sim) ;;
 test)
 	need_python
+	need_postgres
 	need_cargo_tool cargo-nextest nextest || fail "cargo-nextest could not be installed; the tests run in it"
 	need_cargo_tool cargo-deny deny ||
 		say "cargo-deny could not be installed; its check is left out, cargo xtask rooms still holds the fences"

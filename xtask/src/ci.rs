@@ -36,7 +36,17 @@ const STEPS: [Step; 8] = [
     },
     Step {
         name: "tests",
-        command: &["cargo", "nextest", "run", "--workspace"],
+        command: &[
+            "cargo",
+            "xtask",
+            "with-postgres",
+            "--fast",
+            "--",
+            "cargo",
+            "nextest",
+            "run",
+            "--workspace",
+        ],
         // A snapshot that differs is a failure, never a file to be looked at later.
         variable: Some(("INSTA_UPDATE", "no")),
     },

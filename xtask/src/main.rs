@@ -5,6 +5,7 @@
 
 mod ci;
 mod finding;
+mod postgres;
 mod rooms;
 mod rust;
 mod tidy;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 use crate::finding::Finding;
+use crate::postgres::Disk;
 
 const USAGE: &str = "\
 usage: cargo xtask <chore>
@@ -24,12 +26,15 @@ usage: cargo xtask <chore>
   rooms   compare the arrows between rooms, and who uses which crate, with the table
   tidy    look through the files for what a review should not have to say
   ci      run what CI runs, in the same order
+  with-postgres [--fast] -- <command>
+          run a command with a PostgreSQL of its own, which is gone afterwards; --fast for tests, which need no disk
 ";
 
 fn main() -> ExitCode {
     match run() {
         Ok(Verdict::InOrder) => ExitCode::SUCCESS,
         Ok(Verdict::Found) => ExitCode::FAILURE,
+        Ok(Verdict::Ended(code)) => ExitCode::from(code),
         Err(error) => {
             // Nobody is left to tell if the terminal itself is gone.
             drop(writeln!(io::stderr().lock(), "error: {error:#}"));
@@ -43,6 +48,8 @@ fn main() -> ExitCode {
 enum Verdict {
     InOrder,
     Found,
+    /// As the command that it ran.
+    Ended(u8),
 }
 
 fn run() -> anyhow::Result<Verdict> {
@@ -57,6 +64,8 @@ fn run() -> anyhow::Result<Verdict> {
             conclude("rooms", &report.findings)
         }
         ["tidy"] => conclude("tidy", &tidy::check(&tree::files(&tree::root()?)?)),
+        ["with-postgres", "--fast", "--", command @ ..] => postgres::run(command, Disk::Spared),
+        ["with-postgres", "--", command @ ..] => postgres::run(command, Disk::Forced),
         ["ci"] => ci::run(&tree::root()?),
         [] | ["help" | "--help" | "-h"] => {
             write!(io::stdout().lock(), "{USAGE}")?;

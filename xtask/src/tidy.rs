@@ -24,11 +24,7 @@ pub(crate) fn check(files: &[File]) -> Vec<Finding> {
         text::no_path_of_a_machine,
         text::no_private_registry,
     ];
-    let by_tree = [
-        sql::same_names_in_both_folders,
-        pages::every_problem_has_a_page,
-        pages::every_fixture_has_a_provenance,
-    ];
+    let by_tree = [pages::every_problem_has_a_page, pages::every_fixture_has_a_provenance];
     let mut findings: Vec<_> =
         files.iter().flat_map(|file| by_file.iter().flat_map(move |rule| rule(file))).collect();
     findings.extend(by_tree.iter().flat_map(|rule| rule(files)));

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use domain::id::{DeliveryId, EndpointId};
 use domain::time::Timestamp;
 use store::{
-    Commit, Committed, Error, Fault, LeaseScope, Leased, Settled, Settlement, Store, Timer,
+    Commit, Committed, Crew, Error, Fault, LeaseScope, Leased, Settled, Settlement, Store, Timer,
 };
 
 use crate::dice::Dice;
@@ -71,6 +71,11 @@ impl Store for Faulty {
 
     fn release(&self, leases: Vec<(EndpointId, DeliveryId)>) {
         self.inner.release(leases);
+    }
+
+    async fn beat(&self, now: Timestamp) -> Result<Crew, Error> {
+        self.strikes()?;
+        self.inner.beat(now).await
     }
 
     async fn due_timers(&self, now: Timestamp, limit: u32) -> Result<Vec<Timer>, Error> {

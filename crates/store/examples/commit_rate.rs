@@ -48,6 +48,8 @@ impl Lanes for Heap {
     fn withdraw(&self, _: EndpointId, _: usize) {}
 
     fn changed(&self, _: &Arc<Endpoint>) {}
+
+    fn hint(&self, _: Vec<EndpointId>) {}
 }
 
 struct Xorshift(u64);

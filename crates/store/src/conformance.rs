@@ -117,7 +117,7 @@ macro_rules! conformance {
     };
     (@tests $open:path; $($file:ident :: $claim:ident)*) => {
         /// Every claim that is tested.
-        const CLAIMS: &[&str] = &[$(concat!(stringify!($file), "::", stringify!($claim)),)*];
+        pub(crate) const CLAIMS: &[&str] = &[$(concat!(stringify!($file), "::", stringify!($claim)),)*];
 
         $(
             #[tokio::test]

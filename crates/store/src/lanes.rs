@@ -27,13 +27,18 @@ pub struct Lease {
 impl Lease {
     /// Gives the bytes of memory the lease stands for, roughly.
     pub fn bytes(event: &Event) -> usize {
-        event.data.len() + 512
+        Self::bytes_of(event.data.len())
+    }
+
+    /// Gives the bytes of memory a lease stands for whose event has that many bytes of data.
+    pub(crate) const fn bytes_of(data_bytes: usize) -> usize {
+        data_bytes + 512
     }
 }
 
 /// The node's side of leasing: says how much it can take, and takes it.
 ///
-/// Both methods are called from inside the store and must neither block nor call it.
+/// All methods are called from inside the store and must neither block nor call it.
 pub trait Lanes: Send + Sync + Debug {
     /// Reserves room for one delivery of the endpoint; `false` leaves the delivery due in the store, and the lanes ask
     /// for it with [`crate::Store::lease`] once they have room.
@@ -47,6 +52,9 @@ pub trait Lanes: Send + Sync + Debug {
 
     /// Hears that an endpoint is different now.
     fn changed(&self, endpoint: &Arc<Endpoint>);
+
+    /// Hears that another node left due work of these endpoints, or may have; the lanes ask for it once they have room.
+    fn hint(&self, endpoints: Vec<EndpointId>);
 }
 
 /// Whose deliveries to lease.

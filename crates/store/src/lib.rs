@@ -13,8 +13,10 @@
 mod commit;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod crew;
 mod error;
 mod lanes;
+pub mod postgres;
 mod seal;
 pub mod sqlite;
 mod views;
@@ -29,6 +31,7 @@ pub use commit::{
     Account, Audience, Commit, Committed, Fault, Guarded, NewDelivery, Noted, Reply, Said, Settled,
     Settlement, SignerLink, Timer, TimerKind, Version, Write,
 };
+pub use crew::Crew;
 pub use error::Error;
 pub use lanes::{Lanes, Lease, LeaseScope, Leased};
 pub use seal::MasterKey;
@@ -58,7 +61,14 @@ pub trait Store: Send + Sync + Debug {
     /// Hands leases back untried.
     fn release(&self, leases: Vec<(EndpointId, DeliveryId)>);
 
-    /// Takes due timers, at most `limit`, earliest first; they stay until a commit clears them.
+    /// Says that this node lives, and tells who else does. A node that has not said so for some time is declared dead by
+    /// the others, and what it had leased goes to them.
+    ///
+    /// Call it every two seconds. A store with one node by its nature answers [`Crew::ALONE`] without any work.
+    async fn beat(&self, now: Timestamp) -> Result<Crew, Error>;
+
+    /// Takes due timers, at most `limit`, earliest first; they stay until a commit clears them, and are given
+    /// to no other node meanwhile.
     async fn due_timers(&self, now: Timestamp, limit: u32) -> Result<Vec<Timer>, Error>;
 
     /// Gives the moment of the earliest timer.

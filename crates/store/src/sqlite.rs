@@ -40,6 +40,7 @@ use domain::time::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::commit::{Commit, Committed, Fault, Settled, Settlement, Timer};
+use crate::crew::Crew;
 use crate::error::Error;
 use crate::lanes::{Lanes, LeaseScope, Leased};
 use crate::seal::MasterKey;
@@ -229,6 +230,10 @@ impl Store for Sqlite {
             // A closed store has no leases.
             None => drop(self.send(Job::Release(leases))),
         }
+    }
+
+    async fn beat(&self, _: Timestamp) -> Result<Crew, Error> {
+        Ok(Crew::ALONE)
     }
 
     async fn due_timers(&self, now: Timestamp, limit: u32) -> Result<Vec<Timer>, Error> {

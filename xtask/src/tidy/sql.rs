@@ -1,8 +1,9 @@
-//! Rules about SQL: where it may stand, that both databases say the same, that neither reads a clock.
+//! Rules about SQL: where it may stand, and that no statement reads a clock.
 //!
+//! The two databases need not have statements of the same names: each does a verb in its own way, one row after the
+//! other beside the disk, or whole batches where each statement is a way there and back. That both do the same is what
+//! the contracts of `store` are for.
 //! Left to others: whether a statement is right; the tests of `store` prepare and run each.
-
-use std::collections::BTreeMap;
 
 use crate::finding::Finding;
 use crate::rust::{self, Kind};
@@ -10,9 +11,10 @@ use crate::tree::File;
 
 /// SQL stands in files of `store`, and Rust takes it from there with `include_str!`.
 ///
-/// Tests of `store` may say SQL of their own, to look at a database from outside.
+/// Tests and measurements of `store` may say SQL of their own, to look at a database from outside.
 pub(super) fn only_in_files_of_store(file: &File) -> Vec<Finding> {
-    if file.path.starts_with("crates/store/tests/") {
+    let outside = ["crates/store/tests/", "crates/store/examples/"];
+    if outside.iter().any(|folder| file.path.starts_with(folder)) {
         return Vec::new();
     }
     if file.extension() == "sql" && !file.path.starts_with("crates/store/") {
@@ -50,34 +52,6 @@ fn is_sql(text: &str) -> bool {
             | ["BEGIN", "IMMEDIATE" | "EXCLUSIVE" | "DEFERRED", ..]
     )
 }
-
-/// Each verb is said in both databases, once there are two.
-pub(super) fn same_names_in_both_folders(files: &[File]) -> Vec<Finding> {
-    let mut names: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for file in files {
-        for folder in FOLDERS {
-            if let Some(name) = file.path.strip_prefix(folder) {
-                names.entry(name).or_default().push(folder);
-            }
-        }
-    }
-    let present = |folder: &str| names.values().any(|folders| folders.contains(&folder));
-    if !FOLDERS.iter().all(|folder| present(folder)) {
-        return Vec::new();
-    }
-    names
-        .iter()
-        .flat_map(|(name, folders)| {
-            FOLDERS.iter().filter(|folder| !folders.contains(folder)).map(move |missing| {
-                let there = folders.concat();
-                let what = format!("no file of this name in {missing}; write it, or remove both");
-                Finding::new(&format!("{there}{name}"), 1, what)
-            })
-        })
-        .collect()
-}
-
-const FOLDERS: [&str; 2] = ["crates/store/sql/sqlite/", "crates/store/sql/postgres/"];
 
 /// Time comes into a statement as a parameter, or the simulator's days would be lies.
 pub(super) fn never_asks_for_the_time(file: &File) -> Vec<Finding> {
@@ -119,7 +93,7 @@ const CLOCK_WORDS: [&str; 5] =
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{check, check_tree};
+    use super::super::testing::check;
     use super::*;
 
     #[test]
@@ -147,26 +121,6 @@ mod tests {
     fn a_file_of_sql_outside_store_is_found() {
         check(only_in_files_of_store, "crates/web/src/a.sql", "", &[1]);
         check(only_in_files_of_store, "crates/store/sql/sqlite/lease.sql", "", &[]);
-    }
-
-    #[test]
-    fn a_verb_is_said_in_both_databases() {
-        let (lease, settle) =
-            ("crates/store/sql/sqlite/lease.sql", "crates/store/sql/postgres/settle.sql");
-        let rule = same_names_in_both_folders;
-        let missing = |path: &str, folder: &str| {
-            format!("{path}:1: no file of this name in {folder}; write it, or remove both")
-        };
-        check_tree(rule, &[(lease, "")], &[]);
-        check_tree(
-            rule,
-            &[(lease, ""), (settle, "")],
-            &[
-                &missing(lease, "crates/store/sql/postgres/"),
-                &missing(settle, "crates/store/sql/sqlite/"),
-            ],
-        );
-        check_tree(rule, &[(lease, ""), ("crates/store/sql/postgres/lease.sql", "")], &[]);
     }
 
     #[test]

@@ -83,6 +83,7 @@ struct Noted {
     reserved: BTreeMap<EndpointId, usize>,
     taken: Vec<Taken>,
     changed: Vec<EndpointId>,
+    hinted: BTreeSet<EndpointId>,
     held: BTreeSet<DeliveryId>,
 }
 
@@ -136,6 +137,10 @@ impl Lanes for Recorder {
     fn changed(&self, endpoint: &Arc<Endpoint>) {
         self.noted().changed.push(endpoint.id);
     }
+
+    fn hint(&self, endpoints: Vec<EndpointId>) {
+        self.noted().hinted.extend(endpoints);
+    }
 }
 
 impl Recorder {
@@ -182,6 +187,11 @@ impl Recorder {
     /// Gives the endpoints that changed since the last time, in order.
     pub fn changes(&self) -> Vec<EndpointId> {
         mem::take(&mut self.noted().changed)
+    }
+
+    /// Gives the endpoints that other nodes left work of, since the last time.
+    pub fn hints(&self) -> BTreeSet<EndpointId> {
+        mem::take(&mut self.noted().hinted)
     }
 
     /// Tells that a lease is over, so that the delivery may be leased again.

@@ -1,4 +1,4 @@
-//! The embedded store keeps every contract, and what is peculiar to it: its folder, its disk, its plans.
+//! Every store keeps every contract; and what is peculiar to each: its folder or database, its disk, its plans.
 
 #[cfg(test)]
 mod contracts;
@@ -18,3 +18,5 @@ mod model;
 mod opening;
 #[cfg(test)]
 mod plans;
+#[cfg(test)]
+mod postgres;

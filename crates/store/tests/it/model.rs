@@ -17,7 +17,7 @@ use crate::folder;
 
 /// What somebody does; numbers choose among what is there.
 #[derive(Debug, Clone)]
-enum Step {
+pub(crate) enum Step {
     Register { ordered: bool },
     Turn { endpoint: usize, on: bool },
     Order { endpoint: usize, ordered: bool },
@@ -32,13 +32,13 @@ enum Step {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum How {
+pub(crate) enum How {
     Delivered,
     Exhausted,
     Again,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let how = prop_oneof![Just(How::Delivered), Just(How::Exhausted), Just(How::Again)];
     prop_oneof![
         1 => any::<bool>().prop_map(|ordered| Step::Register { ordered }),
@@ -229,10 +229,11 @@ impl Model {
     }
 }
 
-fn run(steps: Vec<Step>) {
-    let runtime = Builder::new_current_thread().build().unwrap();
+/// Takes the steps in a world that `open` gives.
+pub(crate) fn run(steps: Vec<Step>, open: impl AsyncFnOnce() -> World) {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let world = folder::open().await;
+        let world = open().await;
         let mut model = Model {
             account: world.account(),
             world,
@@ -261,6 +262,6 @@ proptest! {
     fn whatever_is_done_each_event_reaches_each_endpoint_once(
         steps in collection::vec(step(), 1..60),
     ) {
-        run(steps);
+        run(steps, folder::open);
     }
 }

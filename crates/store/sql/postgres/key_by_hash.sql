@@ -1,0 +1,1 @@
+SELECT body FROM keys WHERE hash = $1

@@ -1,0 +1,1 @@
+UPDATE queue SET held = false WHERE endpoint_id = $1 AND order_key IS NOT NULL AND held

@@ -1,0 +1,5 @@
+SELECT q.account_id, q.delivery_id, q.endpoint_id, q.due_at, q.bytes, q.cause
+FROM unnest($1::uuid[], $2::uuid[]) AS u (account_id, delivery_id)
+JOIN queue q ON q.account_id = u.account_id AND q.delivery_id = u.delivery_id
+WHERE q.node_id IS NULL AND NOT q.held AND q.due_at <= $3
+FOR UPDATE OF q SKIP LOCKED

@@ -1,0 +1,1 @@
+DELETE FROM writers WHERE node_id = $1 RETURNING events

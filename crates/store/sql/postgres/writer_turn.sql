@@ -1,0 +1,5 @@
+-- Fails by a division when the row is gone: others have declared the node dead.
+WITH turned AS (
+    UPDATE writers SET batch = $3, events = events + $4 WHERE node_id = $1 AND writer = $2 RETURNING 1
+)
+SELECT 1 / count(*) FROM turned

@@ -1,0 +1,192 @@
+//! Opening the database: where it is, whether it will do, the migrations.
+//!
+//! Invariants: a schema from the future is refused; a migration is whole or not there, and two nodes that start at once
+//! run it once; the password of the URL is never said.
+
+use domain::secret::Secret;
+use tokio_postgres::Config;
+use tokio_postgres::config::SslMode;
+
+use super::link::Link;
+use super::rows::{self, SEAL_ACCOUNT, trouble};
+use super::sql;
+use crate::error::Error;
+use crate::seal::MasterKey;
+
+/// The migrations, in order; the schema's version is how many have run.
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_foundation.sql")];
+
+/// The oldest server that will do.
+const SERVER_VERSION_MIN: i32 = 140_000;
+/// What this service calls itself, so that an operator sees whose connections are there.
+const APPLICATION: &str = "countersign";
+
+fn unusable(detail: impl Into<String>) -> Error {
+    Error::Unusable { detail: detail.into(), source: None }
+}
+
+/// Reads a URL.
+pub(super) fn config(url: &Secret) -> Result<Config, Error> {
+    // The driver's error may quote what it could not read, and a password is in there.
+    let parsed = url.expose().parse();
+    let mut config: Config = parsed.map_err(|_quotes_the_url: tokio_postgres::Error| {
+        unusable(
+            "the database's URL cannot be read; write it as postgres://user:password@host:5432/name, \
+             with %XX for what a URL may not hold, and sslmode=disable or prefer",
+        )
+    })?;
+    if config.get_ssl_mode() == SslMode::Require {
+        return Err(unusable(
+            "the database's URL asks for sslmode=require, which is not there yet; connect over a private network or \
+             a local tunnel, with sslmode=disable",
+        ));
+    }
+    config.ssl_mode(SslMode::Disable);
+    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
+        return Err(unusable("the database's URL names no host"));
+    }
+    if config.get_application_name().is_none() {
+        config.application_name(APPLICATION);
+    }
+    Ok(config)
+}
+
+/// Sorts what the first connection fails for: what is wrong is said so that somebody can set it right.
+fn refused(error: tokio_postgres::Error) -> Error {
+    let Some(code) = error.code() else { return trouble(error) };
+    let detail = match code.code() {
+        "28P01" | "28000" => {
+            "PostgreSQL does not let us in: user or password of the database's URL are wrong, or pg_hba.conf forbids it"
+        }
+        "3D000" => {
+            "there is no database of that name; make it with createdb, or correct the database's URL"
+        }
+        "42501" => {
+            "the user of the database's URL may not do that; make it the owner of the database"
+        }
+        _ => return trouble(error),
+    };
+    Error::Unusable { detail: detail.to_owned(), source: Some(Box::new(error)) }
+}
+
+/// Connects for the first time.
+pub(super) async fn connect(config: &Config) -> Result<Link, Error> {
+    Link::open_with(config, sql::settings_writer, refused).await
+}
+
+/// Makes sure that the server will do.
+pub(super) async fn check(link: &Link) -> Result<(), Error> {
+    let version = link.ask(sql::version_read, &[]).await?;
+    let version: i32 = version.first().map_or(Ok(0), |row| rows::column(row, 0))?;
+    if version < SERVER_VERSION_MIN {
+        return Err(unusable(format!(
+            "PostgreSQL {} is too old; 14 or newer is needed",
+            version / 10_000
+        )));
+    }
+    Ok(())
+}
+
+/// Runs the migrations that have not run, all or none.
+pub(super) async fn migrate(link: &Link) -> Result<(), Error> {
+    link.simply(sql::begin).await.map_err(trouble)?;
+    let migrated = run(link).await;
+    let ended = if migrated.is_ok() { sql::commit } else { sql::rollback };
+    let ended = link.simply(ended).await.map_err(trouble);
+    migrated.and(ended)
+}
+
+async fn run(link: &Link) -> Result<(), Error> {
+    link.simply(sql::migrating).await.map_err(trouble)?;
+    let exists = link.ask(sql::migrated, &[]).await?;
+    let exists: bool = exists.first().map_or(Ok(false), |row| rows::column(row, 0))?;
+    let version = if exists { figure(link, "schema").await? } else { 0 };
+    let version = usize::try_from(version).unwrap_or(0);
+    if version > MIGRATIONS.len() {
+        return Err(unusable(format!(
+            "the database has schema {version}, this program knows up to {}; use a newer countersign",
+            MIGRATIONS.len()
+        )));
+    }
+    for migration in MIGRATIONS.iter().skip(version) {
+        link.simply(migration).await.map_err(refused)?;
+    }
+    if version < MIGRATIONS.len() {
+        let ran = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        link.ask(sql::meta_upsert, &[&"schema", &ran]).await?;
+    }
+    Ok(())
+}
+
+/// Reads a single figure, 0 when it is not there.
+async fn figure(link: &Link, name: &str) -> Result<i64, Error> {
+    let found = link.ask(sql::meta_read, &[&name]).await?;
+    found.first().map_or(Ok(0), |row| rows::column(row, 0))
+}
+
+/// Makes sure that secrets which are there open, before anything new is sealed with another key.
+pub(super) async fn try_key(link: &Link, master: &MasterKey) -> Result<(), Error> {
+    let accounts = link.ask(sql::account_list, &[]).await?;
+    let Some(row) = accounts.first() else { return Ok(()) };
+    if master.open(SEAL_ACCOUNT, rows::column(row, 2)?).is_some() {
+        return Ok(());
+    }
+    Err(unusable(
+        "the master key is not the one that the secrets in the database were sealed with; start with that key, or \
+         with another database",
+    ))
+}
+
+/// Gives the highest id of an event or delivery, 0 when there is none, and what places in the log are counted from.
+///
+/// A place is the id of the transaction that wrote it. In a database that was moved to another server these begin anew,
+/// perhaps below those that are there; then the new ones are counted from the end of the log.
+pub(super) async fn log_end(link: &Link) -> Result<(u128, i64), Error> {
+    let (mut highest, mut end) = (0, 0);
+    for row in link.ask(sql::highest, &[]).await? {
+        let event = rows::bits_or_none(&row, 0)?.unwrap_or(0);
+        let delivery = rows::bits_or_none(&row, 1)?.unwrap_or(0);
+        highest = highest.max(event).max(delivery);
+        end = end.max(rows::column::<Option<i64>>(&row, 2)?.unwrap_or(0));
+    }
+    let base = figure(link, "log_base").await?;
+    let next = link.ask(sql::log_end, &[]).await?;
+    let next: i64 = next.first().map_or(Ok(0), |row| rows::column(row, 0))?;
+    if end < base.saturating_add(next) {
+        return Ok((highest, base));
+    }
+    let base = end.saturating_add(1);
+    link.ask(sql::meta_upsert, &[&"log_base", &base]).await?;
+    Ok((highest, base))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(url: &str) -> String {
+        config(&Secret::new(url)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_without_quoting_it() {
+        for url in
+            ["postgres://u:hidden@h/db?sslmode=verify-full", "mysql://u:hidden@h/db", "hidden"]
+        {
+            let text = refusal(url);
+            assert!(text.starts_with("the database's URL cannot be read"), "{text}");
+            assert!(!text.contains("hidden"), "{text}");
+        }
+    }
+
+    #[test]
+    fn encryption_that_is_not_there_is_not_left_out_in_silence() {
+        let text = refusal("postgres://u:hidden@h/db?sslmode=require");
+        assert!(text.contains("sslmode=require") && !text.contains("hidden"), "{text}");
+    }
+
+    #[test]
+    fn a_url_names_a_host() {
+        assert_eq!(refusal("postgres:///db"), "the database's URL names no host");
+    }
+}

@@ -1,0 +1,386 @@
+//! Tasks that write: each takes what waits, and commits it together.
+//!
+//! Invariants: jobs are answered, and work is handed out, after their transaction is durable; a poisonous job fails
+//! alone; a commit whose answer was lost is looked for before it is done again.
+//! Left to others: what a job means (`unit`, `apply`, `lease`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::id::{DeliveryId, EndpointId};
+use domain::time::Timestamp;
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::oneshot::Sender;
+use tokio::{task, time};
+
+use super::link::{Arguments, Link};
+use super::rows::{self, Id, Trouble};
+use super::state::{Effects, Shared, Turn};
+use super::unit::Unit;
+use super::writes::take_turn;
+use super::{apply, lease, nodes, sql, timers};
+use crate::commit::{Commit, Committed, Fault, Settled, Settlement, Timer};
+use crate::error::Error;
+use crate::lanes::{LeaseScope, Leased};
+
+/// Jobs in one transaction at most.
+const BATCH_JOBS_MAX: usize = 512;
+/// A transaction of so many jobs means that there is a crowd, and the next one waits a moment for company.
+const CROWD: usize = 6;
+/// Turns of the runtime that a crowd waits for company, at most.
+const COMPANY_TURNS: u32 = 16;
+/// The same is tried so many times.
+const TRIES_MAX: u32 = 4;
+/// A commit whose answer was lost is looked for so many times.
+const LOOKS_MAX: u32 = 20;
+/// The pause between two looks.
+const LOOK_WAIT: Duration = Duration::from_millis(500);
+
+/// Work for a writer, with the way to answer.
+#[derive(Debug)]
+pub(super) enum Job {
+    Commit(Box<Commit>, Sender<Result<Committed, Fault>>),
+    Settle(Timestamp, Vec<Settlement>, Sender<Result<Settled, Error>>),
+    Lease(Timestamp, LeaseScope, Sender<Result<Leased, Error>>),
+    Release(Vec<(EndpointId, DeliveryId)>),
+    Timers(Timestamp, u32, Sender<Result<Vec<Timer>, Error>>),
+    Forget(Timestamp, u32, Sender<Result<u32, Error>>),
+    Probe(Timestamp, Sender<Result<(), Error>>),
+}
+
+/// What a job came to, before it is durable.
+#[derive(Debug)]
+enum Done {
+    Commit(Result<Committed, Fault>),
+    Settle(Settled),
+    Lease(Leased),
+    Release,
+    Timers(Vec<Timer>),
+    Forget(u32),
+    Probe,
+}
+
+/// Jobs that wait, for whichever of the writers is free.
+pub(super) type Queue = Arc<Mutex<UnboundedReceiver<Job>>>;
+
+/// A task that writes, with its connection.
+#[derive(Debug)]
+pub(super) struct Writer {
+    number: i32,
+    shared: Arc<Shared>,
+    jobs: Queue,
+    link: Option<Link>,
+    batch: i64,
+}
+
+impl Writer {
+    /// Makes the writer of that number.
+    pub(super) const fn new(number: i32, shared: Arc<Shared>, jobs: Queue, link: Link) -> Self {
+        Self { number, shared, jobs, link: Some(link), batch: 0 }
+    }
+
+    /// Works until nobody can send any more.
+    pub(super) async fn run(mut self) {
+        let mut crowded = false;
+        loop {
+            let batch = self.gather(crowded).await;
+            if batch.is_empty() {
+                return;
+            }
+            crowded = batch.len() >= CROWD;
+            self.shared.taken(batch.len());
+            self.turn(batch).await;
+        }
+    }
+
+    async fn gather(&self, crowded: bool) -> Vec<Job> {
+        let mut batch = Vec::new();
+        let mut jobs = self.jobs.lock().await;
+        if jobs.recv_many(&mut batch, BATCH_JOBS_MAX).await == 0 {
+            return batch;
+        }
+        let turns = if crowded { COMPANY_TURNS } else { 0 };
+        for _ in 0..turns {
+            task::yield_now().await;
+            while batch.len() < BATCH_JOBS_MAX
+                && let Ok(job) = jobs.try_recv()
+            {
+                batch.push(job);
+            }
+        }
+        batch
+    }
+
+    /// Carries out a batch. When it cannot be written together, each job is tried alone.
+    async fn turn(&mut self, batch: Vec<Job>) {
+        match self.attempt(&batch).await {
+            Ok(done) => batch.into_iter().zip(done).for_each(|(job, done)| answer(job, done)),
+            Err(Trouble::Store(error) | Trouble::Lost(error))
+                if batch.len() == 1 || error.is_transient() =>
+            {
+                for job in batch {
+                    refuse(job, &error);
+                }
+            }
+            Err(_) => {
+                for job in batch {
+                    let alone = [job];
+                    let attempt = self.attempt(&alone).await;
+                    let [job] = alone;
+                    match attempt {
+                        Ok(done) => done.into_iter().take(1).zip([job]).for_each(|(done, job)| {
+                            answer(job, done);
+                        }),
+                        Err(trouble) => refuse(job, &trouble.into_error()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tries a batch until it is durable or will not be.
+    async fn attempt(&mut self, batch: &[Job]) -> Result<Vec<Done>, Trouble> {
+        let mut careful = false;
+        let mut tries = 1;
+        loop {
+            let trouble = match self.transact(batch, careful).await {
+                Ok((done, effects)) => {
+                    self.happen(effects);
+                    return Ok(done);
+                }
+                Err(trouble) => trouble,
+            };
+            match trouble {
+                Trouble::Store(error) => return Err(Trouble::Store(error)),
+                Trouble::Careful | Trouble::Again(_) => careful = true,
+                Trouble::Lost(_) => self.link = None,
+                Trouble::Fenced => nodes::renew(&self.shared, self.link.as_ref()).await?,
+            }
+            if tries == TRIES_MAX {
+                return Err(trouble);
+            }
+            tries += 1;
+        }
+    }
+
+    fn happen(&self, effects: Effects) {
+        let Effects { leases, changed, refused } = effects;
+        for endpoint in &changed {
+            self.shared.lanes.changed(endpoint);
+        }
+        if !leases.is_empty() {
+            self.shared.lanes.take(leases);
+        }
+        if !changed.is_empty() || !refused.is_empty() {
+            self.shared.tell(|news| {
+                news.changed.extend(changed.iter().map(|new| (new.account, new.id)));
+                news.due.extend(refused);
+            });
+        }
+    }
+
+    async fn transact(
+        &mut self,
+        batch: &[Job],
+        careful: bool,
+    ) -> Result<(Vec<Done>, Effects), Trouble> {
+        let link = match self.link.take().filter(|link| !link.is_closed()) {
+            Some(link) => link,
+            None => Link::open_writer(&self.shared.config).await?,
+        };
+        self.batch += 1;
+        let shared = Arc::clone(&self.shared);
+        let mut turn = Turn::new(&link, &shared, careful);
+        let node = turn.node.id;
+        let done = match self.work(&mut turn, batch).await {
+            Ok(done) => done,
+            Err(trouble) => {
+                turn.undo();
+                // Should this fail too, the connection is of no use any more.
+                let usable = link.simply(sql::rollback).await.is_ok();
+                self.link = usable.then_some(link);
+                return Err(trouble);
+            }
+        };
+        let ended = match turn.ended.take() {
+            Some(ended) => ended.map_err(Trouble::Lost),
+            None => link.simply(sql::commit).await.map_err(Trouble::from),
+        };
+        match ended {
+            Ok(()) => {
+                let effects = turn.happen();
+                self.link = Some(link);
+                Ok((done, effects))
+            }
+            Err(Trouble::Lost(error)) => match self.look_for(node).await {
+                Some(true) => Ok((done, turn.happen())),
+                Some(false) => {
+                    turn.undo();
+                    Err(Trouble::Again(error))
+                }
+                None => {
+                    turn.undo();
+                    // Leases may stand that nobody will ever give back but by the death of this node.
+                    shared.with_node(|node| node.doubtful = true);
+                    Err(Trouble::Store(error))
+                }
+            },
+            Err(trouble) => {
+                turn.undo();
+                Err(trouble)
+            }
+        }
+    }
+
+    /// Looks whether the last batch was committed, once its transaction has ended. `None` when it cannot be told.
+    async fn look_for(&mut self, node: u128) -> Option<bool> {
+        for _ in 0..LOOKS_MAX {
+            if let Ok(link) = Link::open_writer(&self.shared.config).await {
+                let arguments: Arguments<'_> = &[&Id(node), &self.number];
+                if let Ok(row) = link.first(sql::writer_read, arguments).await {
+                    let last: Option<i64> = row.and_then(|row| rows::column(&row, 0).ok());
+                    self.link = Some(link);
+                    return Some(last == Some(self.batch));
+                }
+            }
+            // Nothing else can be written here before this is known.
+            let mut pause = time::interval(LOOK_WAIT);
+            pause.tick().await;
+            pause.tick().await;
+        }
+        None
+    }
+
+    async fn work(&self, turn: &mut Turn<'_>, batch: &[Job]) -> Result<Vec<Done>, Trouble> {
+        let mut unit = Unit::default();
+        let mut apart = false;
+        for job in batch {
+            match job {
+                Job::Commit(commit, _) if is_events_alone(commit) => unit.commits.push(commit),
+                Job::Settle(now, settlements, _) => unit.settles.push((*now, settlements)),
+                Job::Commit(..)
+                | Job::Lease(..)
+                | Job::Release(_)
+                | Job::Timers(..)
+                | Job::Forget(..)
+                | Job::Probe(..) => apart = true,
+            }
+        }
+        let (link, shared, careful) = (turn.link, turn.shared, turn.careful);
+        let accounts = unit.accounts();
+        let (begun, looked, knew) = tokio::join!(
+            biased;
+            link.simply(sql::begin),
+            unit.look(link, shared, careful),
+            turn.know(&accounts),
+        );
+        begun?;
+        let known = looked?;
+        knew?;
+        let end = (!apart).then_some((self.number, self.batch));
+        let outcome = Box::pin(unit.carry_out(turn, known, end)).await?;
+        let (mut commits, mut settles) = (outcome.commits.into_iter(), outcome.settles.into_iter());
+        if apart {
+            self.release(turn, batch).await?;
+        }
+        let mut done = Vec::with_capacity(batch.len());
+        for job in batch {
+            done.push(match job {
+                Job::Commit(commit, _) if is_events_alone(commit) => {
+                    Done::Commit(commits.next().unwrap_or_else(|| Ok(Committed::default())))
+                }
+                Job::Settle(..) => Done::Settle(settles.next().unwrap_or_default()),
+                Job::Commit(..)
+                | Job::Lease(..)
+                | Job::Release(_)
+                | Job::Timers(..)
+                | Job::Forget(..)
+                | Job::Probe(..) => self.one(turn, job).await?,
+            });
+        }
+        if turn.ended.is_none() {
+            take_turn(turn, self.number, self.batch).await?;
+        }
+        Ok(done)
+    }
+
+    /// Hands back what is released, before anything is leased.
+    async fn release(&self, turn: &Turn<'_>, batch: &[Job]) -> Result<(), Trouble> {
+        let mut ids = Vec::new();
+        for job in batch {
+            if let Job::Release(leases) = job {
+                ids.extend(
+                    leases
+                        .iter()
+                        .filter_map(|(endpoint, id)| Some((turn.shared.home(*endpoint)?, *id))),
+                );
+            }
+        }
+        if !ids.is_empty() {
+            ids.sort_unstable();
+            let (accounts, ids) = lease::columns(&ids);
+            turn.link.run(sql::queue_release, &[&accounts, &ids, &turn.node.ids()]).await?;
+        }
+        Ok(())
+    }
+
+    async fn one(&self, turn: &mut Turn<'_>, job: &Job) -> Result<Done, Trouble> {
+        Ok(match job {
+            Job::Commit(commit, _) => Done::Commit(apply::commit(turn, commit).await?),
+            Job::Lease(now, scope, _) => Done::Lease(lease::lease(turn, *now, scope).await?),
+            Job::Timers(now, limit, _) => Done::Timers(timers::claim(turn, *now, *limit).await?),
+            Job::Forget(now, limit, _) => {
+                let (now, limit) = (now.as_millis(), i64::from(*limit));
+                let gone = turn.link.run(sql::reply_forget, &[&now, &limit]).await?;
+                Done::Forget(u32::try_from(gone).unwrap_or(u32::MAX))
+            }
+            Job::Probe(now, _) => {
+                turn.link.run(sql::meta_upsert, &[&"probe", &now.as_millis()]).await?;
+                Done::Probe
+            }
+            Job::Settle(..) => Done::Settle(Settled::default()),
+            Job::Release(_) => Done::Release,
+        })
+    }
+}
+
+/// Tells whether a commit has events for subscribers alone: the hot path.
+fn is_events_alone(commit: &Commit) -> bool {
+    commit.writes.is_empty() && commit.deliveries.is_empty() && commit.reply.is_none()
+}
+
+/// Answers a job. A caller who went away misses nothing: the work is done.
+fn answer(job: Job, done: Done) {
+    match (job, done) {
+        (Job::Commit(_, answer), Done::Commit(result)) => drop(answer.send(result)),
+        (Job::Settle(_, _, answer), Done::Settle(settled)) => drop(answer.send(Ok(settled))),
+        (Job::Lease(_, _, answer), Done::Lease(leased)) => drop(answer.send(Ok(leased))),
+        (Job::Timers(_, _, answer), Done::Timers(timers)) => drop(answer.send(Ok(timers))),
+        (Job::Forget(_, _, answer), Done::Forget(count)) => drop(answer.send(Ok(count))),
+        (Job::Probe(_, answer), Done::Probe) => drop(answer.send(Ok(()))),
+        // A release has nobody to answer; other pairs cannot meet, since `one` makes them together.
+        (_, _) => {}
+    }
+}
+
+/// Tells a job's caller why it failed.
+fn refuse(job: Job, error: &Error) {
+    let again = || match error {
+        Error::Unavailable { hint, source } => {
+            Error::Unavailable { hint, source: source.to_string().into() }
+        }
+        Error::Corrupt { table, detail } => Error::Corrupt { table, detail: detail.clone() },
+        Error::Unusable { detail, .. } => Error::Unusable { detail: detail.clone(), source: None },
+        Error::Closed => Error::Closed,
+    };
+    match job {
+        Job::Commit(_, answer) => drop(answer.send(Err(Fault::Store(again())))),
+        Job::Settle(_, _, answer) => drop(answer.send(Err(again()))),
+        Job::Lease(_, _, answer) => drop(answer.send(Err(again()))),
+        Job::Timers(_, _, answer) => drop(answer.send(Err(again()))),
+        Job::Forget(_, _, answer) => drop(answer.send(Err(again()))),
+        Job::Probe(_, answer) => drop(answer.send(Err(again()))),
+        Job::Release(_) => {}
+    }
+}

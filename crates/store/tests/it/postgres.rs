@@ -1,0 +1,9 @@
+//! The store of several nodes keeps every contract, and what is peculiar to it.
+
+mod contracts;
+mod database;
+mod model;
+mod nodes;
+mod opening;
+mod plans;
+mod races;

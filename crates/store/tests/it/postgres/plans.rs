@@ -1,0 +1,118 @@
+//! What the database does to answer each statement, when it is full.
+
+use std::fs;
+use std::path::Path;
+
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use super::database::Database;
+
+/// Statements that may look at whole tables, or sort many rows, and why that is fine.
+const EXCEPTIONS: &[(&str, &str)] = &[
+    ("account_list", "tenants are few, and all are asked for"),
+    ("meta_read", "figures are few"),
+    ("node_list", "nodes are few, and all are asked for"),
+    ("queue_lags", "looks for what is leased, which no index tells"),
+    ("queue_endpoints", "walks what it has found"),
+    ("highest", "walks what it has found"),
+    ("stats", "counts what is pending, for an operator"),
+    ("timer_free", "once for each node that died"),
+    ("timer_next", "a bounded number is claimed"),
+    ("writer_read", "a node has three"),
+    ("writer_turn", "a node has three"),
+];
+
+/// Fills every table that grows.
+const FILL: &str = "
+    INSERT INTO events (account_id, id, request_id, seq, at, test, name, data, link_seq, link_hash)
+    SELECT md5((i % 20)::text)::uuid, md5(i::text)::uuid,
+           CASE WHEN i % 3 = 0 THEN md5((i % 900)::text)::uuid END, i, i, false, 'custom.a', 'x',
+           CASE WHEN i % 3 = 0 THEN i END, CASE WHEN i % 3 = 0 THEN 'x'::bytea END FROM generate_series(1, 20000) i;
+    INSERT INTO deliveries (account_id, id, event_id, endpoint_id, cause_id, created_at, attempts, cause, state)
+    SELECT md5((i % 20)::text)::uuid, md5(i::text)::uuid, md5(i::text)::uuid, md5((i % 200)::text)::uuid,
+           md5('0')::uuid, i, 0, 'event', 'pending' FROM generate_series(1, 20000) i;
+    INSERT INTO queue (account_id, delivery_id, endpoint_id, node_id, due_at, bytes, held, cause, order_key, turn)
+    SELECT md5((i % 20)::text)::uuid, md5(i::text)::uuid, md5((i % 200)::text)::uuid,
+           CASE WHEN i % 10 = 0 THEN md5('n')::uuid END, i, 1, i % 10 = 1, 'event',
+           CASE WHEN i % 10 = 1 THEN 'k'::bytea END, CASE WHEN i % 10 = 1 THEN i END FROM generate_series(1, 20000) i;
+    INSERT INTO attempts (account_id, delivery_id, id, at, number, took_ms, body_digest, url, outcome)
+    SELECT md5((i % 20)::text)::uuid, md5(i::text)::uuid, md5(i::text)::uuid, i, 1, 1, 'x', 'x', 'x'
+    FROM generate_series(1, 20000) i;
+    INSERT INTO failures SELECT account_id, endpoint_id, delivery_id, 'exhausted' FROM queue;
+    INSERT INTO heads SELECT DISTINCT account_id, request_id, 1, 'x'::bytea FROM events WHERE request_id IS NOT NULL;
+    INSERT INTO timeline (account_id, request_id, id, seq, at, what, digest, hash)
+    SELECT account_id, request_id, id, seq, at, 'event', 'x', 'x' FROM events WHERE request_id IS NOT NULL;
+    INSERT INTO requests (account_id, id, version, archived, status, body)
+    SELECT account_id, id, 1, false, 'sent', 'x' FROM deliveries;
+    INSERT INTO contacts (account_id, id, version, body) SELECT account_id, id, 1, 'x' FROM deliveries;
+    INSERT INTO endpoints (account_id, id, version, dialect, scope, status, url, body, sealed)
+    SELECT account_id, id, 1, 'standard', 'registered', 'enabled', id::text, 'x', 'x' FROM deliveries;
+    INSERT INTO editions SELECT md5(i::text)::uuid, 1 FROM generate_series(1, 5000) i;
+    INSERT INTO keys SELECT account_id, id, id::text::bytea, 'x' FROM deliveries;
+    INSERT INTO links SELECT account_id, id, id, id::text::bytea FROM deliveries;
+    INSERT INTO replays SELECT account_id, id, endpoint_id, 'x' FROM deliveries;
+    INSERT INTO replies SELECT account_id, created_at, 200, id::text::bytea, 'x', 'x' FROM deliveries;
+    INSERT INTO timers SELECT account_id, id, NULL, created_at, 'probe' FROM deliveries;
+    INSERT INTO accounts SELECT md5(i::text)::uuid, i, i::text, 'x' FROM generate_series(1, 5000) i;
+    ANALYZE;
+";
+
+/// Names the tables that a plan reads from end to end.
+async fn scanned(client: &Client, name: &str, text: &str) -> Vec<String> {
+    let statement = client.prepare(text).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
+    let arguments: Vec<&str> = statement.params().iter().map(|_| "NULL").collect();
+    let arguments = match arguments.as_slice() {
+        [] => String::new(),
+        arguments => format!("({})", arguments.join(", ")),
+    };
+    client.batch_execute(&format!("PREPARE it AS {text}")).await.unwrap();
+    let plan = client.simple_query(&format!("EXPLAIN EXECUTE it{arguments}")).await.unwrap();
+    client.batch_execute("DEALLOCATE it").await.unwrap();
+    let lines = plan.iter().filter_map(|message| {
+        let SimpleQueryMessage::Row(row) = message else { return None };
+        row.get(0)
+    });
+    let lines: Vec<&str> = lines.collect();
+    let costly = |line: &&&str| {
+        line.contains("Seq Scan on") || line.contains("Hash Join") || line.contains("Merge Join")
+    };
+    lines.iter().filter(costly).map(|line| (*line).trim().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn every_statement_prepares_and_finds_its_rows_by_an_index() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let database = Database::new().await;
+    let (writer, reader) = (database.client().await, database.client().await);
+    writer.batch_execute(FILL).await.unwrap();
+    let settings = |name: &str| fs::read_to_string(root.join("sql/postgres").join(name)).unwrap();
+    writer.batch_execute(&settings("settings_writer.sql")).await.unwrap();
+    reader.batch_execute(&settings("settings_reader.sql")).await.unwrap();
+    reader.batch_execute("SET plan_cache_mode = force_generic_plan").await.unwrap();
+    let (mut seen, mut wrong) = (0, Vec::new());
+    let mut files: Vec<_> = fs::read_dir(root.join("sql/postgres")).unwrap().collect();
+    files.sort_by_key(|file| file.as_ref().unwrap().path());
+    for file in files {
+        let file = file.unwrap().path();
+        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+        let text = fs::read_to_string(&file).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with("--"));
+        let plain = lines.collect::<Vec<_>>().join("\n");
+        let looks = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH"];
+        if !looks.iter().any(|word| plain.starts_with(word)) {
+            continue;
+        }
+        seen += 1;
+        let reads = (plain.starts_with("SELECT") || plain.starts_with("WITH"))
+            && !["FOR UPDATE", "DELETE FROM", "UPDATE ", "INSERT INTO"]
+                .iter()
+                .any(|w| plain.contains(w));
+        let client = if reads { &reader } else { &writer };
+        let costly = scanned(client, &name, &plain).await;
+        if !costly.is_empty() && !EXCEPTIONS.iter().any(|(exception, _)| *exception == name) {
+            wrong.push((name, costly));
+        }
+    }
+    assert!(seen > 90, "{seen}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

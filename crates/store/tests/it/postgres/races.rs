@@ -1,0 +1,238 @@
+//! What happens at the same instant, and what is lost on the way.
+
+use std::slice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use domain::delivery::State;
+use domain::event::Event;
+use domain::id::{EventId, RequestId};
+use domain::secret::Secret;
+use store::conformance::{Recorder, World, chains};
+use store::postgres::{Options, Postgres};
+use store::{EventFilter, Guarded, Page, Settlement, Store, Write};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+
+use super::database::Database;
+
+/// What a way to the server does with the next commit.
+const PASS: u8 = 0;
+const CUT_BEFORE: u8 = 1;
+const CUT_AFTER: u8 = 2;
+
+/// A way to the server on which commits and their answers get lost.
+async fn way(server: String, mode: Arc<AtomicU8>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(Handle::current().spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let server = TcpStream::connect(&server).await.unwrap();
+            drop(Handle::current().spawn(carry(client, server, Arc::clone(&mode))));
+        }
+    }));
+    port
+}
+
+async fn carry(mut client: TcpStream, mut server: TcpStream, mode: Arc<AtomicU8>) {
+    let (mut asked, mut answered) = (vec![0; 65_536], vec![0; 65_536]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut asked) => {
+                let Ok(count @ 1..) = read else { return };
+                let asked = &asked[..count];
+                let commits = asked.windows(6).any(|window| window == b"COMMIT");
+                let now = mode.load(Ordering::Relaxed);
+                if commits && now != PASS {
+                    mode.store(PASS, Ordering::Relaxed);
+                    if now == CUT_AFTER {
+                        server.write_all(asked).await.unwrap();
+                        // It is done once the server says so; nobody hears it.
+                        drop(server.read(&mut answered).await);
+                    }
+                    return;
+                }
+                server.write_all(asked).await.unwrap();
+            }
+            read = server.read(&mut answered) => {
+                let Ok(count @ 1..) = read else { return };
+                if client.write_all(&answered[..count]).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// A world whose way to the database loses what it is told to.
+async fn lossy() -> (World, Arc<AtomicU8>) {
+    let database = Arc::new(Database::new().await);
+    let mode = Arc::new(AtomicU8::new(PASS));
+    let url = database.url();
+    let host = url.expose().split('@').nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let port = way(host.clone(), Arc::clone(&mode)).await;
+    let lanes = Recorder::new();
+    let url = Secret::new(url.expose().replace(&host, &format!("127.0.0.1:{port}")));
+    let options = Options { url, ..database.options(Arc::<Recorder>::clone(&lanes), 1) };
+    let postgres = Postgres::open(options).await.unwrap();
+    let views = postgres.views();
+    (World::new(lanes, Arc::new(postgres), views, Box::new(database)), mode)
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_no_conflict() {
+    let (world, mode) = lossy().await;
+    let account = world.account();
+    world.register(world.endpoint(account)).await;
+    let request = world.request(account);
+    let write =
+        |version| vec![Write::Request(Guarded { version, value: request.clone() }, Vec::new())];
+    for (version, cut) in [(0, CUT_AFTER), (1, CUT_BEFORE), (2, CUT_AFTER), (3, PASS)] {
+        mode.store(cut, Ordering::Relaxed);
+        world.write(account, write(version)).await.unwrap();
+        assert_eq!(mode.load(Ordering::Relaxed), PASS, "it was lost");
+    }
+    let (_, version) = world.views.request(account, request.id).await.unwrap().unwrap();
+    assert_eq!(version, 4);
+}
+
+#[tokio::test]
+async fn work_leased_in_a_commit_whose_answer_was_lost_is_handed_on_once() {
+    let (world, mode) = lossy().await;
+    let account = world.account();
+    world.register(world.endpoint(account)).await;
+    for cut in [CUT_AFTER, CUT_BEFORE] {
+        mode.store(cut, Ordering::Relaxed);
+        let event = world.event(account, "custom.a");
+        assert!(!world.say(slice::from_ref(&event)).await.events[0].known);
+        let taken = world.lanes.taken();
+        assert_eq!(taken.iter().map(|taken| taken.event.id).collect::<Vec<_>>(), [event.id]);
+        mode.store(cut, Ordering::Relaxed);
+        world.deliver(&taken[0].delivery).await;
+        let (row, attempts) = world.delivery(&taken[0].delivery).await;
+        assert_eq!((row.delivery.attempts, attempts.len()), (1, 1));
+    }
+    world.lanes.balance();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chains_stay_whole_when_many_write_them_at_once() {
+    let database = Arc::new(Database::new().await);
+    let one = Arc::new(database.world(1, Arc::clone(&database)).await);
+    let two = Arc::new(database.world(2, Arc::clone(&database)).await);
+    let account = one.account();
+    one.register(one.endpoint(account)).await;
+    let requests: Vec<RequestId> = (0..4).map(|_| one.request(account).id).collect();
+    let mut all = JoinSet::new();
+    for task in 0..24_usize {
+        let world = Arc::clone(if task % 2 == 0 { &one } else { &two });
+        let mut order = requests.clone();
+        order.rotate_left(task % 4);
+        if task % 3 == 0 {
+            order.reverse();
+        }
+        all.spawn(async move {
+            for round in 0..10_i64 {
+                // Each names the requests in an order of its own.
+                let seconds = i64::try_from(task).unwrap() * 1_000 + round + 10;
+                let events: Vec<Event> = order
+                    .iter()
+                    .map(|request| Event {
+                        id: EventId::new(
+                            world.id_at(seconds + i64::try_from(task % 2).unwrap() * 900_000),
+                        ),
+                        ..world.event_of(account, *request, "signer.viewed")
+                    })
+                    .collect();
+                world.say(&events).await;
+                let settled: Vec<Settlement> = world
+                    .lanes
+                    .taken()
+                    .iter()
+                    .map(|taken| Settlement {
+                        request: taken.event.request,
+                        health: Some(round % 2 == 0),
+                        ..world.settlement(
+                            &taken.delivery,
+                            State::Delivered { at: account.minted_at() },
+                        )
+                    })
+                    .collect();
+                world.settle(settled).await;
+            }
+        });
+    }
+    all.join_all().await;
+    let mut entries = 0;
+    for request in requests {
+        let page = Page { limit: 1_000, after: None };
+        let timeline = one.views.timeline(account, request, page).await.unwrap();
+        entries += chains::verify(request, &timeline);
+    }
+    assert_eq!(entries, 24 * 10 * 4 * 2);
+    one.lanes.balance();
+    two.lanes.balance();
+}
+
+#[tokio::test]
+async fn who_follows_the_log_misses_nothing_that_appears_later() {
+    let database = Arc::new(Database::new().await);
+    let world = database.world(1, Arc::clone(&database)).await;
+    let account = world.account();
+    let follow = async |after: Option<EventId>| {
+        let filter = EventFilter { ascending: true, ..EventFilter::default() };
+        let page = Page { limit: 9, after: after.map(EventId::bits) };
+        let found = world.views.events(account, filter, page).await.unwrap();
+        found.iter().map(|event| event.id).collect::<Vec<_>>()
+    };
+    let early = world.event(account, "custom.a");
+    let [first, second] = [1, 2].map(|seconds| world.event_at(account, "custom.a", seconds));
+    world.say(slice::from_ref(&first)).await;
+    assert_eq!(follow(None).await, [first.id]);
+
+    // Another node is in the middle of writing an event with a lower id than those that are there already.
+    let mut client = database.client().await;
+    let slow = client.transaction().await.unwrap();
+    let insert = "INSERT INTO events (account_id, id, seq, at, test, name, data)
+        SELECT account_id, ($1::text)::uuid, pg_current_xact_id()::text::bigint << 20, 0, false, name, data
+        FROM events LIMIT 1";
+    let id = format!("{:032x}", early.id.bits());
+    slow.execute(insert, &[&id]).await.unwrap();
+    world.say(slice::from_ref(&second)).await;
+    assert_eq!(
+        follow(Some(first.id)).await,
+        [],
+        "the second is not shown before what it might hide"
+    );
+    slow.commit().await.unwrap();
+    assert_eq!(follow(Some(first.id)).await, [early.id, second.id]);
+    assert_eq!(follow(Some(early.id)).await, [second.id]);
+    assert_eq!(follow(None).await, [first.id, early.id, second.id]);
+}
+
+#[tokio::test]
+async fn a_poisonous_job_fails_alone() {
+    let database = Arc::new(Database::new().await);
+    let world = database.world(1, Arc::clone(&database)).await;
+    let account = world.account();
+    let (good, bad) = (world.event(account, "custom.a"), world.event(account, "custom.b"));
+    // No text of the database may hold a zero.
+    let bad = Event { data: "a\0b".to_owned(), ..bad };
+    let commit = |event: &Event| {
+        let events =
+            vec![store::Said { event: event.clone(), audience: store::Audience::Subscribers }];
+        store::Commit { events, ..store::Commit::new(account, account.minted_at()) }
+    };
+    let (first, poisoned, last) = tokio::join!(
+        world.store.commit(commit(&good)),
+        world.store.commit(commit(&bad)),
+        world.store.commit(commit(&world.event(account, "custom.c"))),
+    );
+    first.unwrap();
+    last.unwrap();
+    assert!(poisoned.is_err());
+    assert_eq!(world.views.stats().await.unwrap().events, 2);
+    let _: &dyn Store = world.store.as_ref();
+}
