@@ -7,7 +7,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -31,7 +31,14 @@ impl Clock for RealClock {
         let millis = since_1970.map_or(0, |elapsed| elapsed.as_millis());
         Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
     }
+
+    fn uptime(&self) -> Duration {
+        BEGINNING.elapsed()
+    }
 }
+
+/// When somebody first asked how long the clock has been going.
+static BEGINNING: LazyLock<Instant> = LazyLock::new(|| Stopwatch::start().0);
 
 /// The clock of development: the real one, and whatever it was moved on by.
 #[derive(Debug)]
@@ -67,6 +74,10 @@ pub(crate) fn offset(folder: &Path) -> anyhow::Result<i64> {
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         RealClock.now().plus_millis(self.offset_ms.load(Ordering::Acquire))
+    }
+
+    fn uptime(&self) -> Duration {
+        RealClock.uptime()
     }
 }
 

@@ -42,6 +42,10 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// The folder of the embedded store.
     pub(crate) data: PathBuf,
+    /// The database of several nodes, if it is used instead.
+    pub(crate) database_url: Option<Secret>,
+    /// How operators call this node, if somebody said so.
+    pub(crate) node_name: Option<String>,
     /// Where others find it, if somebody said so; no slash at the end.
     pub(crate) public_url: Option<String>,
     /// The key to begin with.
@@ -88,12 +92,13 @@ fn variable(name: &str) -> anyhow::Result<Option<String>> {
 impl Settings {
     /// Reads every setting.
     pub(crate) fn of(gathered: &Gathered) -> anyhow::Result<Self> {
-        if gathered.text(Name::DatabaseUrl).is_some() {
-            let origin = gathered.origin(Name::DatabaseUrl).named(setting(Name::DatabaseUrl));
-            return Err(anyhow!("database_url ({origin}): other databases are not supported yet"))
-                .advise("remove the setting; the embedded store in the data folder is used when it is absent");
-        }
         let mode = gathered.mode;
+        let database_url = read(gathered, Name::DatabaseUrl, database_url)?;
+        if mode == Mode::Development && database_url.is_some() {
+            let origin = gathered.origin(Name::DatabaseUrl).named(setting(Name::DatabaseUrl));
+            return Err(anyhow!("database_url ({origin}): `dev` keeps to a folder of its own"))
+                .advise("leave the setting out for `dev`; its clock can be moved, which no shared database should see");
+        }
         let data = data(gathered)?;
         let mut allow_targets = read(gathered, Name::AllowTargets, ranges)?.unwrap_or_default();
         if mode == Mode::Development {
@@ -104,6 +109,8 @@ impl Settings {
             listen: read(gathered, Name::Listen, address)?
                 .context("there is no address to listen at")?,
             data,
+            database_url,
+            node_name: gathered.text(Name::Node).map(str::to_owned),
             public_url: read(gathered, Name::PublicUrl, web_url)?,
             api_key: read(gathered, Name::ApiKey, api_key)?,
             allow_targets,
@@ -166,11 +173,31 @@ pub(crate) fn shown(gathered: &Gathered) -> Vec<[String; 3]> {
         let value = match (gathered.text(row.key), row.shape) {
             (None, _) => "-".to_owned(),
             (Some(text), Shape::Secret) => Secret::new(text).masked(),
+            (Some(text), Shape::Address) => without_password(text),
             (Some(text), Shape::Text | Shape::List | Shape::Switch) => text.to_owned(),
         };
         [row.name.to_owned(), value, gathered.origin(row.key).named(row)]
     };
     TABLE.iter().map(show).collect()
+}
+
+fn database_url(text: &str) -> anyhow::Result<Secret> {
+    let is_one = text.starts_with("postgres://") || text.starts_with("postgresql://");
+    ensure!(is_one, "expected postgres://user:password@host:5432/name");
+    Ok(Secret::new(text))
+}
+
+/// Shows a URL but for its password, and for what else may hold one.
+fn without_password(text: &str) -> String {
+    let Ok(mut url) = Url::parse(text) else { return Secret::new(text).masked() };
+    let mut shown = Ok(());
+    if url.password().is_some() {
+        shown = url.set_password(Some("***"));
+    }
+    if url.query().is_some_and(|query| query.contains("password")) {
+        url.set_query(Some("***"));
+    }
+    shown.map_or_else(|()| Secret::new(text).masked(), |()| url.to_string())
 }
 
 fn address(text: &str) -> anyhow::Result<SocketAddr> {
@@ -265,15 +292,27 @@ mod tests {
     }
 
     #[test]
+    fn a_password_is_not_shown() {
+        for (text, shown) in [
+            ("postgres://u:hidden@h:5/db", "postgres://u:***@h:5/db"),
+            ("postgres://u@h/db?sslmode=disable", "postgres://u@h/db?sslmode=disable"),
+            ("postgres://u@h/db?password=hidden", "postgres://u@h/db?***"),
+            ("hidden", "…"),
+        ] {
+            assert_eq!(without_password(text), shown);
+        }
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_with_its_name_and_origin() {
         for (key, text, expected) in [
+            (Name::DatabaseUrl, "mysql://u:hidden@h/db", "cannot be used: expected postgres://"),
             (Name::Listen, "8080", "listen (--listen) cannot be used: expected an address"),
             (Name::AllowTargets, "10.0.0.0/8,x", "not `x`"),
             (Name::AllowHttpTargets, "yes", "expected true or false"),
             (Name::PublicUrl, "sign.example.com", "expected an http or https url"),
             (Name::ApiKey, "short", "expected 32 characters or more, not 5"),
             (Name::MasterKey, "c2hvcnQ=", "expected the base64 of 32 bytes"),
-            (Name::DatabaseUrl, "postgres://x", "not supported yet"),
         ] {
             let error = refused(key, text);
             assert!(error.contains(expected), "{error}");
@@ -283,7 +322,7 @@ mod tests {
     #[test]
     fn a_secret_is_not_repeated_in_its_refusal() {
         assert!(!refused(Name::ApiKey, "hunter2").contains("hunter2"));
-        assert!(!refused(Name::DatabaseUrl, "postgres://u:hunter2@h").contains("hunter2"));
+        assert!(!refused(Name::DatabaseUrl, "mysql://u:hunter2@h/db").contains("hunter2"));
     }
 
     #[test]

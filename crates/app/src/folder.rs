@@ -13,6 +13,8 @@ use anyhow::{Context as _, anyhow, bail};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use domain::id::Chance as _;
+#[cfg(unix)]
+use rustix::system::uname;
 use store::MasterKey;
 use tracing::info;
 
@@ -80,6 +82,17 @@ fn read_key(file: &Path) -> anyhow::Result<Option<[u8; 32]>> {
 pub(crate) fn parse_key(text: &str) -> anyhow::Result<[u8; 32]> {
     let bytes = BASE64_STANDARD.decode(text.trim()).ok().and_then(|bytes| bytes.try_into().ok());
     bytes.context("expected the base64 of 32 bytes, as `openssl rand -base64 32` gives them")
+}
+
+/// Gives the name of the host; where it has none, that of the process.
+pub(crate) fn host_name() -> String {
+    #[cfg(unix)]
+    if let Ok(name) = uname().nodename().to_str()
+        && !name.is_empty()
+    {
+        return name.to_owned();
+    }
+    format!("process-{}", process::id())
 }
 
 /// Makes a folder, for its owner alone.

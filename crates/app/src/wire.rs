@@ -8,16 +8,20 @@ use std::future::ready;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
 use channels::{Guard, Http, Options, Schemes};
 use domain::id::AccountId;
+use domain::secret::Secret;
 use domain::time::Clock;
 use engine::{Engine, Lanes, MovableClock, Parts, Shutdown};
+use store::postgres::{self, Postgres};
 use store::sqlite::{self, Sqlite};
-use store::{MasterKey, Store};
+use store::{MasterKey, Store, Views};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::chance::SystemChance;
@@ -31,6 +35,11 @@ use crate::folder;
 pub(crate) const ACCOUNT: &str = "default";
 /// The name of the key that settings give.
 const KEY_NAME: &str = "from the settings";
+/// What to do about a database that does not open.
+pub(crate) const DATABASE_ADVICE: &str = "check database_url with `countersign doctor`; of the master key: set master_key (COUNTERSIGN_MASTER_KEY) to the \
+     same on every node, or copy master.key from the data folder of the first one";
+/// Leaving a database may take so long.
+const LEAVE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A service that is built and does not run yet.
 #[derive(Debug)]
@@ -61,22 +70,23 @@ fn half_of_the_cores(name: &str) -> anyhow::Result<Runtime> {
         .context("starting the threads")
 }
 
-/// Builds the engine on the data folder, and holds the folder.
-pub(crate) fn engine(settings: &Settings) -> anyhow::Result<Engine> {
+/// Builds the engine: on the data folder, which it holds, or on the database that the settings name.
+pub(crate) async fn engine(settings: &Settings) -> anyhow::Result<Engine> {
     let folder = &settings.data;
-    folder::create(folder)?;
     let master = folder::master_key(folder, settings.master_key)?;
     let (clock, movable) = clocks(settings)?;
-    let lanes = Arc::new(Lanes::default());
-    let store = open(settings, master.clone(), Arc::clone(&lanes))?;
+    let (store, views, lanes) = match &settings.database_url {
+        None => open(settings, master.clone())?,
+        Some(url) => join(settings, url, (&master, &clock)).await?,
+    };
     let guard = guard(settings);
     let authorities = settings.authorities.clone();
     let http = Http::new(Options { authorities, ..Options::new(guard.clone()) })
         .context("building the client that calls endpoints")
         .advise("look at tls_ca_file: it must hold certificates of authorities, as PEM")?;
     Ok(Engine::new(Parts {
-        views: store.views(),
-        store: Arc::<Sqlite>::clone(&store),
+        views,
+        store,
         channel: Arc::new(http),
         guard: Arc::new(guard),
         clock,
@@ -87,13 +97,41 @@ pub(crate) fn engine(settings: &Settings) -> anyhow::Result<Engine> {
     }))
 }
 
-fn open(settings: &Settings, master: MasterKey, lanes: Arc<Lanes>) -> anyhow::Result<Arc<Sqlite>> {
+/// A store, what may be read of it, and where it puts leased work.
+type Opened = (Arc<dyn Store>, Arc<dyn Views>, Arc<Lanes>);
+
+/// Opens the embedded store.
+fn open(settings: &Settings, master: MasterKey) -> anyhow::Result<Opened> {
     let folder = settings.data.clone();
+    folder::create(&folder)?;
     let chance = Box::new(SystemChance::new());
-    let store = Sqlite::open(sqlite::Options { folder, master, chance, lanes })
+    let lanes = Arc::new(Lanes::default());
+    let to = Arc::<Lanes>::clone(&lanes);
+    let store = Sqlite::open(sqlite::Options { folder, master, chance, lanes: to })
         .with_context(|| format!("opening the store in {}", settings.data.display()))
         .advise("run `countersign doctor`; it looks at folder, lock and database one by one")?;
-    Ok(Arc::new(store))
+    let views = store.views();
+    Ok((Arc::new(store), views, lanes))
+}
+
+/// Enters the crew of a database.
+async fn join(
+    settings: &Settings,
+    url: &Secret,
+    with: (&MasterKey, &Arc<dyn Clock>),
+) -> anyhow::Result<Opened> {
+    let (master, clock) = with;
+    let lanes = Arc::new(Lanes::shared(Arc::clone(clock)));
+    let store = Postgres::open(postgres::Options {
+        url: url.clone(),
+        master: master.clone(),
+        chance: Box::new(SystemChance::new()),
+        lanes: Arc::<Lanes>::clone(&lanes),
+        node_name: settings.node_name.clone().unwrap_or_else(folder::host_name),
+    });
+    let store = store.await.context("opening the database").advise(DATABASE_ADVICE)?;
+    let views = store.views();
+    Ok((Arc::new(store), views, lanes))
 }
 
 /// The clock, and the same one where it can be moved.
@@ -133,7 +171,7 @@ impl Service {
             .advise("stop what listens there, or choose another address with --listen")?;
         let address = listener.local_addr().context("asking for the address")?;
         let url = settings.url_at(address);
-        let engine = engine(settings)?;
+        let engine = engine(settings).await?;
         let account = account(&engine).await?;
         if let Some(key) = &settings.api_key {
             engine
@@ -162,6 +200,7 @@ impl Service {
     /// Runs until shutdown begins and everything has come to its end.
     pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
         let Self { engine, listener, settings, .. } = self;
+        let left = engine.clone();
         let service = web::service(web::State::new(engine.clone(), settings));
         let stop = shutdown.clone();
         let handle = Handle::current();
@@ -179,6 +218,7 @@ impl Service {
         let was_asked = has_begun(&shutdown).await;
         shutdown.begin();
         let other = if engine_ended { serving.await } else { moving.await };
+        close(&left).await;
         // The engine has ended; what its threads still look up is nobody's any more.
         deliveries.shutdown_background();
         ended.with_context(|| format!("{what} broke down"))?;
@@ -206,10 +246,19 @@ pub(crate) async fn account(engine: &Engine) -> anyhow::Result<AccountId> {
         .advise("check the master key: it must be the one that the folder was first started with")
 }
 
-/// Proves that the store takes writes, for `doctor`.
+/// Proves that the embedded store takes writes, for `doctor`.
 pub(crate) async fn probe(settings: &Settings, master: MasterKey) -> anyhow::Result<()> {
-    let store = open(settings, master, Arc::new(Lanes::default()))?;
+    let (store, views, _) = open(settings, master)?;
     store.probe(RealClock.now()).await.context("writing to the database")?;
-    store.views().accounts().await.context("opening what is sealed")?;
+    views.accounts().await.context("opening what is sealed")?;
     Ok(())
+}
+
+/// Ends the store's part, within bounds: what a node does not hand back goes to the others once they miss its beat.
+pub(crate) async fn close(engine: &Engine) {
+    match timeout(LEAVE_PATIENCE, engine.close()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!(error = %error, "the database could not be left in order"),
+        Err(_) => warn!("the database does not answer; others take over what is left"),
+    }
 }

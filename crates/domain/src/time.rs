@@ -17,6 +17,9 @@ pub struct Timestamp(i64);
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Gives the present moment.
     fn now(&self) -> Timestamp;
+
+    /// Tells how long it has been going. Nobody sets that: it never steps, and tells nothing but lengths.
+    fn uptime(&self) -> Duration;
 }
 
 /// One second, in milliseconds.

@@ -1,7 +1,7 @@
 //! Whether the service makes progress, and figures for those who look.
 //!
 //! Invariant: readiness is progress: a due delivery that waits for us, and not for its own endpoint, makes us unready
-//! once it is late; so does a store that cannot write.
+//! once it is late; so does a store that cannot write, and a beat that others do not hear.
 
 use domain::time::{SECOND_MS, Timestamp};
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use store::Lag;
 use crate::Engine;
 use crate::lanes::Standing;
 use crate::metrics::Sizes;
+use crate::nodes::HEARD_MAX;
 
 /// Whether the service makes progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,10 +42,28 @@ impl Engine {
             }
             Err(error) => reasons.push(error.to_string()),
         }
+        if let Some(why) = self.unheard() {
+            reasons.push(why);
+        }
         if self.is_shut() {
             reasons.push("the service is shutting down".to_owned());
         }
         Readiness { ready: reasons.is_empty(), reasons }
+    }
+
+    /// Says since when this node's beat is missing, where it has one.
+    fn unheard(&self) -> Option<String> {
+        if !self.lanes().is_shared() {
+            return None;
+        }
+        match self.lanes().unheard_for() {
+            None => Some("this node has not entered the crew yet".to_owned()),
+            Some(length) if length > HEARD_MAX => Some(format!(
+                "this node could not say for {} s that it lives, and starts nothing",
+                length.as_secs()
+            )),
+            Some(_) => None,
+        }
     }
 
     /// How late the oldest delivery is that does not wait for its own endpoint.
@@ -61,6 +80,7 @@ impl Engine {
         let (stats, lags) = (self.views().stats().await?, self.views().lags(now).await?);
         let (_, unsettled) = self.lanes().under_way();
         let (flowing, failing) = self.lanes().under_way_by_class();
+        let (nodes, agreed) = self.lanes().crew();
         let lag_ms = lags.iter().map(|lag| now.millis_since(lag.due_at)).max().unwrap_or(0);
         Ok(self.metrics().text(Sizes {
             flowing,
@@ -70,6 +90,9 @@ impl Engine {
             pending: stats.pending,
             store_bytes: stats.bytes,
             lag_ms,
+            nodes,
+            agreed,
+            beat_age: self.lanes().unheard_for().unwrap_or_default(),
         }))
     }
 

@@ -9,17 +9,25 @@
 //! again; an endpoint that is off starts nothing but tests and probes.
 //! Left to others: attempting (`deliver`), asking the store (`run`).
 
+mod crew;
+mod rate;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::delivery::{Cause, State};
 use domain::endpoint::{Endpoint, Ordering, Status};
 use domain::id::{DeliveryId, EndpointId};
-use domain::time::{SECOND_MS, Timestamp};
+use domain::time::{Clock, Timestamp};
 use store::Lease;
 use tokio::sync::Notify;
 use url::Url;
+
+use crate::share::Share;
+
+use rate::Rate;
 
 /// Bytes of leased work in memory at most, all lanes together.
 const LEASED_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -32,10 +40,12 @@ const STRIKES_MAX: u32 = 10;
 /// An endpoint whose due work could not be leased is looked at again after so long.
 const RECHECK_MS: i64 = 1_000;
 
-/// Leased work waiting for its turn.
+/// Leased work waiting for its turn. By default no other node shares the store.
 #[derive(Debug, Default)]
 pub struct Lanes {
     inner: Mutex<Inner>,
+    /// Tells how long ago the last beat was, where other nodes may share the store.
+    clock: Option<Arc<dyn Clock>>,
     /// Somebody may start an attempt.
     pub(crate) start: Notify,
     /// Somebody should ask the store for more.
@@ -44,8 +54,13 @@ pub struct Lanes {
     pub(crate) quiet: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
+    share: Share,
+    /// When the last beat began.
+    heard_at: Option<Duration>,
+    /// Everybody's work is to be asked for.
+    everything: bool,
     lanes: BTreeMap<EndpointId, Lane>,
     /// Lanes that may have something to start, in turn.
     turns: VecDeque<EndpointId>,
@@ -61,9 +76,32 @@ struct Inner {
     closed: bool,
 }
 
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            share: Share::whole(),
+            heard_at: None,
+            everything: false,
+            lanes: BTreeMap::new(),
+            turns: VecDeque::new(),
+            resting: BTreeSet::new(),
+            due: BTreeMap::new(),
+            asking: BTreeSet::new(),
+            bytes: 0,
+            in_flight: 0,
+            unsettled: 0,
+            closed: false,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Lane {
     endpoint: Arc<Endpoint>,
+    /// This node's share of what the endpoint may have under way; none is left to other nodes.
+    share: u32,
+    /// Among so many nodes the endpoint's rate is divided.
+    sharers: u32,
     url: Option<Arc<Url>>,
     queue: VecDeque<Lease>,
     reserved: u32,
@@ -78,13 +116,6 @@ struct Lane {
     refused: bool,
     has_turn: bool,
     rate: Rate,
-}
-
-/// How far an endpoint's rate is used.
-#[derive(Debug, Clone, Copy, Default)]
-struct Rate {
-    /// The moment up to which the rate is used.
-    used_until_us: i64,
 }
 
 /// Work whose turn has come.
@@ -108,15 +139,18 @@ pub enum Standing {
 }
 
 impl Lane {
-    fn new(endpoint: &Arc<Endpoint>) -> Self {
+    fn new(endpoint: &Arc<Endpoint>, share: &Share) -> Self {
+        let bound = endpoint.max_in_flight.max(1);
         Self {
             endpoint: Arc::clone(endpoint),
+            share: share.of(endpoint.id, bound),
+            sharers: share.sharers(bound),
             url: Url::parse(&endpoint.url).ok().map(Arc::new),
             queue: VecDeque::new(),
             reserved: 0,
             in_flight: 0,
             unsettled: 0,
-            allowance: endpoint.max_in_flight.max(1),
+            allowance: share.of(endpoint.id, bound),
             strikes: 0,
             credit: 0,
             refused: false,
@@ -152,14 +186,21 @@ impl Lane {
         if accepted {
             self.strikes = 0;
             self.credit = self.credit.saturating_add(2);
-            self.allowance = (self.allowance + 1).min(self.endpoint.max_in_flight.max(1));
+            self.allowance = (self.allowance + 1).min(self.share);
         } else {
             self.strikes = self.strikes.saturating_add(1);
             if !self.is_flowing() {
                 self.credit = 0;
-                self.allowance = (self.allowance / 2).max(1);
+                self.allowance = (self.allowance / 2).max(1).min(self.share);
             }
         }
+    }
+
+    /// Takes what has changed of the endpoint, or of the node's share.
+    fn renew(&mut self, endpoint: &Arc<Endpoint>, share: &Share) {
+        let Self { url, share, sharers, allowance, .. } = Self::new(endpoint, share);
+        self.endpoint = Arc::clone(endpoint);
+        (self.url, self.share, self.sharers, self.allowance) = (url, share, sharers, allowance);
     }
 
     fn is_idle(&self) -> bool {
@@ -167,30 +208,17 @@ impl Lane {
     }
 }
 
-impl Rate {
-    /// Takes one attempt of the rate, or says when there is one.
-    fn take(&mut self, per_second: u32, now: Timestamp) -> Result<(), Timestamp> {
-        let step_us = 1_000_000 / i64::from(per_second.max(1));
-        let now_us = now.as_millis() * SECOND_MS;
-        // A burst of a tenth of a second is let through; beyond that, attempts keep their distance.
-        let earliest_us = self.used_until_us.max(now_us - 100_000);
-        if earliest_us <= now_us {
-            self.used_until_us = earliest_us + step_us;
-            Ok(())
-        } else {
-            Err(Timestamp::from_millis(earliest_us / SECOND_MS + 1))
-        }
-    }
-}
-
 impl store::Lanes for Lanes {
     fn admit(&self, endpoint: &Arc<Endpoint>, bytes: usize) -> bool {
         let mut inner = self.lock();
-        if inner.closed {
+        if inner.closed || self.is_unheard(&inner) {
             return false;
         }
         let full = inner.bytes.saturating_add(bytes) > LEASED_BYTES_MAX && inner.bytes > 0;
-        let lane = inner.lanes.entry(endpoint.id).or_insert_with(|| Lane::new(endpoint));
+        let lane = inner.lane(endpoint);
+        if lane.share == 0 {
+            return false;
+        }
         if full || lane.held() >= lane.window() {
             // A lane that holds something asks when that ends; an empty one has nobody else to ask for it.
             let unasked = lane.held() == 0 && !lane.refused;
@@ -211,7 +239,7 @@ impl store::Lanes for Lanes {
         let mut inner = self.lock();
         for lease in leases {
             let id = lease.delivery.endpoint;
-            let lane = inner.lanes.entry(id).or_insert_with(|| Lane::new(&lease.endpoint));
+            let lane = inner.lane(&lease.endpoint);
             lane.reserved = lane.reserved.saturating_sub(1);
             lane.queue.push_back(lease);
             inner.give_turn(id);
@@ -230,11 +258,9 @@ impl store::Lanes for Lanes {
 
     fn changed(&self, endpoint: &Arc<Endpoint>) {
         let mut inner = self.lock();
-        if let Some(lane) = inner.lanes.get_mut(&endpoint.id) {
-            let fresh = Lane::new(endpoint);
-            lane.endpoint = fresh.endpoint;
-            lane.url = fresh.url;
-            lane.allowance = fresh.allowance;
+        let Inner { lanes, share, .. } = &mut *inner;
+        if let Some(lane) = lanes.get_mut(&endpoint.id) {
+            lane.renew(endpoint, share);
         }
         if endpoint.status == Status::Enabled {
             inner.due.insert(endpoint.id, Timestamp::default());
@@ -246,7 +272,14 @@ impl store::Lanes for Lanes {
     fn hint(&self, endpoints: Vec<EndpointId>) {
         let mut inner = self.lock();
         for id in endpoints {
-            inner.note_due(id, Timestamp::default());
+            match inner.lanes.get_mut(&id) {
+                Some(lane) if lane.share == 0 => {}
+                // It asks once it has emptied; until then, asking would only tell others of it again.
+                Some(lane) if lane.held() > 0 && lane.held() >= lane.window() => {
+                    lane.refused = true;
+                }
+                Some(_) | None => inner.note_due(id, Timestamp::default()),
+            }
         }
         drop(inner);
         self.hungry.notify_one();
@@ -254,6 +287,19 @@ impl store::Lanes for Lanes {
 }
 
 impl Inner {
+    fn lane(&mut self, endpoint: &Arc<Endpoint>) -> &mut Lane {
+        let Self { lanes, share, .. } = self;
+        lanes.entry(endpoint.id).or_insert_with(|| Lane::new(endpoint, share))
+    }
+
+    /// Forgets what waits: others have it.
+    fn drop_queues(&mut self) {
+        for lane in self.lanes.values_mut() {
+            let bytes: usize = lane.queue.drain(..).map(|lease| Lease::bytes(&lease.event)).sum();
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
+    }
+
     fn give_turn(&mut self, id: EndpointId) {
         if let Some(lane) = self.lanes.get_mut(&id)
             && !lane.has_turn
@@ -272,7 +318,7 @@ impl Inner {
         // An empty lane asks however little room there is: nothing of its own will end and ask later.
         let room = held == 0
             || held.saturating_mul(2) <= lane.window() && self.bytes < LEASED_BYTES_MAX / 2;
-        let hungry = lane.refused && room && !self.closed;
+        let hungry = lane.refused && room && lane.share > 0 && !self.closed;
         if hungry {
             lane.refused = false;
             self.asking.insert(id);
@@ -308,7 +354,7 @@ impl Lanes {
             inner.resting.pop_first();
             inner.give_turn(id);
         }
-        if inner.closed || inner.in_flight >= IN_FLIGHT_MAX {
+        if inner.closed || inner.in_flight >= IN_FLIGHT_MAX || self.is_unheard(&inner) {
             return Err(None);
         }
         while let Some(id) = inner.turns.pop_front() {
@@ -318,7 +364,7 @@ impl Lanes {
                 continue;
             }
             if let Some(per_second) = lane.endpoint.rate_limit
-                && let Err(at) = lane.rate.take(per_second, now)
+                && let Err(at) = lane.rate.take(per_second, lane.sharers, now)
             {
                 inner.resting.insert((at, id));
                 continue;
@@ -401,6 +447,9 @@ impl Lanes {
     pub fn note_next_due(&self, id: EndpointId, due_at: Timestamp, now: Timestamp) {
         let mut inner = self.lock();
         let refused = inner.lanes.get(&id).is_some_and(|lane| lane.refused && lane.held() > 0);
+        if inner.lanes.get(&id).is_some_and(|lane| lane.share == 0) {
+            return;
+        }
         if due_at > now {
             inner.note_due(id, due_at);
         } else if !refused {
@@ -416,6 +465,14 @@ impl Lanes {
     /// Takes the endpoints to ask the store for; gives the moment of the next one when there is none now.
     pub fn asks(&self, now: Timestamp) -> Result<Vec<EndpointId>, Option<Timestamp>> {
         let mut inner = self.lock();
+        if self.is_unheard(&inner) {
+            return Err(None);
+        }
+        let Inner { lanes, due, asking, .. } = &mut *inner;
+        // What this node has no share of, others ask for.
+        let others = |id: &EndpointId| lanes.get(id).is_some_and(|lane| lane.share == 0);
+        due.retain(|id, _| !others(id));
+        asking.retain(|id| !others(id));
         let due: Vec<EndpointId> =
             inner.due.iter().filter(|(_, at)| **at <= now).map(|(id, _)| *id).collect();
         for id in due {
@@ -483,13 +540,14 @@ impl Lanes {
         let mut surplus = Vec::new();
         let mut bytes = 0;
         for (id, lane) in &mut inner.lanes {
-            if lane.is_flowing() {
+            if lane.is_flowing() && lane.share > 0 {
                 continue;
             }
-            while lane.held() > lane.window().max(1) {
+            let most = if lane.share == 0 { 0 } else { lane.window().max(1) };
+            while lane.held() > most {
                 let Some(lease) = lane.queue.pop_back() else { break };
                 bytes += Lease::bytes(&lease.event);
-                lane.refused = true;
+                lane.refused = lane.share > 0;
                 surplus.push((*id, lease.delivery.id));
             }
         }
@@ -505,7 +563,8 @@ impl Lanes {
             Some(lane) => {
                 // With nothing left to start, what is late is what the endpoint has not answered yet.
                 let answers_owed = lane.in_flight > 0 && lane.queue.is_empty() && !lane.refused;
-                let busy = lane.in_flight >= lane.allowance
+                let busy = lane.share == 0
+                    || lane.in_flight >= lane.allowance
                     || answers_owed
                     || !lane.is_flowing()
                     || lane.endpoint.status != Status::Enabled

@@ -19,6 +19,7 @@ mod health;
 pub mod keys;
 mod lanes;
 mod metrics;
+mod nodes;
 pub mod problem;
 mod replay_step;
 pub mod replays;
@@ -26,6 +27,7 @@ mod replies;
 pub mod requests;
 mod run;
 mod settle;
+mod share;
 mod timers;
 
 use std::borrow::Cow;

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64};
+use std::time::Duration;
 
 use domain::call::Outcome;
 use domain::delivery::Delivery;
@@ -39,6 +40,9 @@ pub(crate) struct Metrics {
     pending: Gauge<i64, AtomicI64>,
     store_bytes: Gauge<i64, AtomicI64>,
     lag_ms: Gauge<i64, AtomicI64>,
+    nodes: Gauge<i64, AtomicI64>,
+    agreed: Gauge<i64, AtomicI64>,
+    beat_age_ms: Gauge<i64, AtomicI64>,
 }
 
 /// How an attempt ended: `2xx` to `5xx`, or the reason of a failure.
@@ -71,6 +75,12 @@ pub(crate) struct Sizes {
     pub(crate) pending: u64,
     pub(crate) store_bytes: u64,
     pub(crate) lag_ms: i64,
+    /// Nodes that share the store.
+    pub(crate) nodes: u32,
+    /// Whether they agree on who they are.
+    pub(crate) agreed: bool,
+    /// How long ago this node said that it lives.
+    pub(crate) beat_age: Duration,
 }
 
 impl fmt::Debug for Metrics {
@@ -98,6 +108,9 @@ impl Metrics {
             pending: Gauge::default(),
             store_bytes: Gauge::default(),
             lag_ms: Gauge::default(),
+            nodes: Gauge::default(),
+            agreed: Gauge::default(),
+            beat_age_ms: Gauge::default(),
         };
         metrics.register();
         metrics
@@ -137,8 +150,19 @@ impl Metrics {
         registry.register("store_bytes", "Bytes of the database", self.store_bytes.clone());
         registry.register(
             "oldest_due_lag_milliseconds",
-            "How late the oldest due delivery is",
+            "How late the oldest due delivery is that no other node has",
             self.lag_ms.clone(),
+        );
+        registry.register("nodes", "Nodes that share the store", self.nodes.clone());
+        registry.register(
+            "nodes_agreed",
+            "1 while all nodes keep to the same membership",
+            self.agreed.clone(),
+        );
+        registry.register(
+            "beat_age_milliseconds",
+            "How long ago this node said that it lives; 0 where it is alone by nature",
+            self.beat_age_ms.clone(),
         );
     }
 
@@ -189,6 +213,9 @@ impl Metrics {
         set(&self.pending, sizes.pending);
         set(&self.store_bytes, sizes.store_bytes);
         self.lag_ms.set(sizes.lag_ms);
+        set(&self.nodes, u64::from(sizes.nodes));
+        set(&self.agreed, u64::from(sizes.agreed));
+        set(&self.beat_age_ms, u64::try_from(sizes.beat_age.as_millis()).unwrap_or(u64::MAX));
         let mut text = String::new();
         match encode(&mut text, &self.registry) {
             Ok(()) => text,

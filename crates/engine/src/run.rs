@@ -1,7 +1,7 @@
 //! The only loops: when to step what; wakes, pauses, shutdown.
 //!
 //! Four of them run side by side: one starts attempts, one asks the store for more, one writes what ended, one acts on
-//! timers. Each waits for a wake or for the moment that it knows to be next; while nothing is due, nothing moves.
+//! timers. A fifth says that this node lives, where others may share the store. Each waits for a wake or for the moment that it knows to be next; while nothing is due, nothing moves.
 //!
 //! Invariants: a wake is only a hint; a store that is away is asked again, more and more slowly, and nothing is given
 //! up meanwhile; shutdown starts nothing, waits for what is under way, and hands the rest back.
@@ -17,7 +17,7 @@ use domain::time::{SECOND_MS, Timestamp};
 use store::{LeaseScope, Leased};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{debug, error, info, warn};
 
 use crate::Engine;
@@ -37,6 +37,15 @@ const SLEEP_MAX: Duration = Duration::from_hours(1);
 const FORGET_MAX: u32 = 1_000;
 /// How often answers that ran out are looked for, while there is any traffic.
 const FORGET_EVERY_MS: i64 = 3_600 * SECOND_MS;
+
+/// How often a node says that it lives, as `store` asks for.
+const BEAT_EVERY: Duration = Duration::from_secs(2);
+/// Saying so may take so long.
+const BEAT_PATIENCE: Duration = Duration::from_secs(4);
+/// How often a crew that does not agree is asked whether it does.
+const AGREE_EVERY: Duration = Duration::from_millis(200);
+/// How often work is looked for that no hint told of, where several nodes may share the store.
+const LOOK_AROUND_EVERY: Duration = Duration::from_secs(15);
 
 /// Says that it is time to stop, to whoever listens. Clones are one.
 #[derive(Debug, Clone)]
@@ -88,6 +97,10 @@ impl Engine {
             let (engine, stop) = (self.clone(), stop.clone());
             async move { engine.settle_loop(&stop).await }
         });
+        if self.lanes().is_shared() {
+            let (engine, stop) = (self.clone(), stop.clone());
+            loops.spawn(async move { engine.beat_loop(&stop).await });
+        }
         let mut attempts = JoinSet::new();
         self.start_loop(&mut attempts, &shutdown).await;
 
@@ -163,9 +176,13 @@ impl Engine {
     async fn lease_loop(&self, stop: &Shutdown) {
         let mut begun = pin!(stop.begun());
         let mut pause = Pause::default();
-        let mut scope = Some(LeaseScope::All);
+        // A node of several takes nothing before it knows its share.
+        let mut scope = (!self.lanes().is_shared()).then_some(LeaseScope::All);
         loop {
             let now = self.now();
+            if self.lanes().wants_everything() {
+                scope = Some(LeaseScope::All);
+            }
             let asked = match scope.take() {
                 Some(scope) => Ok(scope),
                 None => self.lanes().asks(now).map(LeaseScope::Endpoints),
@@ -205,6 +222,46 @@ impl Engine {
     fn note_leased(&self, leased: Leased, now: Timestamp) {
         for (endpoint, due_at) in leased.next_due {
             self.lanes().note_next_due(endpoint, due_at, now);
+        }
+    }
+
+    /// Says that this node lives, again and again, and what its share is once all agree.
+    async fn beat_loop(&self, stop: &Shutdown) {
+        let mut begun = pin!(stop.begun());
+        let mut beats = interval(BEAT_EVERY);
+        beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looks = interval(LOOK_AROUND_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        looks.tick().await;
+        let mut asks = interval(AGREE_EVERY);
+        asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut agreed, mut heard) = (false, true);
+        loop {
+            let said = tokio::select! {
+                biased;
+                () = &mut begun => return,
+                _ = beats.tick() => timeout(BEAT_PATIENCE, self.beat()).await,
+                _ = asks.tick(), if !agreed && heard => timeout(BEAT_PATIENCE, self.agree()).await,
+                _ = looks.tick() => {
+                    self.look_around();
+                    continue;
+                }
+            };
+            let trouble = match said {
+                Ok(Ok(all)) => {
+                    if !heard {
+                        info!("this node is heard again");
+                    }
+                    (agreed, heard) = (all, true);
+                    continue;
+                }
+                Ok(Err(error)) => error.to_string(),
+                Err(late) => late.to_string(),
+            };
+            if heard {
+                warn!(error = trouble, "this node could not say that it lives; trying again");
+            }
+            heard = false;
         }
     }
 

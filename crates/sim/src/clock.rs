@@ -1,6 +1,7 @@
 //! Time that moves when told.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use domain::time::{Clock, Timestamp};
 use engine::MovableClock;
@@ -30,6 +31,10 @@ impl SimClock {
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.millis.load(Ordering::Acquire))
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_millis(self.millis.load(Ordering::Acquire).unsigned_abs())
     }
 }
 

@@ -78,6 +78,11 @@ impl Store for Faulty {
         self.inner.beat(now).await
     }
 
+    async fn agree(&self, now: Timestamp) -> Result<Crew, Error> {
+        self.strikes()?;
+        self.inner.agree(now).await
+    }
+
     async fn due_timers(&self, now: Timestamp, limit: u32) -> Result<Vec<Timer>, Error> {
         self.strikes()?;
         self.inner.due_timers(now, limit).await
@@ -100,5 +105,9 @@ impl Store for Faulty {
     async fn probe(&self, now: Timestamp) -> Result<(), Error> {
         self.strikes()?;
         self.inner.probe(now).await
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        self.inner.close().await
     }
 }

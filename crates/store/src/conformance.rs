@@ -18,6 +18,7 @@
 pub mod cancels;
 pub mod chains;
 pub mod commits;
+mod database;
 pub mod fanout;
 pub mod leases;
 pub mod order;
@@ -27,6 +28,7 @@ pub mod things;
 pub mod views;
 mod world;
 
+pub use database::Database;
 pub use world::{Recorder, Taken, World};
 
 /// Makes a test of each claim, and of the list itself: no claim is forgotten.

@@ -9,7 +9,7 @@ pub struct Crew {
     pub nodes: u32,
     /// This node's place among them, from 0.
     pub place: u32,
-    /// Whether every living node has acted on this membership. A node may take a smaller share of a bound at once, and a
+    /// Whether every living node has said that it keeps to this membership. A node may take a smaller share of a bound at once, and a
     /// larger one only when all agree, so that shares never overlap.
     pub agreed: bool,
     /// Whether others had declared this node dead since the last beat: what it has leased is not its own any more, and

@@ -67,6 +67,10 @@ pub trait Store: Send + Sync + Debug {
     /// Call it every two seconds. A store with one node by its nature answers [`Crew::ALONE`] without any work.
     async fn beat(&self, now: Timestamp) -> Result<Crew, Error>;
 
+    /// Says that this node keeps to its share of the crew that it was told of last, and tells how the crew stands. Not a
+    /// beat: however often it is called, nobody is declared dead the sooner.
+    async fn agree(&self, now: Timestamp) -> Result<Crew, Error>;
+
     /// Takes due timers, at most `limit`, earliest first; they stay until a commit clears them, and are given
     /// to no other node meanwhile.
     async fn due_timers(&self, now: Timestamp, limit: u32) -> Result<Vec<Timer>, Error>;
@@ -83,4 +87,10 @@ pub trait Store: Send + Sync + Debug {
 
     /// Proves that the store can write, by writing.
     async fn probe(&self, now: Timestamp) -> Result<(), Error>;
+
+    /// Finishes what waits and hands back what is leased; nothing may be asked afterwards. Waits as long as the database
+    /// takes. A store that ends when it is dropped has nothing to do here.
+    async fn close(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }

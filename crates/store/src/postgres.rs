@@ -11,6 +11,7 @@
 mod apply;
 mod health;
 mod herald;
+mod inspect;
 mod lease;
 mod link;
 mod nodes;
@@ -47,6 +48,7 @@ use crate::lanes::{Lanes, LeaseScope, Leased};
 use crate::seal::MasterKey;
 use crate::{Store, Views};
 
+pub use inspect::{About, NodeRow, inspect};
 use link::Link;
 use nodes::{Keeper, WRITERS};
 use pool::Readers;
@@ -78,7 +80,7 @@ impl fmt::Debug for Options {
 }
 
 /// The store of several nodes. Dropped, it finishes what it has and leaves the crew, as long as the runtime lives;
-/// [`Postgres::close`] waits for that.
+/// [`Store::close`] waits for that.
 #[derive(Debug)]
 pub struct Postgres {
     /// For commits and settlements.
@@ -89,7 +91,7 @@ pub struct Postgres {
     readers: Arc<Readers>,
     keeper: Arc<Keeper>,
     closed: watch::Sender<bool>,
-    end: JoinHandle<Result<(), Error>>,
+    end: Mutex<Option<JoinHandle<Result<(), Error>>>>,
     highest_id: u128,
 }
 
@@ -112,13 +114,14 @@ impl Postgres {
         let (jobs, jobs_waiting) = mpsc::unbounded_channel();
         let steward = Arc::new(Mutex::new(chores_waiting));
         let queue = Arc::new(Mutex::new(jobs_waiting));
+        let (closed, closes) = watch::channel(false);
         let mut writers = JoinSet::new();
         for number in 0..WRITERS {
             let link = Link::open_writer(&shared.config).await.map_err(Trouble::into_error)?;
             let jobs = if number == 0 { Arc::clone(&steward) } else { Arc::clone(&queue) };
-            writers.spawn(Writer::new(number, Arc::clone(&shared), jobs, link).run());
+            let writer = Writer::new(number, Arc::clone(&shared), jobs, link);
+            writers.spawn(writer.run(closes.clone()));
         }
-        let (closed, closes) = watch::channel(false);
         let ear = herald::listen(&shared).await.map_err(Trouble::into_error)?;
         let herald = Handle::current().spawn(herald::run(Arc::clone(&shared), ear, closes));
         let keeper = Arc::new(Keeper::new(Arc::clone(&shared)));
@@ -130,23 +133,13 @@ impl Postgres {
             left
         });
         let readers = Arc::new(Readers::new(Arc::clone(&shared)));
-        let highest_id = log.0;
+        let (highest_id, end) = (log.0, Mutex::new(Some(end)));
         Ok(Self { jobs, chores, shared, readers, keeper, closed, end, highest_id })
     }
 
     /// Gives what may be read.
     pub fn views(&self) -> Arc<dyn Views> {
         Arc::<Readers>::clone(&self.readers)
-    }
-
-    /// Finishes what waits, hands back what is leased, and leaves the crew.
-    pub async fn close(self) -> Result<(), Error> {
-        let Self { jobs, chores, closed, end, .. } = self;
-        drop((jobs, chores, closed));
-        end.await.map_err(|error| Error::Unusable {
-            detail: "the store did not end well".to_owned(),
-            source: Some(Box::new(error)),
-        })?
     }
 
     /// Lines a job up; refuses it when too many wait, since the database does not keep up.
@@ -199,6 +192,10 @@ impl Store for Postgres {
         self.keeper.beat(now).await
     }
 
+    async fn agree(&self, now: Timestamp) -> Result<Crew, Error> {
+        self.keeper.agree(now).await
+    }
+
     async fn due_timers(&self, now: Timestamp, limit: u32) -> Result<Vec<Timer>, Error> {
         let (answer, answered) = oneshot::channel();
         self.send(&self.chores, Job::Timers(now, limit, answer))?;
@@ -223,5 +220,14 @@ impl Store for Postgres {
         let (answer, answered) = oneshot::channel();
         self.send(&self.chores, Job::Probe(now, answer))?;
         answered.await.map_err(|oneshot::error::RecvError { .. }| Error::Closed)?
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        self.closed.send_replace(true);
+        let Some(end) = self.end.lock().await.take() else { return Ok(()) };
+        end.await.map_err(|error| Error::Unusable {
+            detail: "the store did not end well".to_owned(),
+            source: Some(Box::new(error)),
+        })?
     }
 }

@@ -236,6 +236,10 @@ impl Store for Sqlite {
         Ok(Crew::ALONE)
     }
 
+    async fn agree(&self, _: Timestamp) -> Result<Crew, Error> {
+        Ok(Crew::ALONE)
+    }
+
     async fn due_timers(&self, now: Timestamp, limit: u32) -> Result<Vec<Timer>, Error> {
         self.readers.due_timers(now, limit).await
     }

@@ -229,6 +229,7 @@ pub trait Views: Send + Sync + Debug {
     ) -> Result<Option<Reply>, Error>;
     /// Counts.
     async fn stats(&self) -> Result<Stats, Error>;
-    /// Lists the oldest due delivery of each enabled endpoint that has one; those held behind others do not count.
+    /// Lists the oldest due delivery of each enabled endpoint that has one; those held behind others do not count, nor
+    /// those that another node has leased.
     async fn lags(&self, now: Timestamp) -> Result<Vec<Lag>, Error>;
 }

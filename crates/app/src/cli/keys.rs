@@ -9,6 +9,7 @@ use anyhow::{Context as _, anyhow, bail};
 use domain::key::Scope;
 use domain::secret::Secret;
 use engine::keys::NewKey;
+use engine::{Engine, Refusal};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -35,8 +36,8 @@ enum Command {
 
 /// Make a key and print it, this once.
 ///
-/// While no server runs on the data folder, the key is made there directly, and the account too if it is new. Otherwise
-/// the server is asked, with the key of `api_key`, and the new one belongs to the same account.
+/// In a database of several nodes, and while no server runs on the data folder, the key is made directly, and the account
+/// too if it is new. Otherwise the server is asked, with the key of `api_key`, and the new one belongs to the same account.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 struct Create {
@@ -74,7 +75,7 @@ pub(crate) fn run(args: Args, context: Context) -> anyhow::Result<ExitCode> {
     } else {
         wish.scopes.iter().copied().collect()
     };
-    let text = if folder::is_held(&settings.data)? {
+    let text = if settings.database_url.is_none() && folder::is_held(&settings.data)? {
         asked(&settings, &wish, &scopes)?
     } else {
         made(&settings, wish, scopes)?
@@ -96,22 +97,27 @@ fn asked(settings: &Settings, wish: &Create, scopes: &BTreeSet<Scope>) -> anyhow
     Ok(Secret::new(made.key))
 }
 
-/// Makes it in the folder.
+/// Makes it in the store.
 fn made(settings: &Settings, wish: Create, scopes: BTreeSet<Scope>) -> anyhow::Result<Secret> {
     wire::runtime()?.block_on(async {
-        let engine = wire::engine(settings)?;
-        let account = engine.ensure_account(&wish.account).await.context("finding the account")?;
-        let input = NewKey { name: wish.name, scopes, expires_at: None };
-        let made = engine.create_key(account, input).await;
-        match made {
-            Ok((_, text)) => Ok(text),
-            Err(engine::Refusal::Invalid(flaws)) => match flaws.first() {
-                Some(flaw) => bail!("{}: {}", flaw.path, flaw.message),
-                None => bail!("the key cannot be made"),
-            },
-            Err(refusal) => Err(refusal).context("making the key"),
-        }
+        let engine = wire::engine(settings).await?;
+        let made = make(&engine, wish, scopes).await;
+        wire::close(&engine).await;
+        made
     })
+}
+
+async fn make(engine: &Engine, wish: Create, scopes: BTreeSet<Scope>) -> anyhow::Result<Secret> {
+    let account = engine.ensure_account(&wish.account).await.context("finding the account")?;
+    let input = NewKey { name: wish.name, scopes, expires_at: None };
+    match engine.create_key(account, input).await {
+        Ok((_, text)) => Ok(text),
+        Err(Refusal::Invalid(flaws)) => match flaws.first() {
+            Some(flaw) => bail!("{}: {}", flaw.path, flaw.message),
+            None => bail!("the key cannot be made"),
+        },
+        Err(refusal) => Err(refusal).context("making the key"),
+    }
 }
 
 fn scope(text: &str) -> Result<Scope, String> {

@@ -11,7 +11,7 @@ use crate::wire::{self, Service};
 
 /// Run the service.
 ///
-/// Keeps what it knows in the data folder, which one process holds at a time. SIGTERM or Ctrl-C stops it: no new calls,
+/// Keeps what it knows in the data folder, which one process holds at a time, or in a database that several share. SIGTERM or Ctrl-C stops it: no new calls,
 /// attempts under way are finished or handed back. A second one stops at once, and loses nothing either.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}

@@ -172,7 +172,7 @@ fn value_text(setting: &Setting, value: &Spanned<DeValue<'_>>) -> anyhow::Result
             }
             None => value.as_str().map(str::to_owned).context("expected a list of texts"),
         },
-        Shape::Text | Shape::Secret => {
+        Shape::Text | Shape::Secret | Shape::Address => {
             value.as_str().map(str::to_owned).context("expected a text in quotes")
         }
     }

@@ -28,6 +28,7 @@ pub(crate) enum Name {
     Listen,
     Data,
     DatabaseUrl,
+    Node,
     PublicUrl,
     ApiKey,
     AllowTargets,
@@ -45,6 +46,8 @@ pub(crate) enum Shape {
     Text,
     /// As it is, and never shown.
     Secret,
+    /// A URL whose password is never shown.
+    Address,
     /// `true` or `false`.
     Switch,
     /// Several, with commas between.
@@ -64,7 +67,7 @@ impl Setting {
 }
 
 /// Every setting.
-pub(crate) const TABLE: [Setting; 11] = [
+pub(crate) const TABLE: [Setting; 12] = [
     Setting {
         key: Name::Listen,
         name: "listen",
@@ -87,10 +90,19 @@ pub(crate) const TABLE: [Setting; 11] = [
         key: Name::DatabaseUrl,
         name: "database_url",
         hint: "URL",
-        doc: "A database instead of the embedded store; not supported yet",
+        doc: "A PostgreSQL that any number of nodes share, postgres://user:password@host:5432/name [default: the embedded store]",
         default: "",
         in_development: None,
-        shape: Shape::Secret,
+        shape: Shape::Address,
+    },
+    Setting {
+        key: Name::Node,
+        name: "node_name",
+        hint: "NAME",
+        doc: "How operators call this node, where several share a database [default: the name of the host]",
+        default: "",
+        in_development: None,
+        shape: Shape::Text,
     },
     Setting {
         key: Name::PublicUrl,

@@ -15,6 +15,8 @@ mod http;
 #[cfg(test)]
 mod idle;
 #[cfg(test)]
+mod nodes;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod races;

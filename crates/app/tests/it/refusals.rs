@@ -16,8 +16,8 @@ fn refused(scratch: &Scratch, args: &[&str]) -> String {
 }
 
 #[test]
-fn a_database_url_is_refused_until_there_is_one() {
-    let url = "postgres://user:hunter2@host/db";
+fn a_database_url_that_is_none_is_refused_without_being_quoted() {
+    let url = "mysql://user:hunter2@host/db";
     let said = refused(&Scratch::new(), &["serve", "--database-url", url]);
     assert!(!said.contains("hunter2"));
     assert_snapshot!(said);

@@ -82,6 +82,11 @@ impl Service {
         self.running.pid()
     }
 
+    /// Ends it as a power cut would.
+    pub(crate) fn kill(self) {
+        drop(self.running);
+    }
+
     /// Stops it, and sees that it ends well.
     pub(crate) fn stop(self) {
         assert_eq!(self.running.stop(), Some(0));

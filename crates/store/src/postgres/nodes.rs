@@ -30,6 +30,13 @@ const LOOKED_AT: i64 = 5_000;
 /// How often that is done in one beat.
 const LOOKS_MAX: u32 = 40;
 
+/// Whether others are watched by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pulse {
+    Beat,
+    Between,
+}
+
 /// Watches over the crew.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -43,6 +50,8 @@ struct Watch {
     /// Of each other node: its beat, and during how many of ours it has stood.
     beats: BTreeMap<u128, (i64, u32)>,
     /// The membership that the caller was told of last.
+    told: i64,
+    /// The one that it has said it keeps to.
     sees: i64,
     /// How far the leases of each dead node were looked for.
     looked: BTreeMap<u128, (Id, Id)>,
@@ -119,6 +128,15 @@ impl Keeper {
 
     /// Says that this node lives, and tells who else does.
     pub(super) async fn beat(&self, now: Timestamp) -> Result<Crew, Error> {
+        self.turn(now, Pulse::Beat).await
+    }
+
+    /// Says that this node keeps to its share of the crew that it was told of last.
+    pub(super) async fn agree(&self, now: Timestamp) -> Result<Crew, Error> {
+        self.turn(now, Pulse::Between).await
+    }
+
+    async fn turn(&self, now: Timestamp, pulse: Pulse) -> Result<Crew, Error> {
         let mut watch = self.watch.lock().await;
         let link = match watch.link.take().filter(|link| !link.is_closed()) {
             Some(link) => link,
@@ -126,13 +144,23 @@ impl Keeper {
                 .await
                 .map_err(Trouble::into_error)?,
         };
-        let crew = self.look(&mut watch, &link, now).await.map_err(Trouble::into_error)?;
+        if pulse == Pulse::Between {
+            watch.sees = watch.told;
+        }
+        let looked = self.look(&mut watch, &link, (now, pulse)).await;
+        let crew = looked.map_err(Trouble::into_error)?;
         // After a failure the connection may be in the middle of something; the next beat takes another.
         watch.link = Some(link);
         Ok(crew)
     }
 
-    async fn look(&self, watch: &mut Watch, link: &Link, now: Timestamp) -> Result<Crew, Trouble> {
+    async fn look(
+        &self,
+        watch: &mut Watch,
+        link: &Link,
+        when: (Timestamp, Pulse),
+    ) -> Result<Crew, Trouble> {
+        let (now, pulse) = when;
         let shared = &self.shared;
         if shared.node().doubtful {
             bury(link, shared.node().id, None).await?;
@@ -150,7 +178,8 @@ impl Keeper {
         // The members first: when the epoch moves meanwhile, somebody has not seen it yet.
         let mut listed = list(link).await?;
         let us = shared.node().id;
-        for other in listed.iter_mut().filter(|other| !other.is_dead && other.id != us) {
+        let others = listed.iter_mut().filter(|other| !other.is_dead && other.id != us);
+        for other in others.filter(|_| pulse == Pulse::Beat) {
             let seen = watch.beats.entry(other.id).or_insert((other.beat, 0));
             *seen = if seen.0 == other.beat { (seen.0, seen.1 + 1) } else { (other.beat, 0) };
             if seen.1 > DEAD_AFTER_BEATS {
@@ -164,7 +193,7 @@ impl Keeper {
         }
         let living: Vec<&Listed> = listed.iter().filter(|other| !other.is_dead).collect();
         watch.beats.retain(|id, _| living.iter().any(|other| other.id == *id));
-        watch.sees = epoch;
+        watch.told = epoch;
         shared.alone.store(living.len() <= 1, Ordering::Release);
         let place = living.iter().position(|other| other.id == us);
         let renewed = shared.with_node(|node| {

@@ -98,10 +98,7 @@ pub(super) async fn migrate(link: &Link) -> Result<(), Error> {
 
 async fn run(link: &Link) -> Result<(), Error> {
     link.simply(sql::migrating).await.map_err(trouble)?;
-    let exists = link.ask(sql::migrated, &[]).await?;
-    let exists: bool = exists.first().map_or(Ok(false), |row| rows::column(row, 0))?;
-    let version = if exists { figure(link, "schema").await? } else { 0 };
-    let version = usize::try_from(version).unwrap_or(0);
+    let version = schema(link).await? as usize;
     if version > MIGRATIONS.len() {
         return Err(unusable(format!(
             "the database has schema {version}, this program knows up to {}; use a newer countersign",
@@ -116,6 +113,19 @@ async fn run(link: &Link) -> Result<(), Error> {
         link.ask(sql::meta_upsert, &[&"schema", &ran]).await?;
     }
     Ok(())
+}
+
+/// Gives the schema's version; 0 where there is none.
+pub(super) async fn schema(link: &Link) -> Result<u32, Error> {
+    let exists = link.ask(sql::migrated, &[]).await?;
+    let exists: bool = exists.first().map_or(Ok(false), |row| rows::column(row, 0))?;
+    let version = if exists { figure(link, "schema").await? } else { 0 };
+    Ok(u32::try_from(version).unwrap_or(0))
+}
+
+/// Gives the schema's version after every migration.
+pub(super) fn schema_wanted() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
 }
 
 /// Reads a single figure, 0 when it is not there.

@@ -375,7 +375,8 @@ impl Views for Readers {
             let endpoint = EndpointId::new(rows::bits(row, 0)?);
             Ok(Lag { endpoint, due_at: rows::moment(row, 1)? })
         };
-        self.all(sql::queue_lags, &[&now.as_millis()], read).await
+        let ours = self.shared.node().ids();
+        self.all(sql::queue_lags, &[&now.as_millis(), &ours], read).await
     }
 }
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use domain::id::{DeliveryId, EndpointId};
 use domain::time::Timestamp;
-use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot::Sender;
+use tokio::sync::{Mutex, watch};
 use tokio::{task, time};
 
 use super::link::{Arguments, Link};
@@ -80,11 +80,11 @@ impl Writer {
         Self { number, shared, jobs, link: Some(link), batch: 0 }
     }
 
-    /// Works until nobody can send any more.
-    pub(super) async fn run(mut self) {
+    /// Works until nobody can send any more, or the store is closed and nothing is left.
+    pub(super) async fn run(mut self, mut closes: watch::Receiver<bool>) {
         let mut crowded = false;
         loop {
-            let batch = self.gather(crowded).await;
+            let batch = self.gather(crowded, &mut closes).await;
             if batch.is_empty() {
                 return;
             }
@@ -94,10 +94,19 @@ impl Writer {
         }
     }
 
-    async fn gather(&self, crowded: bool) -> Vec<Job> {
+    async fn gather(&self, crowded: bool, closes: &mut watch::Receiver<bool>) -> Vec<Job> {
         let mut batch = Vec::new();
         let mut jobs = self.jobs.lock().await;
-        if jobs.recv_many(&mut batch, BATCH_JOBS_MAX).await == 0 {
+        let count = tokio::select! {
+            biased;
+            count = jobs.recv_many(&mut batch, BATCH_JOBS_MAX) => count,
+            // A store that was dropped has no senders either.
+            () = async { drop(closes.wait_for(|closed| *closed).await) } => {
+                jobs.close();
+                jobs.recv_many(&mut batch, BATCH_JOBS_MAX).await
+            }
+        };
+        if count == 0 {
             return batch;
         }
         let turns = if crowded { COMPANY_TURNS } else { 0 };

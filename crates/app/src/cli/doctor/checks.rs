@@ -8,9 +8,11 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use channels::{Resolve as _, SystemResolver};
+use domain::secret::Secret;
 use domain::time::{Clock as _, SECOND_MS, Timestamp};
 #[cfg(unix)]
 use rustix::fs::statvfs;
+use store::postgres::{self, About};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use url::{Host, Url};
@@ -43,6 +45,8 @@ const SPACE_BYTES_FEW: u64 = 1 << 30;
 const SPACE_BYTES_MIN: u64 = 64 << 20;
 /// A disk that takes longer than this to write makes every answer wait.
 const SYNC_SLOW: Duration = Duration::from_millis(10);
+/// A database that takes longer than this for a question makes every answer wait.
+const ROUND_TRIP_SLOW: Duration = Duration::from_millis(10);
 /// Writes that are timed.
 const SYNC_COUNT: usize = 15;
 /// Writes take this many bytes, as a small transaction does.
@@ -154,6 +158,61 @@ fn lock(data: &Path) -> Finding {
 }
 
 fn database(settings: &Settings) -> Finding {
+    match &settings.database_url {
+        None => embedded(settings),
+        Some(url) => shared(settings, url),
+    }
+}
+
+fn shared(settings: &Settings, url: &Secret) -> Finding {
+    let looked = folder::master_key(&settings.data, settings.master_key).and_then(|master| {
+        let looking = postgres::inspect(url, &master, RealClock.now());
+        runtime()?.block_on(looking).context("looking at the database")
+    });
+    let about = match looked {
+        Ok(about) => about,
+        Err(error) => return wrong(format!("{error:#}"), wire::DATABASE_ADVICE),
+    };
+    let what = told(&about, RealClock.now());
+    if about.schema > about.schema_wanted {
+        return wrong(what, "use a countersign that is not older than the one that ran last");
+    }
+    if about.schema < about.schema_wanted {
+        return doubtful(what, "nothing: the next start brings the schema up to date");
+    }
+    if about.round_trip > ROUND_TRIP_SLOW {
+        return doubtful(what, "run nodes near the database; every answer of the API waits for it");
+    }
+    Finding::Fine(what)
+}
+
+/// Says what a database looks like, a node on a line.
+fn told(about: &About, now: Timestamp) -> String {
+    let (server, trip) = (about.server, about.round_trip);
+    let mut lines = vec![format!(
+        "PostgreSQL {}.{}, schema {} of {}, a question takes {trip:.1?}",
+        server / 10_000,
+        server % 10_000,
+        about.schema,
+        about.schema_wanted
+    )];
+    let late_s = about.due_since.map_or(0, |since| now.millis_since(since) / SECOND_MS);
+    lines.push(format!("{} deliveries are due, the oldest since {late_s} s", about.due));
+    for node in &about.nodes {
+        let moment = |at: Option<Timestamp>| at.map_or("never".to_owned(), |at| at.to_string());
+        lines.push(format!(
+            "{} {}: since {}, heard at {}, holds {} leases",
+            if node.is_dead { "dead node" } else { "node" },
+            node.name,
+            moment(node.since),
+            moment(node.seen_at),
+            node.leases
+        ));
+    }
+    lines.join("\n                 ")
+}
+
+fn embedded(settings: &Settings) -> Finding {
     let data = &settings.data;
     if !data.join(folder::DATABASE).exists() {
         return Finding::Fine("there is none yet; the first start makes it".to_owned());

@@ -10,10 +10,12 @@ use domain::endpoint::{Endpoint, Ordering, Status};
 use domain::event::Event;
 use domain::id::{DeliveryId, EventId};
 use store::conformance::World;
-use store::{Crew, DeliveryFilter, Guarded, LeaseScope, TimerKind, Write};
+use store::postgres::inspect;
+use store::{Crew, DeliveryFilter, Guarded, LeaseScope, MasterKey, TimerKind, Write};
 use tokio::time;
 
 use super::database::Database;
+use crate::folder::MASTER;
 
 /// So many beats without another one's make it dead; one more is the first look.
 const BEATS: u32 = 6;
@@ -29,8 +31,12 @@ async fn two() -> (World, World) {
     (one, two)
 }
 
+/// Beats, and keeps to what it hears.
 async fn beat(world: &World) -> Crew {
-    world.store.beat(world.account().minted_at()).await.unwrap()
+    let now = world.account().minted_at();
+    let heard = world.store.beat(now).await.unwrap();
+    let crew = world.store.agree(now).await.unwrap();
+    Crew { renewed: heard.renewed || crew.renewed, ..crew }
 }
 
 /// Waits until something is so, which another node brings about.
@@ -49,10 +55,43 @@ async fn a_crew_agrees_once_all_have_seen_it() {
     let (one, two) = two().await;
     assert_eq!((beat(&one).await.nodes, beat(&two).await.nodes), (2, 2));
     let (a, b) = (beat(&one).await, beat(&two).await);
-    assert!(b.agreed && !b.renewed && !a.renewed);
-    let a = beat(&one).await;
-    assert!(a.agreed);
+    assert!(a.agreed && b.agreed && !b.renewed && !a.renewed);
     assert_eq!(BTreeSet::from([a.place, b.place]), BTreeSet::from([0, 1]));
+}
+
+#[tokio::test]
+async fn a_crew_does_not_agree_while_one_has_not_said_so() {
+    let (one, two) = two().await;
+    let now = one.account().minted_at();
+    for _ in 0..4 {
+        assert!(!beat(&one).await.agreed);
+        assert!(!two.store.beat(now).await.unwrap().agreed);
+    }
+    assert!(two.store.agree(now).await.unwrap().agreed);
+    assert!(one.store.beat(now).await.unwrap().agreed);
+}
+
+#[tokio::test]
+async fn nobody_is_declared_dead_by_what_is_no_beat() {
+    let (one, two) = two().await;
+    beat(&two).await;
+    for _ in 0..=3 * BEATS {
+        one.store.agree(one.account().minted_at()).await.unwrap();
+    }
+    assert_eq!(beat(&one).await.nodes, 2);
+}
+
+#[tokio::test]
+async fn what_another_node_has_leased_is_not_late_here() {
+    let (one, two) = two().await;
+    let account = one.account();
+    one.register(one.endpoint(account)).await;
+    one.say(&[one.event(account, "custom.a")]).await;
+    let later = account.minted_at().plus_seconds(60);
+    assert_eq!(one.views.lags(later).await.unwrap().len(), 1);
+    assert_eq!(two.views.lags(later).await.unwrap(), []);
+    one.store.close().await.unwrap();
+    assert_eq!(two.views.lags(later).await.unwrap().len(), 1, "it was handed back");
 }
 
 #[tokio::test]
@@ -239,4 +278,24 @@ async fn an_endpoint_written_elsewhere_is_known_at_once() {
     let event = Event { id: EventId::new(two.id_at(9)), ..two.event(account, "custom.b") };
     two.say(&[event]).await;
     assert!(two.lanes.taken().is_empty());
+}
+
+#[tokio::test]
+async fn a_look_from_outside_tells_who_has_leased_what() {
+    let database = Arc::new(Database::new().await);
+    let one = database.world(1, Arc::clone(&database)).await;
+    let two = database.world(2, Arc::clone(&database)).await;
+    let account = one.account();
+    one.register(one.endpoint(account)).await;
+    one.say(&[one.event(account, "custom.a"), one.event(account, "custom.b")]).await;
+    beat(&one).await;
+    let master = MasterKey::new(&MASTER).unwrap();
+    let later = account.minted_at().plus_seconds(60);
+    let about = inspect(&database.url(), &master, later).await.unwrap();
+    let nodes: BTreeSet<(&str, u64)> =
+        about.nodes.iter().map(|node| (node.name.as_str(), node.leases)).collect();
+    assert_eq!(nodes, BTreeSet::from([("node-1", 2), ("node-2", 0)]));
+    assert_eq!((about.due, about.schema), (2, about.schema_wanted));
+    assert!(about.due_since.is_some() && about.server >= 140_000);
+    assert_eq!(beat(&two).await.nodes, 2, "who only looks enters no crew");
 }

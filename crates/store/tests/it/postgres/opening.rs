@@ -8,7 +8,7 @@ use std::sync::Arc;
 use domain::secret::Secret;
 use store::conformance::Recorder;
 use store::postgres::{Options, Postgres};
-use store::{Account, Error, MasterKey, Write};
+use store::{Account, Error, MasterKey, Store as _, Write};
 use tokio_postgres::Client;
 
 use super::database::Database;
@@ -38,7 +38,7 @@ async fn a_wrong_password_is_said() {
 #[tokio::test]
 async fn a_database_that_is_not_there_is_said() {
     let database = Database::new().await;
-    let text = refused(at(&database, |url| url.replace(&database.name, "no_such"))).await;
+    let text = refused(at(&database, |url| url.replace(database.name(), "no_such"))).await;
     assert!(text.contains("there is no database of that name"), "{text}");
 }
 
