@@ -1,17 +1,23 @@
-//! The real engine over the real store, stepped by hand, crashed and started again.
+//! The real engine over the real store, stepped by hand, crashed and started again; one node, or several in turn.
 //!
 //! Invariant: nothing here waits: a step takes the time that it is, works, and returns.
+//! Left to others: what only several nodes do (`nodes`).
 
+use std::collections::BTreeSet;
+use std::error::Error as StdError;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use channels::{Guard, Schemes};
-use domain::id::AccountId;
+use domain::id::{AccountId, DeliveryId};
+use domain::secret::Secret;
 use domain::time::{Clock, DAY_MS, Timestamp};
-use engine::{Ended, Engine, Lanes, Parts, Refusal};
+use engine::{Ended, Engine, Lanes, Parts, Refusal, Work};
+use store::postgres::{self, Postgres};
 use store::sqlite::{Options, Sqlite};
-use store::{Error, LeaseScope, MasterKey, Store};
+use store::{Error, LeaseScope, MasterKey, Store, Views};
+use tokio::runtime::{Builder, Runtime};
 
 use crate::clock::SimClock;
 use crate::dice::Dice;
@@ -26,20 +32,58 @@ pub struct Crew {
     pub world: Arc<World>,
     /// The account that everything belongs to.
     pub account: AccountId,
-    folder: PathBuf,
-    dice: Dice,
-    running: Option<Running>,
+    pub(crate) place: Place,
+    pub(crate) dice: Dice,
+    pub(crate) nodes: Vec<Node>,
+    /// Whose turn it is.
+    pub(crate) at: usize,
+    /// Deliveries that a node was about when others may have taken them over.
+    pub(crate) disturbed: BTreeSet<DeliveryId>,
+}
+
+/// Where the store keeps what it knows.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// In a folder: one node.
+    Folder(PathBuf),
+    /// In a database: several nodes.
+    Database(Secret),
+}
+
+/// One node.
+#[derive(Default)]
+pub(crate) struct Node {
+    pub(crate) running: Option<Running>,
+    /// It neither beats nor works, and knows nothing of it.
+    pub(crate) paused: bool,
 }
 
 /// What a crash takes away.
-struct Running {
-    engine: Engine,
+pub(crate) struct Running {
+    pub(crate) engine: Engine,
     store: Arc<Faulty>,
-    lanes: Arc<Lanes>,
+    pub(crate) lanes: Arc<Lanes>,
+    /// Attempts that have begun.
+    pub(crate) begun: Vec<Work>,
+    /// Those that had begun when others might take them over.
+    pub(crate) stale: Vec<Work>,
     /// Attempts that ended and are not yet told to the engine: a crash forgets them.
     ended: Vec<Ended>,
+    /// What has begun, and is not known to be written.
+    pub(crate) unsettled: BTreeSet<DeliveryId>,
     /// Nobody knows when the next timer is due.
     look_at_timers: bool,
+    /// What the store's tasks run on, if it has any.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // As a power cut would: nothing is finished, nothing handed back.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 /// Why the crew cannot go on.
@@ -77,37 +121,44 @@ impl From<Refusal> for Trouble {
 
 impl fmt::Debug for Crew {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Crew").field("folder", &self.folder).finish_non_exhaustive()
+        f.debug_struct("Crew").field("nodes", &self.nodes.len()).finish_non_exhaustive()
     }
 }
 
 impl Crew {
     /// Starts the engine on an empty folder, with one account.
     pub async fn start(folder: PathBuf, seed: u64) -> Result<Self, Trouble> {
+        Self::start_in(Place::Folder(folder), 1, seed).await
+    }
+
+    /// Starts so many nodes on an empty database, with one account.
+    pub async fn start_several(url: Secret, nodes: usize, seed: u64) -> Result<Self, Trouble> {
+        Self::start_in(Place::Database(url), nodes, seed).await
+    }
+
+    async fn start_in(place: Place, nodes: usize, seed: u64) -> Result<Self, Trouble> {
         let clock = Arc::new(SimClock::default());
         let mut dice = Dice::new(seed);
         let world = Arc::new(World::new(Arc::clone(&clock), dice.split()));
         let account = AccountId::new(0);
-        let mut crew = Self { clock, world, account, folder, dice, running: None };
-        crew.restart().await?;
+        let disturbed = BTreeSet::new();
+        let mut crew =
+            Self { clock, world, account, place, dice, nodes: Vec::new(), at: 0, disturbed };
+        for at in 0..nodes {
+            crew.nodes.push(Node::default());
+            crew.at = at;
+            crew.restart().await?;
+        }
         crew.account = crew.engine()?.ensure_account("sim").await?;
         Ok(crew)
     }
 
-    /// Starts the engine again on the same folder.
+    /// Starts the engine again where it was.
     pub async fn restart(&mut self) -> Result<(), Trouble> {
         self.crash();
         let master = MasterKey::new(&[7; 32])?;
-        let lanes = Arc::new(Lanes::default());
-        let chance = Box::new(self.dice.split());
-        let sqlite = Arc::new(Sqlite::open(Options {
-            folder: self.folder.clone(),
-            master: master.clone(),
-            chance,
-            lanes: Arc::<Lanes>::clone(&lanes),
-        })?);
-        let views = sqlite.views();
-        let store = Arc::new(Faulty::new(sqlite, self.dice.split()));
+        let (inner, views, lanes, runtime) = self.open(master.clone()).await?;
+        let store = Arc::new(Faulty::new(inner, self.dice.split()));
         let engine = Engine::new(Parts {
             store: Arc::<Faulty>::clone(&store),
             views,
@@ -119,77 +170,157 @@ impl Crew {
             master,
             lanes: Arc::clone(&lanes),
         });
-        store
-            .lease(self.clock.now(), LeaseScope::All)
-            .await?
-            .next_due
-            .into_iter()
-            .for_each(|(endpoint, due_at)| lanes.note_next_due(endpoint, due_at, self.clock.now()));
-        self.running =
-            Some(Running { engine, store, lanes, ended: Vec::new(), look_at_timers: true });
+        let running = Running {
+            engine,
+            store,
+            lanes,
+            begun: Vec::new(),
+            stale: Vec::new(),
+            ended: Vec::new(),
+            unsettled: BTreeSet::new(),
+            look_at_timers: true,
+            runtime,
+        };
+        if !running.lanes.is_shared() {
+            self.lease_from(&running, LeaseScope::All).await?;
+        }
+        if let Some(node) = self.nodes.get_mut(self.at) {
+            node.running = Some(running);
+        }
         Ok(())
+    }
+
+    async fn open(&mut self, master: MasterKey) -> Result<Opened, Trouble> {
+        let chance = Box::new(self.dice.split());
+        match &self.place {
+            Place::Folder(folder) => {
+                let (folder, lanes) = (folder.clone(), Arc::new(Lanes::default()));
+                let to = Arc::<Lanes>::clone(&lanes);
+                let store = Sqlite::open(Options { folder, master, chance, lanes: to })?;
+                let views = store.views();
+                Ok((Arc::new(store), views, lanes, None))
+            }
+            Place::Database(url) => {
+                let clock: Arc<SimClock> = Arc::clone(&self.clock);
+                let lanes = Arc::new(Lanes::shared(clock));
+                let node_name = format!("node-{}", self.at);
+                let to = Arc::<Lanes>::clone(&lanes);
+                let url = url.clone();
+                let options = postgres::Options { url, master, chance, lanes: to, node_name };
+                let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+                let runtime = runtime.map_err(broke)?;
+                let opening = runtime.spawn(Postgres::open(options)).await;
+                let store = opening.map_err(broke)??;
+                let views = store.views();
+                Ok((Arc::new(store), views, lanes, Some(runtime)))
+            }
+        }
     }
 
     /// Takes everything away that is not on the disk.
     pub fn crash(&mut self) {
-        drop(self.running.take());
+        if let Some(node) = self.nodes.get_mut(self.at) {
+            drop(node.running.take());
+        }
+    }
+
+    pub(crate) fn current(&self) -> Result<&Running, Trouble> {
+        self.nodes.get(self.at).and_then(|node| node.running.as_ref()).ok_or(Trouble::Down)
+    }
+
+    pub(crate) fn current_mut(&mut self) -> Result<&mut Running, Trouble> {
+        self.nodes.get_mut(self.at).and_then(|node| node.running.as_mut()).ok_or(Trouble::Down)
+    }
+
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Running> {
+        self.nodes.iter().filter_map(|node| node.running.as_ref())
     }
 
     /// Gives the engine.
     pub fn engine(&self) -> Result<Engine, Trouble> {
-        self.running.as_ref().map(|running| running.engine.clone()).ok_or(Trouble::Down)
+        self.current().map(|running| running.engine.clone())
     }
 
     /// Says how many of the store's verbs in a hundred fail.
     pub fn store_fails(&self, percent: u64) {
-        if let Some(running) = &self.running {
+        for running in self.all() {
             running.store.fails(percent);
         }
     }
 
     /// Asks the store for what is due.
     pub async fn lease(&self) -> Result<bool, Trouble> {
-        let Some(running) = &self.running else { return Err(Trouble::Down) };
+        let running = self.current()?;
+        if running.lanes.wants_everything() {
+            let leased = self.lease_from(running, LeaseScope::All).await;
+            if leased.is_err() {
+                running.lanes.ask_for_everything();
+            }
+            return leased.map(|()| true);
+        }
         let now = self.clock.now();
         let Ok(asked) = running.lanes.asks(now) else { return Ok(false) };
-        let leased = match running.store.lease(now, LeaseScope::Endpoints(asked.clone())).await {
-            Ok(leased) => leased,
-            Err(error) => {
-                running.lanes.ask_again(asked, now);
-                return Err(error.into());
-            }
-        };
+        let leased = self.lease_from(running, LeaseScope::Endpoints(asked.clone())).await;
+        if leased.is_err() {
+            running.lanes.ask_again(asked, now);
+        }
+        leased.map(|()| true)
+    }
+
+    async fn lease_from(&self, running: &Running, scope: LeaseScope) -> Result<(), Trouble> {
+        let now = self.clock.now();
+        let leased = running.store.lease(now, scope).await?;
         for (endpoint, due_at) in leased.next_due {
             running.lanes.note_next_due(endpoint, due_at, now);
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Makes one attempt, whose ending the engine does not know yet.
     pub async fn attempt(&mut self) -> Result<bool, Trouble> {
+        Ok(self.begin()? && self.finish().await?)
+    }
+
+    /// Begins an attempt.
+    pub fn begin(&mut self) -> Result<bool, Trouble> {
         let now = self.clock.now();
-        let Some(running) = &mut self.running else { return Err(Trouble::Down) };
+        let running = self.current_mut()?;
         let Ok(work) = running.lanes.next(now) else { return Ok(false) };
+        running.unsettled.insert(work.lease.delivery.id);
+        running.begun.push(work);
+        Ok(true)
+    }
+
+    /// Carries out the attempt that began last.
+    pub async fn finish(&mut self) -> Result<bool, Trouble> {
+        let running = self.current_mut()?;
+        let Some(work) = running.begun.pop().or_else(|| running.stale.pop()) else {
+            return Ok(false);
+        };
         running.ended.extend(running.engine.attempt(work).await);
         Ok(true)
     }
 
     /// Tells the engine of all endings, and lets it write them.
     pub async fn settle(&mut self) -> Result<bool, Trouble> {
-        let Some(running) = &mut self.running else { return Err(Trouble::Down) };
+        let running = self.current_mut()?;
         for ended in running.ended.drain(..) {
             running.engine.note_ended(ended);
         }
         let count = running.engine.settle().await?;
         let surplus = running.lanes.surplus();
         running.store.release(surplus);
+        let waits = |id: &DeliveryId| {
+            running.begun.iter().chain(&running.stale).any(|work| work.lease.delivery.id == *id)
+        };
+        running.unsettled.retain(waits);
         Ok(count > 0)
     }
 
     /// Acts on timers, if any is due.
     pub async fn timers(&mut self) -> Result<bool, Trouble> {
         let now = self.clock.now();
-        let Some(running) = &mut self.running else { return Err(Trouble::Down) };
+        let running = self.current_mut()?;
         if !running.look_at_timers && running.engine.next_timer().is_none_or(|at| at > now) {
             return Ok(false);
         }
@@ -204,7 +335,7 @@ impl Crew {
     pub async fn catch_up(&mut self) -> Result<(), Trouble> {
         loop {
             let mut moved = self.lease().await?;
-            while self.attempt().await? {
+            while self.finish().await? || self.attempt().await? {
                 moved = true;
             }
             moved |= self.settle().await?;
@@ -217,7 +348,7 @@ impl Crew {
 
     /// Gives the moment at which something falls due, if anything does.
     pub fn next_due(&self) -> Result<Option<Timestamp>, Trouble> {
-        let Some(running) = &self.running else { return Err(Trouble::Down) };
+        let running = self.current()?;
         let now = self.clock.now();
         let due = match running.lanes.asks(now) {
             Ok(ids) => {
@@ -247,11 +378,18 @@ impl Crew {
         }
     }
 
-    /// Counts attempts under way and endings that are not written.
+    /// Counts attempts under way and endings that are not written, of the node whose turn it is.
     pub fn under_way(&self) -> usize {
-        self.running.as_ref().map_or(0, |running| {
+        self.current().map_or(0, |running| {
             let (in_flight, unsettled) = running.lanes.under_way();
             in_flight + unsettled
         })
     }
+}
+
+/// A store, what may be read of it, where it puts leased work, and what it runs on.
+type Opened = (Arc<dyn Store>, Arc<dyn Views>, Arc<Lanes>, Option<Runtime>);
+
+fn broke(error: impl StdError + Send + Sync + 'static) -> Error {
+    Error::Unusable { detail: "a node cannot be started".to_owned(), source: Some(Box::new(error)) }
 }

@@ -31,7 +31,7 @@ pub struct Broken {
 
 impl Broken {
     pub(crate) fn new(trouble: &Trouble) -> Self {
-        Self { what: format!("unexpected trouble: {trouble}") }
+        Self { what: format!("unexpected trouble: {trouble} ({trouble:?})") }
     }
 
     pub(crate) fn said(what: impl Into<String>) -> Self {
@@ -109,6 +109,20 @@ impl Watch {
         self.look(crew).await
     }
 
+    /// All nodes together have no more under way than an endpoint allows.
+    pub(crate) fn keeps_to_its_bounds(&self, crew: &Crew) -> Result<(), Broken> {
+        for endpoint in &self.endpoints {
+            let begun = crew.begun(endpoint);
+            if begun > endpoint.max_in_flight as usize {
+                return Err(Broken::said(format!(
+                    "{begun} attempts are under way to {}, which allows {}",
+                    endpoint.url, endpoint.max_in_flight
+                )));
+            }
+        }
+        Ok(())
+    }
+
     async fn look(&self, crew: &Crew) -> Result<(), Broken> {
         let engine = crew.engine().map_err(|trouble| Broken::new(&trouble))?;
         let events = all_events(&engine, self.account).await?;
@@ -131,7 +145,11 @@ impl Watch {
             {
                 return Err(Broken::said(format!("{} is a second delivery", delivery.id)));
             }
-            self.history_agrees(delivery, attempts)?;
+            numbers_are_a_row(delivery, attempts)?;
+            // Of what a node was about when it was taken for dead, two may have made the same attempt.
+            if !crew.disturbed.contains(&delivery.id) {
+                self.history_agrees(delivery, attempts)?;
+            }
         }
         let expected: usize = events.values().map(|event| self.wanting(event)).sum();
         if fresh.len() > expected {
@@ -225,23 +243,33 @@ impl Watch {
                 }
             }
         }
-        self.order_was_kept(crew, &events)?;
+        let disturbed = deliveries.iter().filter(|(d, _)| crew.disturbed.contains(&d.id));
+        let disturbed =
+            disturbed.map(|(delivery, _)| (delivery.event, delivery.endpoint)).collect();
+        self.order_was_kept(crew, &events, &log(&engine, self.account).await?, &disturbed)?;
         self.doubles_are_bounded(crew, &deliveries)
     }
 
     /// Events of one key were first taken in their order.
-    fn order_was_kept(&self, crew: &Crew, events: &BTreeMap<EventId, Event>) -> Result<(), Broken> {
+    fn order_was_kept(
+        &self,
+        crew: &Crew,
+        events: &BTreeMap<EventId, Event>,
+        log: &BTreeMap<EventId, usize>,
+        disturbed: &BTreeSet<(EventId, EndpointId)>,
+    ) -> Result<(), Broken> {
         for endpoint in self.endpoints.iter().filter(|e| e.ordering == Ordering::Request) {
-            let mut last: BTreeMap<&str, EventId> = BTreeMap::new();
+            let mut last: BTreeMap<&str, usize> = BTreeMap::new();
             let mut seen = BTreeSet::new();
             for heard in crew.world.heard(host(endpoint)) {
                 let Ok(id) = heard.event.parse::<EventId>() else { continue };
                 let Some(event) = events.get(&id) else { continue };
                 let Some(key) = event.order_key.as_deref() else { continue };
-                if !heard.taken || !seen.insert(id) {
+                if !heard.taken || !seen.insert(id) || disturbed.contains(&(id, endpoint.id)) {
                     continue;
                 }
-                if last.insert(key, id).is_some_and(|before| before > id) {
+                let place = log.get(&id).copied().unwrap_or_default();
+                if last.insert(key, place).is_some_and(|before| before > place) {
                     return Err(Broken::said(format!(
                         "{id} was told out of order to {}",
                         endpoint.url
@@ -274,6 +302,16 @@ impl Watch {
     }
 }
 
+/// Attempts of a delivery are numbered from 1, each number once.
+fn numbers_are_a_row(delivery: &Delivery, attempts: &[Attempt]) -> Result<(), Broken> {
+    if attempts.len() == delivery.attempts as usize
+        && attempts.iter().zip(1..).all(|(attempt, number)| attempt.number == number)
+    {
+        return Ok(());
+    }
+    Err(Broken::said(format!("{delivery:?} has a history of {attempts:?}")))
+}
+
 fn host(endpoint: &Endpoint) -> &str {
     let rest = endpoint.url.strip_prefix("https://").unwrap_or_default();
     rest.split('/').next().unwrap_or_default()
@@ -296,6 +334,22 @@ async fn all_events(
         let Some(last) = page.last() else { return Ok(events) };
         after = Some(last.id.bits());
         events.extend(page.into_iter().map(|event| (event.id, event)));
+    }
+}
+
+/// Gives the place of each event in the log.
+async fn log(engine: &Engine, account: AccountId) -> Result<BTreeMap<EventId, usize>, Broken> {
+    let mut places = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let filter = EventFilter { ascending: true, ..EventFilter::default() };
+        let page = engine.views().events(account, filter, Page { limit: ROWS, after }).await;
+        let page = page.map_err(store_broke)?;
+        let Some(last) = page.last() else { return Ok(places) };
+        after = Some(last.id.bits());
+        for event in page {
+            places.insert(event.id, places.len());
+        }
     }
 }
 

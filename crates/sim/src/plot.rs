@@ -10,6 +10,7 @@ use domain::chain::{Hash, sha256};
 use domain::endpoint::{Dialect, Ordering};
 use domain::id::RequestId;
 use domain::request::SigningOrder;
+use domain::secret::Secret;
 use domain::signer::Via;
 use domain::time::{Clock, SECOND_MS};
 use engine::endpoints::{NewEndpoint, NewProfile};
@@ -65,9 +66,22 @@ pub async fn play(seed: u64, steps: u32, folder: &Path) -> Result<Report, Broken
     played
 }
 
+/// Plays a run of so many steps with two or three nodes on an empty database, and checks what must hold.
+pub async fn play_several(seed: u64, steps: u32, url: Secret) -> Result<Report, Broken> {
+    let mut dice = Dice::new(seed);
+    let nodes = if dice.percent(50) { 2 } else { 3 };
+    let crew = Crew::start_several(url, nodes, dice.next()).await;
+    played(crew, dice, steps).await
+}
+
 async fn whole(seed: u64, steps: u32, folder: PathBuf) -> Result<Report, Broken> {
     let mut dice = Dice::new(seed);
-    let crew = Crew::start(folder, dice.next()).await.map_err(|trouble| Broken::new(&trouble))?;
+    let crew = Crew::start(folder, dice.next()).await;
+    played(crew, dice, steps).await
+}
+
+async fn played(crew: Result<Crew, Trouble>, dice: Dice, steps: u32) -> Result<Report, Broken> {
+    let crew = crew.map_err(|trouble| Broken::new(&trouble))?;
     let watch = Watch::new(crew.account);
     let mut plot = Plot { crew, dice, watch, requests: Vec::new(), posted: 0, crashes: 0 };
     plot.register().await.map_err(|trouble| Broken::new(&trouble))?;
@@ -104,6 +118,7 @@ impl Plot {
                 dialect,
                 profile: Some(NewProfile::Named(profile.to_owned())),
                 ordering,
+                max_in_flight: self.crew.is_several().then_some(if index % 2 == 0 { 3 } else { 1 }),
                 ..NewEndpoint::default()
             };
             let endpoint = NewEndpoint {
@@ -121,6 +136,9 @@ impl Plot {
     }
 
     async fn step(&mut self) -> Result<(), Broken> {
+        if self.crew.is_several() {
+            self.among_several().await?;
+        }
         let result = match self.dice.below(100) {
             0..20 => self.post().await,
             20..28 => self.request().await,
@@ -145,6 +163,27 @@ impl Plot {
         };
         expected(result)?;
         self.watch.always(&self.crew).await
+    }
+
+    /// What only several nodes do, and whose turn is next.
+    async fn among_several(&mut self) -> Result<(), Broken> {
+        match self.dice.below(100) {
+            0..30 => self.crew.beat().await,
+            30..33 => self.crew.pause(),
+            33..35 => self.crew.resume(),
+            35..60 => {
+                self.crew.give_turn();
+                expected(self.crew.begin().map(|_| ()))?;
+                self.watch.keeps_to_its_bounds(&self.crew)?;
+            }
+            60..75 => {
+                self.crew.give_turn();
+                expected(self.crew.finish().await.map(|_| ()))?;
+            }
+            _ => {}
+        }
+        self.crew.give_turn();
+        Ok(())
     }
 
     /// A client posts an event under a key of its own until it is told that it is kept.
@@ -256,7 +295,12 @@ impl Plot {
         self.crew.store_fails(0);
         self.crew.world.heal();
         // The longest profile is over after 3 days and 4 hours; requests expire after 20 days, and tell of it.
-        let quiet = self.crew.pass_days(40).await.map_err(|trouble| Broken::new(&trouble))?;
+        let quiet = if self.crew.is_several() {
+            self.crew.pass_days_together(40).await
+        } else {
+            self.crew.pass_days(40).await
+        };
+        let quiet = quiet.map_err(|trouble| Broken::new(&trouble))?;
         if !quiet {
             return Err(Broken::said("something is still due 40 days after the last trouble"));
         }

@@ -42,6 +42,7 @@ macro_rules! conformance {
             cancels::what_is_pending_is_cancelled_but_for_what_is_leased
             cancels::no_more_is_cancelled_than_was_asked_for
             cancels::another_accounts_delivery_is_missing
+            chains::attempts_in_an_order_are_chained_too
             chains::the_chains_of_two_requests_stay_whole
             chains::an_entry_says_what_its_digest_covers
             chains::a_timeline_comes_in_pages_and_outlives_its_request

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod lanes;
 #[cfg(test)]
+mod nodes;
+#[cfg(test)]
 mod profiles;
 #[cfg(test)]
 mod ready;

@@ -1,8 +1,10 @@
 //! Seeds.
 
 use std::fs;
+use std::ops::Range;
 
-use sim::play;
+use sim::{play, play_several};
+use store::conformance::Database;
 
 use crate::stage::folder;
 
@@ -36,6 +38,26 @@ async fn seeds_101_to_150_break_nothing() {
 #[tokio::test]
 async fn seeds_151_to_200_break_nothing() {
     fifty_from(151).await;
+}
+
+/// Plays seeds with several nodes, each on a database of its own.
+async fn several(seeds: Range<u64>) {
+    for seed in seeds {
+        let database = Database::migrated().await;
+        if let Err(broken) = play_several(seed, STEPS, database.url()).await {
+            panic!("seed {seed} of several nodes: {broken}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn seeds_1_to_4_of_several_nodes_break_nothing() {
+    several(1..5).await;
+}
+
+#[tokio::test]
+async fn seeds_5_to_8_of_several_nodes_break_nothing() {
+    several(5..9).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::slice;
 use domain::call::{Outcome, Reason};
 use domain::chain::{Entry, What};
 use domain::delivery::{Attempt, Delivery, State};
+use domain::endpoint::{Endpoint, Ordering};
 use domain::event::Event;
 use domain::id::{AccountId, RequestId};
 
@@ -43,6 +44,30 @@ async fn fail(world: &World, delivery: &Delivery, request: RequestId) -> Attempt
     let settlement = Settlement { request: Some(request), attempt: attempt.clone(), ..settlement };
     world.settle(vec![settlement]).await;
     attempt
+}
+
+pub async fn attempts_in_an_order_are_chained_too(world: &World) {
+    let account = world.account();
+    world.register(Endpoint { ordering: Ordering::Request, ..world.endpoint(account) }).await;
+    let request = drafted(world, account).await;
+    for name in ["signer.viewed", "signer.signed"] {
+        world.say(&[world.event_of(account, request, name)]).await;
+    }
+    for count in 0..4 {
+        world.lease_all(1).await;
+        let taken = world.lanes.taken();
+        assert_eq!(taken.len(), 1, "one at a time");
+        let delivery = &taken[0].delivery;
+        world.lanes.over(delivery.id);
+        if count % 2 == 0 {
+            fail(world, delivery, request).await;
+        } else {
+            let state = State::Delivered { at: at(1) };
+            let settlement = world.settlement(delivery, state);
+            world.settle(vec![Settlement { request: Some(request), ..settlement }]).await;
+        }
+    }
+    assert_eq!(verify(request, &timeline(world, account, request).await), 6);
 }
 
 pub async fn the_chains_of_two_requests_stay_whole(world: &World) {

@@ -90,6 +90,7 @@ impl<'a> Unit<'a> {
         let recorded = settle::plan(self, turn, &mut known, &mut writes)?;
         let mut behind = BTreeSet::new();
         if !pairs.is_empty() {
+            writes.write_heads(&known);
             Box::pin(writes.flush(turn, None)).await?;
             let ended = &recorded.ended;
             behind = order::follow(turn, recorded.now, &pairs, ended).await?;

@@ -4,6 +4,7 @@
 //! alone; a commit whose answer was lost is looked for before it is done again.
 //! Left to others: what a job means (`unit`, `apply`, `lease`).
 
+use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -373,11 +374,23 @@ fn answer(job: Job, done: Done) {
     }
 }
 
+/// Says an error with its causes: what the driver says at first is little.
+fn chain(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
 /// Tells a job's caller why it failed.
 fn refuse(job: Job, error: &Error) {
     let again = || match error {
         Error::Unavailable { hint, source } => {
-            Error::Unavailable { hint, source: source.to_string().into() }
+            Error::Unavailable { hint, source: chain(source.as_ref()).into() }
         }
         Error::Corrupt { table, detail } => Error::Corrupt { table, detail: detail.clone() },
         Error::Unusable { detail, .. } => Error::Unusable { detail: detail.clone(), source: None },
