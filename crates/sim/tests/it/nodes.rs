@@ -99,7 +99,7 @@ async fn all_nodes_together_keep_to_a_bound_of_one() {
     }
     crew.beat().await;
     let mut begun = 0;
-    for _ in iter::repeat_n((), 40) {
+    for () in iter::repeat_n((), 40) {
         crew.give_turn();
         crew.engine().unwrap().look_around();
         crew.lease().await.unwrap();
