@@ -6,11 +6,12 @@ SHELL := /bin/sh
 SEEDS ?= 1000
 STEPS ?= 400
 FUZZ_SECONDS ?= 60
+NODES ?= 1
 
-.PHONY: help run test bench lint fuzz sim audit
+.PHONY: help run test bench bench-postgres lint fuzz sim audit
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Build the service and start it for development, with everything it needs in one folder
 	@scripts/setup.sh run
@@ -24,6 +25,11 @@ bench: ## Measure the service against a bare client on this machine
 	@scripts/setup.sh bench
 	cargo build --release --package countersign --package bench
 	cargo run --release --package bench -- run
+
+bench-postgres: ## Measure NODES nodes on a PostgreSQL of their own
+	@scripts/setup.sh bench-postgres
+	cargo build --release --package countersign --package bench
+	cargo xtask with-postgres -- cargo run --release --package bench -- run --store postgres --nodes $(NODES)
 
 lint: ## Check layout, lints, arrows between rooms, files and dependencies; no tests
 	@scripts/setup.sh lint

@@ -1,6 +1,7 @@
 //! What the scenarios ask of a server under test, so that any server can be put through them.
 
 pub(crate) mod countersign;
+pub(crate) mod svix;
 
 use std::{fmt::Debug, net::SocketAddr, time::Duration};
 
@@ -11,7 +12,13 @@ use crate::{load::recipe::Recipe, process::Usage};
 
 #[async_trait]
 pub(crate) trait Driver: Send + Sync + Debug {
-    fn name(&self) -> &str;
+    /// Says which server, on which store, and how many of it.
+    fn name(&self) -> String;
+
+    /// How many servers share the load.
+    fn nodes(&self) -> usize {
+        1
+    }
 
     /// Starts the server and answers how long it took until it was ready.
     async fn start(&mut self, data: Data) -> Result<Duration>;
@@ -28,8 +35,8 @@ pub(crate) trait Driver: Send + Sync + Debug {
     /// Posts one event and answers its id, as `webhook-id` will carry it.
     async fn post_event(&self) -> Result<String>;
 
-    /// Where the load goes.
-    fn address(&self) -> Result<SocketAddr>;
+    /// Where the load goes: every node.
+    fn addresses(&self) -> Result<Vec<SocketAddr>>;
 
     /// Posts that each make one event.
     fn events(&self) -> Result<Recipe>;
@@ -37,10 +44,16 @@ pub(crate) trait Driver: Send + Sync + Debug {
     /// Posts that each create and send one signature request, if the server knows such a thing.
     fn requests(&self) -> Result<Option<Recipe>>;
 
-    async fn stats(&self) -> Result<Stats>;
+    /// Nothing where the server does not say; then what has arrived counts as settled.
+    async fn stats(&self) -> Result<Option<Stats>>;
 
-    /// What the whole stack has used since it started: the server, and a database or queue it may need.
-    fn usage(&self) -> Result<Usage>;
+    /// What the server has used since it started, all nodes together; nothing where it is not ours to look at.
+    fn usage(&self) -> Result<Option<Usage>>;
+
+    /// What the database beside the server has used.
+    fn database_usage(&self) -> Result<Option<Usage>> {
+        Ok(None)
+    }
 }
 
 /// What a start does with the data of the run before.

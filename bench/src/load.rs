@@ -35,7 +35,8 @@ use crate::{
 
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    pub(crate) address: SocketAddr,
+    /// Where to; the connections are spread over them in turn.
+    pub(crate) addresses: Vec<SocketAddr>,
     pub(crate) recipe: Recipe,
     pub(crate) connections: usize,
     pub(crate) posts_max: u64,
@@ -95,13 +96,13 @@ struct Acknowledged {
 impl Plan {
     /// As many posts as that, in a closed loop.
     pub(crate) fn closed(
-        address: SocketAddr,
+        addresses: Vec<SocketAddr>,
         recipe: Recipe,
         connections: usize,
         posts_max: u64,
     ) -> Self {
         Self {
-            address,
+            addresses,
             recipe,
             connections,
             posts_max,
@@ -132,8 +133,9 @@ pub(crate) async fn run(plan: Plan) -> Result<Report> {
     let connections = plan.connections;
     let shared = Arc::new(Shared { plan, next: AtomicU64::new(0), began: clock::now() });
     let mut tasks = JoinSet::new();
-    for _ in 0..connections {
-        tasks.spawn(post_on_one_connection(Arc::clone(&shared)));
+    for number in 0..connections {
+        let address = turn_of(&shared.plan.addresses, number).context("a load without a target")?;
+        tasks.spawn(post_on_one_connection(Arc::clone(&shared), address));
     }
     let mut sum = Tally::new();
     let gathered = timeout(patience, async {
@@ -153,10 +155,15 @@ pub(crate) async fn run(plan: Plan) -> Result<Report> {
     })
 }
 
-async fn post_on_one_connection(shared: Arc<Shared>) -> Tally {
+/// Which address a connection goes to.
+fn turn_of(addresses: &[SocketAddr], number: usize) -> Option<SocketAddr> {
+    addresses.iter().cycle().nth(number).copied()
+}
+
+async fn post_on_one_connection(shared: Arc<Shared>, address: SocketAddr) -> Tally {
     let mut tally = Tally::new();
     for _ in 0..CONNECTS_MAX {
-        let Err(error) = session(&shared, &mut tally).await else { break };
+        let Err(error) = session(&shared, address, &mut tally).await else { break };
         tally.note_error(format!("{error:#}"));
         if shared.plan.trouble == Trouble::GiveUp {
             break;
@@ -166,11 +173,11 @@ async fn post_on_one_connection(shared: Arc<Shared>) -> Tally {
 }
 
 /// Connects and posts until nothing is left to post, or the connection fails.
-async fn session(shared: &Shared, tally: &mut Tally) -> Result<()> {
-    let stream = TcpStream::connect(shared.plan.address).await.context("connecting")?;
+async fn session(shared: &Shared, address: SocketAddr, tally: &mut Tally) -> Result<()> {
+    let stream = TcpStream::connect(address).await.context("connecting")?;
     stream.set_nodelay(true)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let mut posts = pin!(post_all(shared, &mut sender, tally));
+    let mut posts = pin!(post_all(shared, &mut sender, address, tally));
     select! {
         biased;
         ended = &mut posts => ended,
@@ -182,10 +189,11 @@ async fn session(shared: &Shared, tally: &mut Tally) -> Result<()> {
 async fn post_all(
     shared: &Shared,
     sender: &mut SendRequest<Full<Bytes>>,
+    address: SocketAddr,
     tally: &mut Tally,
 ) -> Result<()> {
     let plan = &shared.plan;
-    let host = HeaderValue::from_str(&plan.address.to_string())?;
+    let host = HeaderValue::from_str(&address.to_string())?;
     loop {
         sender.ready().await.context("the connection closed")?;
         let seq = shared.next.fetch_add(1, Ordering::Relaxed);

@@ -13,6 +13,7 @@ mod histogram;
 mod load;
 mod machine;
 mod number;
+mod postgres;
 mod process;
 mod relay;
 mod scenario;

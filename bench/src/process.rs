@@ -4,7 +4,9 @@
 //! ends the child (`setpriv --pdeathsig`, where the system has it), or the child sees its stdin end.
 
 use std::{
+    ffi::OsStr,
     fs,
+    os::unix::ffi::OsStrExt as _,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
@@ -28,6 +30,15 @@ pub(crate) struct Usage {
     pub(crate) resident_peak_bytes: u64,
     /// Handed to the disk.
     pub(crate) written_bytes: u64,
+}
+
+impl Usage {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.processor += other.processor;
+        self.resident_bytes += other.resident_bytes;
+        self.resident_peak_bytes += other.resident_peak_bytes;
+        self.written_bytes += other.written_bytes;
+    }
 }
 
 impl Process {
@@ -103,6 +114,47 @@ pub(crate) fn our_usage() -> Result<Usage> {
     usage_of("self")
 }
 
+/// What a process and its children have used, those that ended included.
+///
+/// Memory is left out: the children share most of it, and a sum would count it once for each.
+pub(crate) fn family_usage(parent: u32) -> Result<Usage> {
+    let path = format!("/proc/{parent}/stat");
+    let stat = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
+    let own = usage_of(&parent.to_string())?;
+    let mut sum = Usage {
+        processor: processor_time(&stat)? + ticks_at(&stat, ENDED_CHILDREN_TICKS)?,
+        written_bytes: own.written_bytes,
+        ..Usage::default()
+    };
+    for id in processes()? {
+        // A process may end between two looks; then its parent has its time.
+        let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { continue };
+        if parent_of(&stat) != Some(parent) {
+            continue;
+        }
+        let Ok(child) = usage_of(&id.to_string()) else { continue };
+        sum.processor += child.processor;
+        sum.written_bytes += child.written_bytes;
+    }
+    Ok(sum)
+}
+
+/// Finds the process of a program that was started with an argument.
+pub(crate) fn with_argument(program: &str, argument: &OsStr) -> Result<Option<u32>> {
+    let matches = |id: &u32| {
+        let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        let mut words = line.split(|byte| *byte == 0);
+        let name = words.next().unwrap_or_default();
+        name.ends_with(program.as_bytes()) && words.any(|word| word == argument.as_bytes())
+    };
+    Ok(processes()?.into_iter().find(matches))
+}
+
+fn processes() -> Result<Vec<u32>> {
+    let entries = fs::read_dir("/proc").context("looking at the processes")?;
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+}
+
 fn usage_of(process: &str) -> Result<Usage> {
     let read = |file: &str| {
         let path = format!("/proc/{process}/{file}");
@@ -121,14 +173,22 @@ fn usage_of(process: &str) -> Result<Usage> {
 }
 
 fn processor_time(stat: &str) -> Result<Duration> {
-    // The name, in parentheses, may hold anything; what follows the last one is regular.
-    let Some((_, fields)) = stat.rsplit_once(')') else { bail!("no name in {stat:?}") };
-    let ticks: u64 = fields
-        .split_ascii_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse::<u64>().ok())
-        .sum();
+    ticks_at(stat, OWN_TICKS)
+}
+
+/// What follows the name, which stands in parentheses and may hold anything.
+fn fields(stat: &str) -> Option<impl Iterator<Item = &str>> {
+    Some(stat.rsplit_once(')')?.1.split_ascii_whitespace())
+}
+
+fn parent_of(stat: &str) -> Option<u32> {
+    fields(stat)?.nth(1)?.parse().ok()
+}
+
+/// The sum of two fields in a row, the user's and the system's part of some time.
+fn ticks_at(stat: &str, place: usize) -> Result<Duration> {
+    let Some(fields) = fields(stat) else { bail!("no name in {stat:?}") };
+    let ticks: u64 = fields.skip(place).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
     Ok(Duration::from_millis(ticks * MILLIS_PER_TICK))
 }
 
@@ -137,6 +197,9 @@ fn number_at(text: &str, key: &str) -> Option<u64> {
     rest.split_ascii_whitespace().next()?.parse().ok()
 }
 
+/// Fields after the name, counted from 0.
+const OWN_TICKS: usize = 11;
+const ENDED_CHILDREN_TICKS: usize = 13;
 const SETPRIV: &str = "/usr/bin/setpriv";
 const GRACE_TURN: Duration = Duration::from_millis(20);
 const GRACE_TURNS: u32 = 500;
@@ -151,6 +214,13 @@ mod tests {
     fn processor_time_is_the_sum_of_user_and_system() {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194560 100 0 0 0 25 17 0 0 20 0 4 0 100 0 0";
         assert_eq!(processor_time(stat).unwrap(), Duration::from_millis(420));
+    }
+
+    #[test]
+    fn a_parent_has_the_time_of_children_that_ended() {
+        let stat = "7 (a) b) S 3 7 7 0 -1 4194560 100 0 0 0 25 17 5 6 20 0 4 0 100 0 0";
+        assert_eq!(parent_of(stat), Some(3));
+        assert_eq!(ticks_at(stat, ENDED_CHILDREN_TICKS).unwrap(), Duration::from_millis(110));
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod one;
 
 use std::{fs, path::PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use tokio::{
     select,
@@ -23,11 +23,17 @@ use tokio::{
 };
 
 use crate::{
-    driver::{Driver, countersign::Countersign},
+    driver::{
+        Driver,
+        countersign::Countersign,
+        svix::{Svix, Token},
+    },
     machine::Machine,
+    postgres::{self, Cluster},
     scenario::ground::{Ground, Size},
     sink::remote::Sink,
-    table,
+    table::{self, Row},
+    yardstick::disk,
 };
 
 #[derive(Debug, Args)]
@@ -40,6 +46,26 @@ pub(crate) struct Options {
     /// The server under test.
     #[arg(long, value_enum, default_value = "countersign")]
     driver: Server,
+    /// Where Countersign keeps its data.
+    #[arg(long, value_enum, default_value = "embedded")]
+    store: Store,
+    /// How many of Countersign's nodes share one PostgreSQL and the load.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    nodes: u8,
+    /// The PostgreSQL in which databases are made and dropped.
+    #[arg(long, env = postgres::VARIABLE, hide_env_values = true, value_name = "URL")]
+    cluster: Option<postgres::Url>,
+    /// Where a Svix server listens, for --driver svix: http://ADDRESS:PORT on the loopback.
+    #[arg(long, value_name = "URL", required_if_eq("driver", "svix"))]
+    svix_url: Option<String>,
+    /// What it lets us in with.
+    #[arg(
+        long,
+        env = "BENCH_SVIX_TOKEN",
+        hide_env_values = true,
+        required_if_eq("driver", "svix")
+    )]
+    svix_token: Option<Token>,
     /// Countersign's binary.
     #[arg(long, default_value = "target/release/countersign")]
     binary: PathBuf,
@@ -102,10 +128,20 @@ pub(crate) enum Name {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Store {
+    /// In the folder of --data.
+    Embedded,
+    /// In databases of their own, in the PostgreSQL of --cluster.
+    Postgres,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Server {
     Countersign,
     /// The bench's own relay, which proves the bench and shows the ceiling.
     Relay,
+    /// A Svix server that somebody else runs on this machine; `one` and `fanout` only.
+    Svix,
 }
 
 /// Runs what was asked for, and prints the table even when a scenario broke.
@@ -124,17 +160,12 @@ pub(crate) fn run(options: Options) -> Result<()> {
 async fn run_all(options: Options) -> Result<()> {
     let machine = Machine::look(&options.data)?;
     eprintln!("bench: {}", machine.line());
-    let mut names = if options.names.is_empty() {
-        Name::value_variants().to_vec()
-    } else {
-        options.names.clone()
-    };
-    // In the order of the list, since `half` wants to know what `one` found.
-    names.sort_unstable();
-    names.dedup();
+    let names = options.names()?;
+    let (cluster, yardsticks) = yardsticks(&options)?;
     let sink = Sink::start(options.sink_threads, options.size().keys_max())?;
     let markdown = options.markdown.clone();
-    let mut ground = Ground::new(driver_of(&options)?, sink, options);
+    let mut ground = Ground::new(driver_of(&options, cluster)?, sink, options);
+    ground.rows = yardsticks;
     let mut broke = None;
     for name in names {
         eprintln!("bench: scenario {name:?}");
@@ -174,16 +205,54 @@ async fn run_one(ground: &mut Ground, name: Name) -> Result<()> {
     }
 }
 
-fn driver_of(options: &Options) -> Result<Box<dyn Driver>> {
+/// Finds the PostgreSQL that is asked for, and measures it bare.
+fn yardsticks(options: &Options) -> Result<(Option<Cluster>, Vec<Row>)> {
+    let on_postgres = options.store == Store::Postgres;
+    ensure!(!on_postgres || options.driver == Server::Countersign, "--store is for Countersign");
+    ensure!(on_postgres || options.nodes == 1, "several --nodes need --store postgres");
+    if !on_postgres {
+        return Ok((None, Vec::new()));
+    }
+    let mut cluster = Cluster::find(options.cluster.as_ref())?;
+    let rows = disk::rows(&mut cluster, &options.data)?;
+    Ok((Some(cluster), rows))
+}
+
+fn driver_of(options: &Options, cluster: Option<Cluster>) -> Result<Box<dyn Driver>> {
     Ok(match options.driver {
         Server::Countersign => {
-            Box::new(Countersign::new(options.binary.clone(), &options.data, options.keep_data))
+            let server = Countersign::new(options.binary.clone(), &options.data, options.keep_data);
+            Box::new(match cluster {
+                Some(cluster) => server.on_postgres(cluster, options.nodes.into()),
+                None => server,
+            })
+        }
+        Server::Svix => {
+            let url = options.svix_url.as_deref().context("--svix-url is missing")?;
+            let token = options.svix_token.as_ref().context("--svix-token is missing")?;
+            Box::new(Svix::new(url, token)?)
         }
         Server::Relay => Box::new(Countersign::relay(&options.data, options.keep_data)?),
     })
 }
 
 impl Options {
+    /// In the order of the list, since `half` wants to know what `one` found.
+    fn names(&self) -> Result<Vec<Name>> {
+        let can = match self.driver {
+            Server::Svix => &[Name::One, Name::Fanout],
+            Server::Countersign | Server::Relay => Name::value_variants(),
+        };
+        let mut names = if self.names.is_empty() { can.to_vec() } else { self.names.clone() };
+        names.sort_unstable();
+        names.dedup();
+        let unfit = names.iter().find(|name| !can.contains(name));
+        if let Some(name) = unfit {
+            bail!("scenario {name:?} needs a server that the bench itself starts");
+        }
+        Ok(names)
+    }
+
     fn size(&self) -> Size {
         let pick = |full, quick| if self.quick { quick } else { full };
         Size {

@@ -132,7 +132,8 @@ async fn answer(
         return Ok(sink.obey(&head.method, order, head.uri.query().unwrap_or_default(), &body));
     }
     let place = place_of(head.uri.path());
-    let header = head.headers.get("webhook-id").map(HeaderValue::as_bytes);
+    let header = head.headers.get("webhook-id").or_else(|| head.headers.get("svix-id"));
+    let header = header.map(HeaderValue::as_bytes);
     // Place 0 takes the yardstick's posts, which are nobody's events.
     let id = if place == 0 { None } else { header.or_else(|| text_after(&body, b"\"id\":\"")) };
     let sent_at_us = number_after(&body, b"\"sent_at_us\":");

@@ -1,5 +1,7 @@
 //! The bare client: the load generator straight at the sink, with nothing between them.
 
+pub(crate) mod disk;
+
 use std::fmt;
 
 use anyhow::{Result, ensure};
@@ -41,11 +43,12 @@ impl Bare {
         rate: Option<f64>,
     ) -> Result<Self> {
         let recipe = Recipe { path: Uri::from_static("/bare"), headers: headers(), body: event };
-        load::run(Plan::closed(sink.address(), recipe.clone(), connections, posts / 20)).await?;
+        load::run(Plan::closed(vec![sink.address()], recipe.clone(), connections, posts / 20))
+            .await?;
         sink.reset().await?;
         let before = (our_usage()?, sink.usage()?);
         let census = Census::take(&[before.1])?;
-        let plan = Plan { rate, ..Plan::closed(sink.address(), recipe, connections, posts) };
+        let plan = Plan { rate, ..Plan::closed(vec![sink.address()], recipe, connections, posts) };
         let report = load::run(plan).await?;
         let after = (our_usage()?, sink.usage()?);
         let others = census.others(&Census::take(&[after.1])?);

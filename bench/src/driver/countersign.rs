@@ -1,4 +1,4 @@
-//! Countersign, started as a child with an embedded store in a folder of its own.
+//! Countersign, started as a child: one with an embedded store in a folder of its own, or several nodes on a PostgreSQL.
 
 use std::{
     env, fs,
@@ -22,6 +22,7 @@ use crate::{
     clock,
     driver::{Data, Driver, EndpointWish, Stats},
     load::recipe::{self, Recipe, Stamp},
+    postgres::Cluster,
     process::{Process, Usage, bound_to_us},
 };
 
@@ -32,7 +33,10 @@ pub(crate) struct Countersign {
     command: &'static str,
     folder: PathBuf,
     keep_folder: bool,
-    running: Option<(Process, SocketAddr)>,
+    /// Without it, the store is the embedded one.
+    cluster: Option<Cluster>,
+    nodes: usize,
+    running: Vec<(Process, SocketAddr)>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -43,6 +47,13 @@ struct Named {
 impl Countersign {
     pub(crate) fn new(binary: PathBuf, data: &Path, keep_folder: bool) -> Self {
         Self::with_command("countersign", binary, "serve", data, keep_folder)
+    }
+
+    /// So many nodes on one database, which is made anew for each start on fresh data.
+    pub(crate) fn on_postgres(mut self, cluster: Cluster, nodes: usize) -> Self {
+        self.cluster = Some(cluster);
+        self.nodes = nodes;
+        self
     }
 
     /// The bench's own relay: it remembers nothing on disk, and so shows the ceiling.
@@ -59,11 +70,13 @@ impl Countersign {
         keep_folder: bool,
     ) -> Self {
         let folder = data.join(format!("{name}-{}", process::id()));
-        Self { name, binary, command, folder, keep_folder, running: None }
+        let (cluster, running) = (None, Vec::new());
+        Self { name, binary, command, folder, keep_folder, cluster, nodes: 1, running }
     }
 
+    /// The first node, which is told what all must know.
     fn running(&self) -> Result<&(Process, SocketAddr)> {
-        self.running.as_ref().context("the server is not running")
+        self.running.first().context("the server is not running")
     }
 
     fn call(&self, method: &'static str, path: &str) -> Result<Call> {
@@ -74,8 +87,8 @@ impl Countersign {
         Recipe { path: Uri::from_static(path), headers: recipe::headers(), body }
     }
 
-    fn spawn(&self, address: SocketAddr) -> Result<Process> {
-        let data = self.folder.join("data");
+    fn spawn(&self, number: usize, address: SocketAddr) -> Result<Process> {
+        let data = self.folder.join(format!("data-{number}"));
         fs::create_dir_all(&data).with_context(|| format!("creating {}", data.display()))?;
         let log = File::options()
             .create(true)
@@ -84,6 +97,11 @@ impl Countersign {
             .context("opening the server's log")?;
         let mut command = bound_to_us(&self.binary);
         self.configure(&mut command, address, &data);
+        command.env_remove(DATABASE_URL);
+        if let Some(cluster) = &self.cluster {
+            command.env(DATABASE_URL, cluster.database_url()?);
+            command.env("COUNTERSIGN_NODE_NAME", format!("bench-{number}"));
+        }
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         Process::start(command).with_context(|| format!("starting {}", self.binary.display()))
     }
@@ -99,37 +117,13 @@ impl Countersign {
             .env("COUNTERSIGN_ALLOW_HTTP_TARGETS", "true");
     }
 
-    fn log(&self) -> PathBuf {
-        self.folder.join("server.log")
-    }
-
-    fn end_of_log(&self) -> String {
-        let log = fs::read_to_string(self.log()).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().rev().take(10).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
-    }
-}
-
-#[async_trait]
-impl Driver for Countersign {
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    async fn start(&mut self, data: Data) -> Result<Duration> {
-        self.running = None;
-        if data == Data::Fresh && self.folder.exists() {
-            fs::remove_dir_all(&self.folder)
-                .with_context(|| format!("clearing {}", self.folder.display()))?;
-        }
+    /// Starts one node and waits until it is ready.
+    async fn start_node(&mut self, number: usize) -> Result<()> {
         let address = free_address()?;
         let began = clock::now();
-        let mut process = self.spawn(address)?;
+        let mut process = self.spawn(number, address)?;
         let ready = Call::new(address, "GET", "/readyz");
-        loop {
-            if ready.succeed(Duration::from_secs(1)).await.is_ok() {
-                break;
-            }
+        while ready.succeed(Duration::from_secs(1)).await.is_err() {
             if let Some(status) = process.ended()? {
                 bail!(
                     "{} ended with {status} before it was ready:\n{}",
@@ -146,23 +140,68 @@ impl Driver for Countersign {
             }
             clock::pause(Duration::from_millis(1)).await;
         }
-        let took = began.elapsed();
-        self.running = Some((process, address));
-        Ok(took)
+        self.running.push((process, address));
+        Ok(())
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("server.log")
+    }
+
+    fn end_of_log(&self) -> String {
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().rev().take(10).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[async_trait]
+impl Driver for Countersign {
+    fn name(&self) -> String {
+        let nodes =
+            if self.nodes == 1 { "1 node".to_owned() } else { format!("{} nodes", self.nodes) };
+        match &self.cluster {
+            Some(cluster) => format!("{} on PostgreSQL {}, {nodes}", self.name, cluster.version()),
+            None if self.command == "serve" => format!("{} on the embedded store", self.name),
+            None => self.name.to_owned(),
+        }
+    }
+
+    fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    async fn start(&mut self, data: Data) -> Result<Duration> {
+        self.running.clear();
+        if data == Data::Fresh {
+            if self.folder.exists() {
+                fs::remove_dir_all(&self.folder)
+                    .with_context(|| format!("clearing {}", self.folder.display()))?;
+            }
+            if let Some(cluster) = &mut self.cluster {
+                cluster.renew()?;
+            }
+        }
+        let began = clock::now();
+        for number in 1..=self.nodes {
+            self.start_node(number).await?;
+        }
+        Ok(began.elapsed())
     }
 
     async fn stop(&mut self) -> Result<()> {
-        match self.running.take() {
-            Some((mut process, _)) => process.stop().await,
-            None => Ok(()),
+        for (mut process, _) in self.running.drain(..) {
+            process.stop().await?;
         }
+        Ok(())
     }
 
     fn kill(&mut self) -> Result<()> {
-        match self.running.take() {
-            Some((mut process, _)) => process.kill(),
-            None => bail!("the server is not running"),
+        self.running()?;
+        for (mut process, _) in self.running.drain(..) {
+            process.kill()?;
         }
+        Ok(())
     }
 
     async fn create_endpoint(&self, url: &str, wish: &EndpointWish) -> Result<()> {
@@ -183,8 +222,9 @@ impl Driver for Countersign {
         Ok(answer.read::<Named>()?.id)
     }
 
-    fn address(&self) -> Result<SocketAddr> {
-        Ok(self.running()?.1)
+    fn addresses(&self) -> Result<Vec<SocketAddr>> {
+        self.running()?;
+        Ok(self.running.iter().map(|(_, address)| *address).collect())
     }
 
     fn events(&self) -> Result<Recipe> {
@@ -195,23 +235,31 @@ impl Driver for Countersign {
         Ok(Some(Self::recipe("/api/v1/requests", recipe::request)))
     }
 
-    async fn stats(&self) -> Result<Stats> {
+    async fn stats(&self) -> Result<Option<Stats>> {
         let said: Value = self.call("GET", "/api/v1/stats")?.succeed(PATIENCE).await?.read()?;
         let pending = PENDING.iter().find_map(|place| said.pointer(place)?.as_u64());
-        Ok(Stats {
-            pending: pending
-                .with_context(|| format!("/api/v1/stats says nothing of pending: {said}"))?,
-        })
+        let pending =
+            pending.with_context(|| format!("/api/v1/stats says nothing of pending: {said}"))?;
+        Ok(Some(Stats { pending }))
     }
 
-    fn usage(&self) -> Result<Usage> {
-        self.running()?.0.usage()
+    fn usage(&self) -> Result<Option<Usage>> {
+        self.running()?;
+        let mut sum = Usage::default();
+        for (process, _) in &self.running {
+            sum.add(process.usage()?);
+        }
+        Ok(Some(sum))
+    }
+
+    fn database_usage(&self) -> Result<Option<Usage>> {
+        self.cluster.as_ref().map_or(Ok(None), Cluster::usage)
     }
 }
 
 impl Drop for Countersign {
     fn drop(&mut self) {
-        self.running = None;
+        self.running.clear();
         if !self.keep_folder && self.folder.exists() && fs::remove_dir_all(&self.folder).is_err() {
             eprintln!("bench: could not remove {}", self.folder.display());
         }
@@ -227,5 +275,6 @@ fn free_address() -> Result<SocketAddr> {
 /// Where `/api/v1/stats` may keep the number of deliveries that are not settled.
 const PENDING: [&str; 4] =
     ["/deliveries/pending", "/pending", "/data/deliveries/pending", "/deliveries_pending"];
+const DATABASE_URL: &str = "COUNTERSIGN_DATABASE_URL";
 const MASTER_KEY: &str = "Y291bnRlcnNpZ24tYmVuY2gtbWFzdGVyLWtleS0zMiE=";
 const START_PATIENCE: Duration = Duration::from_mins(1);

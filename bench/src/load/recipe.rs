@@ -50,6 +50,18 @@ pub(crate) fn request(stamp: Stamp) -> Bytes {
     finish(body, r#""}}"#)
 }
 
+/// The same event as a message to Svix, 1 KB in all.
+pub(crate) fn message(stamp: Stamp) -> Bytes {
+    let Stamp { seq, sent_at_us } = stamp;
+    let mut body = String::with_capacity(BODY_BYTES);
+    write!(
+        body,
+        r#"{{"eventType":"custom.bench","payload":{{"sent_at_us":{sent_at_us},"seq":{seq},"note":""#
+    )
+    .unwrap_or_default();
+    finish(body, r#""}}"#)
+}
+
 /// The headers of every post, the yardstick's included.
 pub(crate) fn headers() -> Vec<(HeaderName, HeaderValue)> {
     vec![
@@ -80,7 +92,7 @@ mod tests {
 
     #[test]
     fn every_body_is_json_of_one_kilobyte() {
-        for body in [event, request] {
+        for body in [event, request, message] {
             for seq in [0, 7, 1_000_000] {
                 let bytes = body(Stamp { seq, sent_at_us: 1_700_000_000_000_000 });
                 assert_eq!(bytes.len(), BODY_BYTES);

@@ -6,6 +6,7 @@ use crate::{
     clock,
     load::{self, Plan},
     number::{count, float, mebibytes, millis, per_second, ratio},
+    process::Usage,
     scenario::ground::{ALL_KINDS, Ground},
     table::{Bar, Row, grouped},
     yardstick::Bare,
@@ -23,7 +24,9 @@ struct Backlog {
 struct Drained {
     backlog: Backlog,
     per_second: f64,
-    processor_ms: f64,
+    /// Per delivery: the server's, and that of a database beside it.
+    processor_ms: Option<f64>,
+    database_ms: Option<f64>,
     peak_bytes: u64,
 }
 
@@ -33,20 +36,24 @@ pub(crate) async fn run(ground: &mut Ground) -> Result<()> {
     let large = drain(ground, ground.size.backlog).await?;
     let bare = Bare::mean(&[before, ground.bare().await?]);
     let draining = |figure: &str, drained: &Drained| {
-        Row::new("backlog", figure, drained.per_second, "deliveries/s")
+        Row::new("backlog", ground.over_nodes(figure), drained.per_second, "deliveries/s")
             .against(bare.per_second)
             .bar(Bar::RatioAtLeast(0.45))
     };
-    ground.rows.extend([
+    let mut rows = vec![
         Row::new("backlog", "deliveries", float(large.backlog.due), ""),
         Row::new("backlog", "filling", large.backlog.filled_per_second, "deliveries/s"),
         draining("draining a twentieth", &small),
         draining("draining all", &large),
         Row::new("backlog", "all by a twentieth", ratio(large.per_second, small.per_second), "")
             .bar(Bar::AtLeast(0.9)),
-        Row::new("backlog", "server's processor time per delivery", large.processor_ms, "ms"),
-        Row::new("backlog", "peak memory", mebibytes(large.peak_bytes), "MiB"),
-    ]);
+    ];
+    for (whose, each) in [("server's", large.processor_ms), ("PostgreSQL's", large.database_ms)] {
+        let figure = format!("{whose} processor time per delivery");
+        rows.extend(each.map(|each| Row::new("backlog", figure, each, "ms")));
+    }
+    rows.push(Row::new("backlog", "peak memory", mebibytes(large.peak_bytes), "MiB"));
+    ground.rows.extend(rows);
     Ok(())
 }
 
@@ -54,19 +61,23 @@ async fn drain(ground: &mut Ground, deliveries: u64) -> Result<Drained> {
     ground.fresh(ENDPOINTS, ALL_KINDS).await?;
     let backlog = fill_backlog(ground, deliveries).await?;
     eprintln!("bench:   {} deliveries wait; draining", grouped(backlog.due));
-    let before = ground.driver.usage()?;
+    let before = (ground.driver.usage()?, ground.driver.database_usage()?);
     let began = clock::now();
     ground.sink.set_mood(None, "answer").await?;
     ground.arrived(backlog.due, None).await?;
     let length = began.elapsed();
-    let after = ground.driver.usage()?;
+    let after = (ground.driver.usage()?, ground.driver.database_usage()?);
     // Those that hung while the backlog grew wait for their second attempt; they are no part of the figure.
     ground.driver.stop().await?;
-    let processor_ms = millis(after.processor.saturating_sub(before.processor));
+    let each_ms = |before: Option<Usage>, after: Option<Usage>| {
+        let used = after?.processor.saturating_sub(before?.processor);
+        Some(ratio(millis(used), float(backlog.due)))
+    };
     Ok(Drained {
         per_second: per_second(backlog.due, length),
-        processor_ms: ratio(processor_ms, float(backlog.due)),
-        peak_bytes: after.resident_peak_bytes,
+        processor_ms: each_ms(before.0, after.0),
+        database_ms: each_ms(before.1, after.1),
+        peak_bytes: after.0.unwrap_or_default().resident_peak_bytes,
         backlog,
     })
 }
@@ -81,7 +92,7 @@ async fn fill_backlog(ground: &Ground, deliveries: u64) -> Result<Backlog> {
     let endpoints = count(ENDPOINTS);
     ground.sink.set_mood(None, "hang").await?;
     let plan = Plan::closed(
-        ground.driver.address()?,
+        ground.driver.addresses()?,
         ground.driver.events()?,
         ground.options.connections,
         deliveries / endpoints,

@@ -14,11 +14,9 @@ pub(crate) async fn run(ground: &mut Ground) -> Result<()> {
     let flow = wanted.flow(ground).await?;
     let bare = Bare::mean(&[before, ground.bare().await?]);
     let rate = flow.deliveries_per_second();
-    ground
-        .rows
-        .push(Row::new("fanout", "end to end", rate, "deliveries/s").against(bare.per_second));
-    let each = flow.processor_ms_per_delivery();
-    ground.rows.push(Row::new("fanout", "server's processor time per delivery", each, "ms"));
+    let figure = ground.over_nodes("end to end");
+    ground.rows.push(Row::new("fanout", figure, rate, "deliveries/s").against(bare.per_second));
+    ground.rows.extend(flow.cost_rows("fanout", "delivery", flow.deliveries, None));
     ground.rows.extend(flow.rows("fanout"));
     Ok(())
 }

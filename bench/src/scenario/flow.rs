@@ -44,7 +44,8 @@ pub(crate) struct Flow {
 /// What everybody had used up at one moment.
 #[derive(Debug)]
 struct Spent {
-    server: Usage,
+    server: Option<Usage>,
+    database: Option<Usage>,
     load: Usage,
     sink: Usage,
     census: Census,
@@ -52,14 +53,22 @@ struct Spent {
 
 #[derive(Debug)]
 struct Cost {
-    processor: Duration,
+    /// Nothing where the server, or a database, is not ours to look at.
+    server: Option<Used>,
+    database: Option<Used>,
     /// What the instrument itself took: the load, and the sink.
     load: Duration,
     sink: Duration,
-    written_bytes: u64,
-    peak_bytes: u64,
     /// Cores that others kept busy meanwhile.
     others: f64,
+}
+
+/// What one part of the stack took.
+#[derive(Debug, Clone, Copy)]
+struct Used {
+    processor: Duration,
+    written_bytes: u64,
+    peak_bytes: u64,
 }
 
 impl Wanted {
@@ -75,8 +84,12 @@ impl Wanted {
             ground.sink.set_mood(Some(number), "hang").await?;
         }
         let before = Spent::look(ground)?;
-        let plan =
-            Plan::closed(ground.driver.address()?, recipe, ground.options.connections, self.posts);
+        let plan = Plan::closed(
+            ground.driver.addresses()?,
+            recipe,
+            ground.options.connections,
+            self.posts,
+        );
         let plan = self.rate.map_or(plan.clone(), |rate| plan.at_rate(rate));
         let posted = load::run(plan).await?;
         if posted.failed() > 0 {
@@ -113,6 +126,7 @@ impl Spent {
     fn look(ground: &Ground) -> Result<Self> {
         Ok(Self {
             server: ground.driver.usage()?,
+            database: ground.driver.database_usage()?,
             load: our_usage()?,
             sink: ground.sink.usage()?,
             census: ground.census()?,
@@ -124,13 +138,23 @@ impl Cost {
     fn between(before: &Spent, after: &Spent) -> Self {
         let spent = |before: Usage, after: Usage| after.processor.saturating_sub(before.processor);
         Self {
-            processor: spent(before.server, after.server),
+            server: Used::between(before.server, after.server),
+            database: Used::between(before.database, after.database),
             load: spent(before.load, after.load),
             sink: spent(before.sink, after.sink),
-            written_bytes: after.server.written_bytes.saturating_sub(before.server.written_bytes),
-            peak_bytes: after.server.resident_peak_bytes,
             others: before.census.others(&after.census),
         }
+    }
+}
+
+impl Used {
+    fn between(before: Option<Usage>, after: Option<Usage>) -> Option<Self> {
+        let (before, after) = before.zip(after)?;
+        Some(Self {
+            processor: after.processor.saturating_sub(before.processor),
+            written_bytes: after.written_bytes.saturating_sub(before.written_bytes),
+            peak_bytes: after.resident_peak_bytes,
+        })
     }
 }
 
@@ -144,12 +168,24 @@ impl Flow {
         per_second(self.deliveries, self.length)
     }
 
-    pub(crate) fn processor_ms_per_post(&self) -> f64 {
-        ratio(millis(self.cost.processor), float(self.posted.acknowledged))
-    }
-
-    pub(crate) fn processor_ms_per_delivery(&self) -> f64 {
-        ratio(millis(self.cost.processor), float(self.deliveries))
+    /// What each of `count` things cost the server, and the database beside it.
+    pub(crate) fn cost_rows(
+        &self,
+        scenario: &'static str,
+        each: &str,
+        count: u64,
+        at_most_ms: Option<f64>,
+    ) -> Vec<Row> {
+        let row = |whose: &str, used: Used| {
+            let figure = format!("{whose} processor time per {each}");
+            Row::new(scenario, figure, ratio(millis(used.processor), float(count)), "ms")
+        };
+        let server = self.cost.server.map(|used| row("server's", used));
+        let server = server.map(|row| match at_most_ms {
+            Some(limit) => row.bar(Bar::AtMost(limit)),
+            None => row,
+        });
+        server.into_iter().chain(self.cost.database.map(|used| row("PostgreSQL's", used))).collect()
     }
 
     /// Cores that others kept busy meanwhile.
@@ -157,16 +193,31 @@ impl Flow {
         self.cost.others
     }
 
-    /// Cores that the server kept busy.
-    fn cores(&self) -> f64 {
-        ratio(self.cost.processor.as_secs_f64(), self.length.as_secs_f64())
+    /// What the server, and a database beside it, took of the machine.
+    fn used_rows(&self, scenario: &'static str) -> Vec<Row> {
+        let cores = |used: Used| ratio(used.processor.as_secs_f64(), self.length.as_secs_f64());
+        let written_kib =
+            |used: Used| ratio(float(used.written_bytes), float(self.deliveries)) / 1024.0;
+        let mut rows = Vec::new();
+        if let Some(used) = self.cost.server {
+            let peak = mebibytes(used.peak_bytes);
+            rows.push(Row::new(scenario, "server keeps busy", cores(used), "cores"));
+            rows.push(Row::new(scenario, "peak memory", peak, "MiB"));
+            let written = written_kib(used);
+            rows.push(Row::new(scenario, "written to disk per delivery", written, "KiB"));
+        }
+        if let Some(used) = self.cost.database {
+            rows.push(Row::new(scenario, "PostgreSQL keeps busy", cores(used), "cores"));
+            let figure = "PostgreSQL: written to disk per delivery";
+            rows.push(Row::new(scenario, figure, written_kib(used), "KiB"));
+        }
+        rows
     }
 
     /// The rows that every load has.
     pub(crate) fn rows(&self, scenario: &'static str) -> Vec<Row> {
         let total = &self.stats.total;
         let reuse = 100.0 * (1.0 - ratio(float(self.stats.connections), float(total.count)));
-        let written_kib = ratio(float(self.cost.written_bytes), float(self.deliveries)) / 1024.0;
         let in_ms = |us: u64| float(us) / 1000.0;
         let mut rows = vec![
             Row::new(scenario, "posting alone", self.posted.per_second(), "posts/s"),
@@ -184,7 +235,6 @@ impl Flow {
             ),
             Row::new(scenario, "post to arrival, p50", in_ms(total.latency_us.p50), "ms"),
             Row::new(scenario, "post to arrival, p99", in_ms(total.latency_us.p99), "ms"),
-            Row::new(scenario, "server keeps busy", self.cores(), "cores"),
             Row::new(scenario, "others keep busy", self.cost.others, "cores"),
             Row::new(
                 scenario,
@@ -198,10 +248,9 @@ impl Flow {
                 ratio(millis(self.cost.sink), float(self.deliveries)),
                 "ms",
             ),
-            Row::new(scenario, "peak memory", mebibytes(self.cost.peak_bytes), "MiB"),
-            Row::new(scenario, "written to disk per delivery", written_kib, "KiB"),
             Row::new(scenario, "connections reused", reuse, "%").bar(Bar::AtLeast(90.0)),
         ];
+        rows.extend(self.used_rows(scenario));
         for (figure, number) in
             [("posts that failed", self.posted.failed()), ("doubled deliveries", total.duplicates)]
         {

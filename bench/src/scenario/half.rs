@@ -22,8 +22,9 @@ pub(crate) async fn run(ground: &mut Ground) -> Result<()> {
     let latency = &flow.stats.total.latency_us;
     let in_ms = |us: u64| float(us) / 1000.0;
     let by_second: Vec<f64> = flow.stats.p99_us_by_second.iter().copied().map(in_ms).collect();
+    let load = ground.over_nodes("load");
     ground.rows.extend([
-        Row::new("half", "load", flow.posted.per_second(), "events/s"),
+        Row::new("half", load, flow.posted.per_second(), "events/s"),
         Row::new(
             "half",
             "bare client at this load: post to arrival, p50",
@@ -45,7 +46,7 @@ pub(crate) async fn run(ground: &mut Ground) -> Result<()> {
         Row::new("half", "post acknowledged, p50", in_ms(flow.posted.latency_us.at(0.5)), "ms"),
         Row::new("half", "post acknowledged, p99", in_ms(flow.posted.latency_us.at(0.99)), "ms"),
         Row::new("half", "others keep busy", flow.others(), "cores"),
-        Row::new("half", "server's processor time per event", flow.processor_ms_per_post(), "ms"),
     ]);
+    ground.rows.extend(flow.cost_rows("half", "event", flow.posted.acknowledged, None));
     Ok(())
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::{
     clock,
     driver::Data,
     number::{largest, mebibytes, median, millis},
+    process::Usage,
     scenario::ground::Ground,
     table::{Bar, Row},
 };
@@ -19,18 +20,22 @@ pub(crate) async fn run(ground: &mut Ground) -> Result<()> {
         ground.driver.stop().await?;
         starts_ms.push(millis(ground.driver.start(Data::Kept).await?));
     }
-    let before = ground.driver.usage()?;
+    let look = |ground: &Ground| ground.driver.usage()?.context("the server cannot be looked at");
+    let before = (look(ground)?, ground.driver.database_usage()?);
     clock::pause(REST).await;
-    let after = ground.driver.usage()?;
+    let after = (look(ground)?, ground.driver.database_usage()?);
     ground.driver.stop().await?;
-    let used_ms = millis(after.processor.saturating_sub(before.processor));
+    let used_ms =
+        |before: Usage, after: Usage| millis(after.processor.saturating_sub(before.processor));
+    let database = before.1.zip(after.1).map(|(before, after)| used_ms(before, after));
+    let (before, after) = (before.0, after.0);
     ground.rows.extend([
         Row::new("idle", "first start, on nothing", first, "ms"),
         Row::new("idle", "start, median", median(&starts_ms), "ms").bar(Bar::AtMost(200.0)),
         Row::new("idle", "start, slowest", largest(&starts_ms), "ms"),
         Row::new("idle", "memory after 5 s", mebibytes(after.resident_bytes), "MiB")
             .bar(Bar::AtMost(40.0)),
-        Row::new("idle", "processor time in 5 s", used_ms, "ms"),
+        Row::new("idle", "processor time in 5 s", used_ms(before, after), "ms"),
         Row::new(
             "idle",
             "written in 5 s",
@@ -38,6 +43,8 @@ pub(crate) async fn run(ground: &mut Ground) -> Result<()> {
             "MiB",
         ),
     ]);
+    let figure = "PostgreSQL's processor time in 5 s";
+    ground.rows.extend(database.map(|used_ms| Row::new("idle", figure, used_ms, "ms")));
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! kill -9 in full flight, again and again, on the same data.
+//! kill -9 of every node in full flight, again and again, on the same data.
 //!
 //! What was acknowledged must arrive, whatever happened; losing one event is an error, not a figure.
 //! What arrives twice is bounded by what was in flight when the server died.
@@ -63,7 +63,7 @@ async fn post_and_kill(ground: &mut Ground, round: u64) -> Result<Vec<String>> {
         ids: Ids::Keep,
         patience: Duration::from_mins(1),
         ..Plan::closed(
-            ground.driver.address()?,
+            ground.driver.addresses()?,
             ground.driver.events()?,
             ground.options.connections,
             everything,
@@ -81,10 +81,10 @@ async fn post_and_kill(ground: &mut Ground, round: u64) -> Result<Vec<String>> {
 }
 
 fn report(ground: &mut Ground, found: &Rounds, untracked: u64) {
-    let bound = ground
-        .options
-        .in_flight_bound
-        .unwrap_or(ground.options.max_in_flight.unwrap_or(IN_FLIGHT_DEFAULT) * LEASES_PER_ATTEMPT);
+    let at_once = ground.options.max_in_flight.unwrap_or(IN_FLIGHT_DEFAULT);
+    let nodes = u32::try_from(ground.driver.nodes()).unwrap_or(u32::MAX);
+    let leased = at_once.saturating_mul(LEASES_PER_ATTEMPT).saturating_mul(nodes);
+    let bound = ground.options.in_flight_bound.unwrap_or(leased);
     let lost = found.lost.len();
     if lost > 0 {
         let some: Vec<_> = found.lost.iter().take(3).map(String::as_str).collect();

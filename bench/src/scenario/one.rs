@@ -19,14 +19,11 @@ pub(crate) async fn events(ground: &mut Ground) -> Result<()> {
     let rate = flow.posts_per_second();
     ground.one_rate = Some(rate);
     ground.rows.push(
-        Row::new("one", "end to end", rate, "events/s")
+        Row::new("one", ground.over_nodes("end to end"), rate, "events/s")
             .against(bare.per_second)
             .bar(Bar::RatioAtLeast(0.25)),
     );
-    ground.rows.push(
-        Row::new("one", "server's processor time per event", flow.processor_ms_per_post(), "ms")
-            .bar(Bar::AtMost(0.15)),
-    );
+    ground.rows.extend(flow.cost_rows("one", "event", flow.posted.acknowledged, Some(0.15)));
     ground.rows.extend(flow.rows("one"));
     Ok(())
 }
@@ -38,10 +35,10 @@ pub(crate) async fn requests(ground: &mut Ground) -> Result<()> {
     let bare = Bare::mean(&[before, ground.bare().await?]);
     let rate = flow.posts_per_second();
     ground.rows.push(
-        Row::new("requests", "created, sent and told", rate, "requests/s").against(bare.per_second),
+        Row::new("requests", ground.over_nodes("created, sent and told"), rate, "requests/s")
+            .against(bare.per_second),
     );
-    let each = flow.processor_ms_per_post();
-    ground.rows.push(Row::new("requests", "server's processor time per request", each, "ms"));
+    ground.rows.extend(flow.cost_rows("requests", "request", flow.posted.acknowledged, None));
     ground.rows.extend(flow.rows("requests"));
     Ok(())
 }
