@@ -1,7 +1,6 @@
 //! Several nodes on one database, stepped by hand.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::iter;
 
 use domain::replay::{Status, Wanted};
 use domain::time::Clock as _;
@@ -99,7 +98,7 @@ async fn all_nodes_together_keep_to_a_bound_of_one() {
     }
     crew.beat().await;
     let mut begun = 0;
-    for () in iter::repeat_n((), 40) {
+    for _ in 0..40 {
         crew.give_turn();
         crew.engine().unwrap().look_around();
         crew.lease().await.unwrap();

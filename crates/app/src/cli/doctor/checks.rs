@@ -196,8 +196,10 @@ fn told(about: &About, now: Timestamp) -> String {
         about.schema,
         about.schema_wanted
     )];
-    let late_s = about.due_since.map_or(0, |since| now.millis_since(since) / SECOND_MS);
-    lines.push(format!("{} deliveries are due, the oldest since {late_s} s", about.due));
+    lines.push(about.due_since.map_or("no delivery is due".to_owned(), |since| {
+        let late_s = now.millis_since(since) / SECOND_MS;
+        format!("{} deliveries are due, the oldest for {late_s} s", about.due)
+    }));
     for node in &about.nodes {
         let moment = |at: Option<Timestamp>| at.map_or("never".to_owned(), |at| at.to_string());
         lines.push(format!(
