@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{env, fs, process};
 
 use axum::body::Body;
@@ -41,6 +42,10 @@ const CALLS: &[(&str, &str)] = &[
 struct Still;
 
 impl Clock for Still {
+    fn uptime(&self) -> Duration {
+        Duration::ZERO
+    }
+
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(1_767_225_600_000)
     }
@@ -65,7 +70,8 @@ struct Service {
 fn service() -> Service {
     let folder = env::temp_dir().join(format!("countersign-fuzz-{}", process::id()));
     drop(fs::remove_dir_all(&folder));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let lanes = Arc::new(Lanes::default());
     let master = MasterKey::new(&[7; 32]).expect("a key");
     let options = sqlite::Options {
@@ -91,7 +97,8 @@ fn service() -> Service {
         let account = engine.ensure_account("default").await.expect("an account");
         engine.install_key(account, &Secret::new(KEY), "fuzz").await.expect("a key");
     });
-    let settings = web::Settings { public_url: "http://localhost".to_owned(), trusted_proxies: false };
+    let settings =
+        web::Settings { public_url: "http://localhost".to_owned(), trusted_proxies: false };
     Service { runtime, router: web::router(web::State::new(engine, settings)) }
 }
 
@@ -112,7 +119,8 @@ fuzz_target!(|data: &[u8]| {
         .body(Body::from(rest.to_vec()));
     let Ok(request) = request else { return };
     SERVICE.with_borrow(|service| {
-        let answer = service.runtime.block_on(service.router.clone().oneshot(request)).expect("infallible");
+        let answer =
+            service.runtime.block_on(service.router.clone().oneshot(request)).expect("infallible");
         assert_ne!(answer.status().as_u16(), 500, "{method} {first}");
     });
 });
