@@ -137,10 +137,11 @@ pub(super) fn journal(folder: &Path, db: &Connection) -> Result<Journal, Error> 
             write_mark(&transaction, chunk.mark())?;
             transaction.commit().map_err(trouble)?;
         }
-        // The journal is written over from now on, so the log must not be behind.
-        let log = File::options().write(true).open(folder.join(LOG));
-        log.and_then(|log| log.sync_data()).map_err(disk_trouble)?;
     }
+    // The journal is written over from now on. What the mark says must be on the disk before that, also where a process
+    // that was killed had committed it and left it to the system to write.
+    let log = File::options().write(true).open(folder.join(LOG));
+    log.and_then(|log| log.sync_data()).map_err(disk_trouble)?;
     journal.allocate();
     Ok(journal)
 }
