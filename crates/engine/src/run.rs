@@ -223,6 +223,7 @@ impl Engine {
         for (endpoint, due_at) in leased.next_due {
             self.lanes().note_next_due(endpoint, due_at, now);
         }
+        self.lanes().ask_again(leased.unfinished, now);
     }
 
     /// Says that this node lives, again and again, and what its share is once all agree.

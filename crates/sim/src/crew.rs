@@ -273,6 +273,7 @@ impl Crew {
         for (endpoint, due_at) in leased.next_due {
             running.lanes.note_next_due(endpoint, due_at, now);
         }
+        running.lanes.ask_again(leased.unfinished, now);
         Ok(())
     }
 

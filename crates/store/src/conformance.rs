@@ -70,6 +70,7 @@ macro_rules! conformance {
             fanout::an_endpoint_that_is_off_keeps_a_replay_until_it_is_on
             fanout::what_a_commit_refers_to_must_be_there
             leases::what_has_room_is_leased_and_the_rest_stays_due
+            leases::a_lease_says_when_it_took_as_much_as_one_call_may
             leases::a_delivery_is_never_leased_twice
             leases::a_delivery_handed_back_is_leased_again
             leases::what_is_due_later_is_told_and_not_leased

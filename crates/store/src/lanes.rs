@@ -75,4 +75,6 @@ pub struct Leased {
     /// (in the past when the lanes had no room). One that is held behind another of its order key does not count:
     /// whatever ends that one offers it to the lanes.
     pub next_due: Vec<(EndpointId, Timestamp)>,
+    /// Endpoints of which as many were leased as one call leases: there may be more that is due and has room.
+    pub unfinished: Vec<EndpointId>,
 }

@@ -32,6 +32,20 @@ pub async fn what_has_room_is_leased_and_the_rest_stays_due(world: &World) {
     assert_eq!(world.lanes.told(), ids[2..]);
 }
 
+pub async fn a_lease_says_when_it_took_as_much_as_one_call_may(world: &World) {
+    let account = world.account();
+    let endpoint = world.register(world.endpoint(account)).await;
+    let events: Vec<Event> = (0..600).map(|_| world.event(account, "custom.a")).collect();
+    world.lanes.set_room(0);
+    world.say(&events).await;
+    world.lanes.set_room(usize::MAX);
+    let first = world.lease_all(0).await;
+    assert!(first.taken < 600, "one call does not hold everybody up");
+    assert_eq!((first.next_due, first.unfinished), (vec![], vec![endpoint.id]));
+    let second = world.lease_all(0).await;
+    assert_eq!((second.taken, second.unfinished), (600 - first.taken, vec![]));
+}
+
 pub async fn a_delivery_is_never_leased_twice(world: &World) {
     let account = world.account();
     world.register(world.endpoint(account)).await;

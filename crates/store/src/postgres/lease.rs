@@ -100,6 +100,10 @@ async fn lease_endpoint(
             break;
         }
     }
+    if taken == LEASES_MAX {
+        leased.unfinished.push(endpoint.id);
+        return Ok(());
+    }
     if let Some(row) = turn.link.first(earliest, &[&id]).await? {
         leased.next_due.push((endpoint.id, rows::moment(&row, 0)?));
     }

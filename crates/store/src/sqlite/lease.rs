@@ -69,7 +69,7 @@ fn account_of(db: &Connection, endpoint: EndpointId) -> Result<Option<AccountId>
     Ok(account.map(|bits| AccountId::new(u128::from_be_bytes(bits))))
 }
 
-/// Goes through what is pending, the earliest first, up to one that is not due or has no room.
+/// Goes through what is pending, the earliest first, up to one that is not due or has no room, or until it is enough.
 fn lease_endpoint(
     db: &Connection,
     state: &mut State,
@@ -91,10 +91,11 @@ fn lease_endpoint(
         if state.is_leased(id, delivery) {
             continue;
         }
-        if due_at > now
-            || taken == LEASES_MAX
-            || !take(db, state, (account, delivery), &kept.endpoint)?
-        {
+        if due_at <= now && taken == LEASES_MAX {
+            leased.unfinished.push(id);
+            break;
+        }
+        if due_at > now || !take(db, state, (account, delivery), &kept.endpoint)? {
             leased.next_due.push((id, due_at));
             break;
         }
