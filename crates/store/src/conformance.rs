@@ -29,7 +29,7 @@ pub mod views;
 mod world;
 
 pub use database::Database;
-pub use world::{Recorder, Taken, World};
+pub use world::{Recorder, Taken, World, at};
 
 /// Makes a test of each claim, and of the list itself: no claim is forgotten.
 #[macro_export]

@@ -207,7 +207,7 @@ impl Recorder {
 }
 
 /// Gives the moment so many seconds after the beginning.
-pub(super) const fn at(seconds: i64) -> Timestamp {
+pub const fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(NOON_MS).plus_seconds(seconds)
 }
 

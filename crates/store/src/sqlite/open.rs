@@ -18,7 +18,10 @@ use crate::error::Error;
 use crate::seal::MasterKey;
 
 /// The migrations, in order; the schema's version is how many have run.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_foundation.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_foundation.sql"),
+    include_str!("../../migrations/sqlite/0002_first_attempts.sql"),
+];
 
 /// The database's file in the folder.
 const FILE: &str = "countersign.db";

@@ -11,7 +11,7 @@ use domain::endpoint::Ordering;
 use domain::health::Health;
 use domain::id::{AccountId, DeliveryId, EndpointId, RequestId};
 use domain::time::Timestamp;
-use rusqlite::{CachedStatement, Connection, params};
+use rusqlite::{Connection, params};
 
 use super::fanout::{self, Pointer};
 use super::rows::{self, blob, trouble};
@@ -20,6 +20,9 @@ use super::state::State;
 use super::unwritten::Ended;
 use crate::commit::{Settled, Settlement};
 use crate::error::Error;
+
+/// The number of the attempt that stands in its delivery's row.
+pub(super) const FIRST: u32 = 1;
 
 /// Records ended attempts.
 pub(super) fn settle(
@@ -60,11 +63,97 @@ fn record(
     attempt: &Attempt,
     state: DeliveryState,
 ) -> Result<bool, Error> {
-    let mut statement = db.prepare_cached(sql::attempt_insert).map_err(trouble)?;
-    if !insert_attempt(&mut statement, account, attempt)? {
+    let is_new = if attempt.number == FIRST {
+        record_first(db, account, attempt, state)?
+    } else {
+        record_further(db, account, attempt, state)?
+    };
+    if let Some(request) = request.filter(|_| is_new) {
+        let pointer = Pointer { delivery: attempt.delivery, number: attempt.number };
+        let entry = Entry::of_attempt(attempt);
+        fanout::chain(db, account, request, &entry, Some(&pointer))?;
+    }
+    Ok(is_new)
+}
+
+/// Writes a first attempt, which stands in the delivery's own row.
+fn record_first(
+    db: &Connection,
+    account: AccountId,
+    attempt: &Attempt,
+    state: DeliveryState,
+) -> Result<bool, Error> {
+    let (of, delivery) = (blob(account.bits()), blob(attempt.delivery.bits()));
+    let (name, due_at, ended_at, why) = rows::state_columns(state);
+    let outcome = rows::written("deliveries", &attempt.outcome)?;
+    let id = blob(attempt.id.bits());
+    let changed = db
+        .prepare_cached(sql::delivery_settle_first)
+        .map_err(trouble)?
+        .execute(params![
+            of,
+            delivery,
+            name,
+            due_at,
+            ended_at,
+            why,
+            id,
+            attempt.at.as_millis(),
+            attempt.took_ms,
+            attempt.url,
+            attempt.body_digest,
+            attempt.remote,
+            outcome,
+        ])
+        .map_err(trouble)?;
+    if changed > 0 {
+        return Ok(true);
+    }
+    let noted = db
+        .prepare_cached(sql::delivery_note_first)
+        .map_err(trouble)?
+        .execute(params![
+            of,
+            delivery,
+            id,
+            attempt.at.as_millis(),
+            attempt.took_ms,
+            attempt.url,
+            attempt.body_digest,
+            attempt.remote,
+            outcome,
+        ])
+        .map_err(trouble)?;
+    Ok(noted > 0)
+}
+
+/// Writes an attempt that is not the first.
+fn record_further(
+    db: &Connection,
+    account: AccountId,
+    attempt: &Attempt,
+    state: DeliveryState,
+) -> Result<bool, Error> {
+    let (of, delivery) = (blob(account.bits()), blob(attempt.delivery.bits()));
+    let recorded = db
+        .prepare_cached(sql::attempt_insert)
+        .map_err(trouble)?
+        .execute(params![
+            of,
+            delivery,
+            attempt.number,
+            blob(attempt.id.bits()),
+            attempt.at.as_millis(),
+            attempt.took_ms,
+            attempt.url,
+            attempt.body_digest,
+            attempt.remote,
+            rows::written("attempts", &attempt.outcome)?,
+        ])
+        .map_err(trouble)?;
+    if recorded == 0 {
         return Ok(false);
     }
-    let (of, delivery) = (blob(account.bits()), blob(attempt.delivery.bits()));
     let (name, due_at, ended_at, why) = rows::state_columns(state);
     let changed = db
         .prepare_cached(sql::delivery_settle)
@@ -77,11 +166,6 @@ fn record(
             .execute(params![of, delivery, attempt.number])
             .map_err(trouble)?;
     }
-    if let Some(request) = request {
-        let pointer = Pointer { delivery: attempt.delivery, number: attempt.number };
-        let entry = Entry::of_attempt(attempt);
-        fanout::chain(db, account, request, &entry, Some(&pointer))?;
-    }
     Ok(true)
 }
 
@@ -89,30 +173,6 @@ fn record(
 pub(super) fn record_ended(db: &Connection, ended: &Ended) -> Result<(), Error> {
     record(db, ended.account, ended.request, &ended.attempt, ended.state())?;
     Ok(())
-}
-
-/// Writes an attempt; `false` when it is there already.
-pub(super) fn insert_attempt(
-    statement: &mut CachedStatement<'_>,
-    account: AccountId,
-    attempt: &Attempt,
-) -> Result<bool, Error> {
-    let outcome = rows::written("attempts", &attempt.outcome)?;
-    let recorded = statement
-        .execute(params![
-            blob(account.bits()),
-            blob(attempt.delivery.bits()),
-            attempt.number,
-            blob(attempt.id.bits()),
-            attempt.at.as_millis(),
-            attempt.took_ms,
-            attempt.url,
-            attempt.body_digest,
-            attempt.remote,
-            outcome,
-        ])
-        .map_err(trouble)?;
-    Ok(recorded == 1)
 }
 
 /// Lets the next one of the order key go, where the endpoint asks for order.

@@ -269,9 +269,12 @@ impl Chunk {
         for (delivery, endpoint) in &told.deliveries {
             let (of, end) = ((*delivery, *endpoint), self.ends.get(delivery));
             match end {
-                Some(end) if is_new => {
+                Some(end) if is_new && end.attempt.number == settle::FIRST => {
                     statements.insert_ended(event, told.at, of, end)?;
-                    settle::insert_attempt(&mut statements.attempt, end.account, &end.attempt)?;
+                }
+                Some(end) if is_new => {
+                    statements.insert_pending(event, told.at, of)?;
+                    settle::record_ended(db, end)?;
                 }
                 None if is_new => statements.insert_pending(event, told.at, of)?,
                 Some(end) => settle::record_ended(db, end)?,
@@ -287,7 +290,6 @@ struct Statements<'a> {
     event: CachedStatement<'a>,
     pending: CachedStatement<'a>,
     ended: CachedStatement<'a>,
-    attempt: CachedStatement<'a>,
 }
 
 impl<'a> Statements<'a> {
@@ -297,7 +299,6 @@ impl<'a> Statements<'a> {
             event: prepare(sql::event_insert)?,
             pending: prepare(sql::delivery_insert)?,
             ended: prepare(sql::delivery_insert_ended)?,
-            attempt: prepare(sql::attempt_insert)?,
         })
     }
 
@@ -333,6 +334,7 @@ impl<'a> Statements<'a> {
         end: &Ended,
     ) -> Result<(), Error> {
         let (_, cause_id) = rows::cause_columns(Cause::Event, event.id, of.0);
+        let attempt = &end.attempt;
         self.ended
             .execute(params![
                 blob(event.account.bits()),
@@ -341,8 +343,14 @@ impl<'a> Statements<'a> {
                 blob(of.1.bits()),
                 cause_id,
                 end.at.as_millis(),
-                end.attempt.number,
                 at.as_millis(),
+                blob(attempt.id.bits()),
+                attempt.at.as_millis(),
+                attempt.took_ms,
+                attempt.url,
+                attempt.body_digest,
+                attempt.remote,
+                rows::written("deliveries", &attempt.outcome)?,
             ])
             .map_err(trouble)?;
         Ok(())

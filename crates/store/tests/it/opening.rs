@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::slice;
 
+use domain::delivery::State;
 use domain::endpoint::{Endpoint, Secrets, SigningSecret};
 use domain::secret::Secret;
 use rusqlite::Connection;
-use store::conformance::{Recorder, World};
+use store::conformance::{Recorder, World, at};
 use store::sqlite::{Options, Sqlite};
 use store::{Account, Error, MasterKey, Write};
 
@@ -198,6 +199,45 @@ fn the_migrations_give_the_schema_that_is_written_down() {
     assert_eq!(migrated, written);
     assert!(written.len() > 20);
 }
+
+#[tokio::test]
+async fn attempts_of_an_older_schema_are_still_there() {
+    let folder = Folder::new();
+    let world = reopen(&folder, 1);
+    let account = world.account();
+    world.register(world.endpoint(account)).await;
+    world.say(&[world.event(account, "custom.a")]).await;
+    let delivery = world.lanes.taken().remove(0).delivery;
+    let retry = world.settlement(&delivery, State::Pending { due_at: at(1) });
+    world.settle(vec![retry]).await;
+    world.lease_all(1).await;
+    let again = world.lanes.taken().remove(0).delivery;
+    world.deliver(&again).await;
+    let before = world.delivery(&delivery).await;
+    drop(world);
+    let db = Connection::open(folder.path().join("countersign.db")).unwrap();
+    db.execute_batch(AS_IT_WAS).unwrap();
+    let moved: u32 = db.query_row("SELECT count(*) FROM attempts", [], |row| row.get(0)).unwrap();
+    drop(db);
+    let after = reopen(&folder, 2).delivery(&delivery).await;
+    assert_eq!((moved, after), (2, before));
+}
+
+/// Undoes the migration that moved first attempts into the rows of their deliveries.
+const AS_IT_WAS: &str = "
+    INSERT INTO attempts
+        SELECT account_id, id, 1, first_id, first_at, first_took_ms, first_url, first_body_digest, first_remote,
+               first_outcome
+        FROM deliveries WHERE first_id IS NOT NULL;
+    ALTER TABLE deliveries DROP COLUMN first_id;
+    ALTER TABLE deliveries DROP COLUMN first_at;
+    ALTER TABLE deliveries DROP COLUMN first_took_ms;
+    ALTER TABLE deliveries DROP COLUMN first_url;
+    ALTER TABLE deliveries DROP COLUMN first_body_digest;
+    ALTER TABLE deliveries DROP COLUMN first_remote;
+    ALTER TABLE deliveries DROP COLUMN first_outcome;
+    PRAGMA user_version = 1;
+";
 
 #[tokio::test]
 async fn views_go_on_reading_when_the_store_is_closed() {

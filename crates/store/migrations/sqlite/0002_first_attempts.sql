@@ -1,0 +1,15 @@
+-- The first attempt stands in its delivery's row, most often the only one; further ones stand in `attempts`.
+ALTER TABLE deliveries ADD COLUMN first_id BLOB;
+ALTER TABLE deliveries ADD COLUMN first_at INTEGER;
+ALTER TABLE deliveries ADD COLUMN first_took_ms INTEGER;
+ALTER TABLE deliveries ADD COLUMN first_url TEXT;
+ALTER TABLE deliveries ADD COLUMN first_body_digest BLOB;
+ALTER TABLE deliveries ADD COLUMN first_remote TEXT;
+ALTER TABLE deliveries ADD COLUMN first_outcome TEXT;
+
+UPDATE deliveries SET first_id = a.id, first_at = a.at, first_took_ms = a.took_ms, first_url = a.url,
+    first_body_digest = a.body_digest, first_remote = a.remote, first_outcome = a.outcome
+FROM attempts AS a
+WHERE a.account_id = deliveries.account_id AND a.delivery_id = deliveries.id AND a.number = 1;
+
+DELETE FROM attempts WHERE number = 1;
