@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::http::Request;
 use channels::{Guard, Http, Options, Schemes};
 use domain::id::Chance;
+use domain::retention::Retention;
 use domain::secret::Secret;
 use domain::time::{Clock, Timestamp};
 use engine::{Engine, Lanes, Parts};
@@ -92,6 +93,7 @@ fn service() -> Service {
         movable: None,
         master,
         lanes,
+        retention: Retention::FOREVER,
     });
     runtime.block_on(async {
         let account = engine.ensure_account("default").await.expect("an account");

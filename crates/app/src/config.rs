@@ -17,6 +17,7 @@ use anyhow::{Context as _, anyhow, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use domain::key;
+use domain::retention::{Kept, Retention};
 use domain::secret::Secret;
 use ipnet::IpNet;
 use url::Url;
@@ -60,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) authorities: Vec<Vec<u8>>,
     /// Whether `X-Forwarded-For` counts.
     pub(crate) trust_forwarded_for: bool,
+    /// How long what has happened is kept.
+    pub(crate) retention: Retention,
 }
 
 /// Gathers every setting: what flags said, the variables, the file.
@@ -119,6 +122,10 @@ impl Settings {
             authorities: read(gathered, Name::TlsCaFile, authorities)?.unwrap_or_default(),
             trust_forwarded_for: read(gathered, Name::TrustForwardedFor, switch)?
                 .unwrap_or_default(),
+            retention: Retention {
+                payloads: read(gathered, Name::KeepPayloads, kept)?.unwrap_or(Kept::Forever),
+                deliveries: read(gathered, Name::KeepDeliveries, kept)?.unwrap_or(Kept::Forever),
+            },
         })
     }
 
@@ -207,6 +214,10 @@ fn address(text: &str) -> anyhow::Result<SocketAddr> {
 
 fn switch(text: &str) -> anyhow::Result<bool> {
     text.parse().ok().context("expected true or false")
+}
+
+fn kept(text: &str) -> anyhow::Result<Kept> {
+    Ok(Kept::parse(text)?)
 }
 
 fn ranges(text: &str) -> anyhow::Result<Vec<IpNet>> {
@@ -311,6 +322,8 @@ mod tests {
             (Name::AllowTargets, "10.0.0.0/8,x", "not `x`"),
             (Name::AllowHttpTargets, "yes", "expected true or false"),
             (Name::PublicUrl, "sign.example.com", "expected an http or https url"),
+            (Name::KeepPayloads, "P3D", "expected P7D or a longer ISO 8601 duration"),
+            (Name::KeepDeliveries, "never", "or `forever`"),
             (Name::ApiKey, "short", "expected 32 characters or more, not 5"),
             (Name::MasterKey, "c2hvcnQ=", "expected the base64 of 32 bytes"),
         ] {

@@ -23,6 +23,8 @@ use crate::failure::Advise as _;
 
 /// The database, as `store` names it.
 pub(crate) const DATABASE: &str = "countersign.db";
+/// Its log.
+pub(crate) const LOG: &str = "countersign.db-wal";
 /// The lock of whoever runs on the folder, as `store` names it.
 const LOCK: &str = "countersign.lock";
 /// The master key, where no setting gives one.

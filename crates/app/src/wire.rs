@@ -94,6 +94,7 @@ pub(crate) async fn engine(settings: &Settings) -> anyhow::Result<Engine> {
         movable,
         master,
         lanes,
+        retention: settings.retention,
     }))
 }
 

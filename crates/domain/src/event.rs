@@ -1,6 +1,7 @@
 //! Things that happened: a closed set of kinds, and one immutable record each.
 //!
-//! Invariants: an event never changes once committed; its `data` is JSON text that every attempt says again byte for byte.
+//! Invariants: an event never changes once committed, but that its text is forgotten when it has outlived its time; its
+//! `data` is JSON text that every attempt says again byte for byte.
 //! Left to others: how a dialect says it (`dialects`), who wants it ([`crate::subscription`]).
 
 use std::borrow::Cow;
@@ -31,7 +32,7 @@ pub struct Event {
     pub order_key: Option<String>,
     /// The account's own id for it: a second event with the same key is the first one.
     pub key: Option<String>,
-    /// What is said about it: a JSON object as compact text, at most [`DATA_BYTES_MAX`].
+    /// What is said about it: a JSON object as compact text, at most [`DATA_BYTES_MAX`]; empty once it was forgotten.
     pub data: String,
     /// Whether it is a sample somebody asked for, told to one endpoint alone.
     pub test: bool,
@@ -39,6 +40,13 @@ pub struct Event {
     pub callbacks: Vec<EndpointId>,
     /// Its place in the request's chain; set by the store in the commit.
     pub link: Option<Link>,
+}
+
+impl Event {
+    /// Tells whether its text was forgotten, so that it cannot be told any more.
+    pub const fn is_forgotten(&self) -> bool {
+        self.data.is_empty()
+    }
 }
 
 /// The most bytes of an event's `data`.

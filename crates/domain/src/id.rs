@@ -61,6 +61,11 @@ impl Mint {
     }
 }
 
+/// Gives the lowest 128 bits that an id of that moment or later can have.
+pub fn lowest(at: Timestamp) -> u128 {
+    u128::from(at.as_millis().unsigned_abs()) << 80
+}
+
 /// Why a text is no id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected `{prefix}_` and 26 characters of base32")]

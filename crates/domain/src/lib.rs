@@ -33,6 +33,7 @@ pub mod id;
 pub mod key;
 pub mod replay;
 pub mod request;
+pub mod retention;
 pub mod retry;
 pub mod secret;
 pub mod signer;

@@ -94,6 +94,8 @@ pub enum Skip {
     NotWanted,
     /// The dialect has no word for it.
     NoWord,
+    /// Its text has outlived its time, and was forgotten.
+    Forgotten,
 }
 
 impl Replay {

@@ -47,6 +47,9 @@ pub enum Refusal {
         /// Which noun.
         what: &'static str,
     },
+    /// What is to be told again has outlived its time.
+    #[error("the text of the event was forgotten, and cannot be told any more")]
+    Forgotten,
     /// The store could not do its work.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -166,6 +169,7 @@ impl<T: ?Sized> Once<'_, T> {
             Fault::Conflict { what } => Refusal::Contended { what },
             Fault::UrlTaken { id } => Refusal::UrlTaken { id },
             Fault::Missing { what } => Refusal::NotFound { what },
+            Fault::Forgotten => Refusal::Forgotten,
             Fault::Store(error) => Refusal::Store(error),
             Fault::Repeated(reply) => {
                 let same =

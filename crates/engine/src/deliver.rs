@@ -69,6 +69,7 @@ impl Engine {
             Target { endpoint: &endpoint, url: &target_url, now: began, signer: signer.as_deref() };
         let rendered = dialects::dialect(endpoint.dialect).render(&event, &target);
         let (ending, sent, unsaid) = match rendered {
+            _ if event.is_forgotten() => unsaid("the text of the event was forgotten"),
             Ok(Some(call)) => {
                 let sent = Sent::of(&call);
                 let lane = Lane {
@@ -78,11 +79,8 @@ impl Engine {
                 };
                 (self.channel().attempt(call, lane).await, sent, None)
             }
-            Ok(None) => {
-                let detail = "the dialect has no word for the event";
-                (unsayable(detail), Sent::nothing(), Some(Why::Unsayable))
-            }
-            Err(error) => (unsayable(error.to_string()), Sent::nothing(), Some(Why::Unsayable)),
+            Ok(None) => unsaid("the dialect has no word for the event"),
+            Err(error) => unsaid(error.to_string()),
         };
         let now = self.now();
         let Ending { outcome, remote, reused } = ending;
@@ -169,7 +167,9 @@ impl Sent {
     }
 }
 
-fn unsayable(detail: impl Into<String>) -> Ending {
+/// What an attempt comes to when there is nothing to send.
+fn unsaid(detail: impl Into<String>) -> (Ending, Sent, Option<Why>) {
     let outcome = Outcome::failed(Reason::Unsayable, detail);
-    Ending { outcome, remote: None, reused: false }
+    let ending = Ending { outcome, remote: None, reused: false };
+    (ending, Sent::nothing(), Some(Why::Unsayable))
 }

@@ -82,6 +82,7 @@ impl Engine {
         let (flowing, failing) = self.lanes().under_way_by_class();
         let (nodes, agreed) = self.lanes().crew();
         let lag_ms = lags.iter().map(|lag| now.millis_since(lag.due_at)).max().unwrap_or(0);
+        let age_ms = |at: Option<Timestamp>| at.map_or(0, |at| now.millis_since(at).max(0));
         Ok(self.metrics().text(Sizes {
             flowing,
             failing,
@@ -92,6 +93,8 @@ impl Engine {
             lag_ms,
             nodes,
             agreed,
+            oldest_event_ms: age_ms(stats.oldest_event),
+            oldest_delivery_ms: age_ms(stats.oldest_delivery),
             beat_age: self.lanes().unheard_for().unwrap_or_default(),
         }))
     }

@@ -25,6 +25,7 @@ mod replay_step;
 pub mod replays;
 mod replies;
 pub mod requests;
+mod retention;
 mod run;
 mod settle;
 mod share;
@@ -42,6 +43,7 @@ use dialects::proof::SigningKey;
 use domain::endpoint::{Endpoint, Signing};
 use domain::event::{Event, Kind};
 use domain::id::{AccountId, Chance, EventId, Mint};
+use domain::retention::Retention;
 use domain::time::{Clock, Timestamp};
 use serde::Serialize;
 use store::{Commit, Committed, Fault, MasterKey, Store, Views, Write};
@@ -55,6 +57,7 @@ use timers::Alarm;
 pub use deliver::Ended;
 pub use health::Readiness;
 pub use lanes::{Lanes, Work};
+pub use retention::Pass;
 pub use run::Shutdown;
 
 pub use command::{Flaw, Idempotency, Once, Patch, Refusal};
@@ -79,6 +82,8 @@ pub struct Parts {
     pub master: MasterKey,
     /// Where the store puts leased work: the same lanes that it was opened with.
     pub lanes: Arc<Lanes>,
+    /// How long what has happened is kept.
+    pub retention: Retention,
 }
 
 /// A clock that can be moved on, so that days can be watched in seconds.
@@ -103,6 +108,7 @@ struct Inner {
     dice: Mutex<Dice>,
     master: MasterKey,
     lanes: Arc<Lanes>,
+    retention: Retention,
     ends: Ends,
     metrics: Metrics,
     timers: Alarm,
@@ -133,7 +139,18 @@ impl fmt::Debug for Engine {
 impl Engine {
     /// Builds the engine. Nothing moves before [`Engine::run`].
     pub fn new(parts: Parts) -> Self {
-        let Parts { store, views, channel, guard, clock, movable, chance, master, lanes } = parts;
+        let Parts {
+            store,
+            views,
+            channel,
+            guard,
+            clock,
+            movable,
+            chance,
+            master,
+            lanes,
+            retention,
+        } = parts;
         let mint = Mint::after(store.highest_id());
         let inner = Inner {
             store,
@@ -145,6 +162,7 @@ impl Engine {
             dice: Mutex::new(Dice { mint, chance }),
             master,
             lanes,
+            retention,
             ends: Ends::default(),
             metrics: Metrics::new(),
             timers: Alarm::default(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use domain::call::Outcome;
 use domain::delivery::Delivery;
 use domain::event::Event;
-use domain::time::Timestamp;
+use domain::time::{SECOND_MS, Timestamp};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -17,6 +17,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use store::Forgotten;
 
 /// The bounds of durations, in seconds.
 const SECONDS: [f64; 14] =
@@ -35,6 +36,8 @@ pub(crate) struct Metrics {
     /// The usual one of [`Metrics::connections`], at hand.
     connections_reused: Counter<u64, AtomicU64>,
     in_flight: Family<Class, Gauge<i64, AtomicI64>>,
+    forgotten: Family<What, Counter<u64, AtomicU64>>,
+    oldest_age_s: Family<What, Gauge<i64, AtomicI64>>,
     unsettled: Gauge<i64, AtomicI64>,
     leased_bytes: Gauge<i64, AtomicI64>,
     pending: Gauge<i64, AtomicI64>,
@@ -63,6 +66,12 @@ struct Connection {
     kind: &'static str,
 }
 
+/// What is kept, or was: `replies`, `deliveries`, `attempts`, `texts` or `events`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct What {
+    what: &'static str,
+}
+
 /// What is measured at the moment of asking.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Sizes {
@@ -81,6 +90,9 @@ pub(crate) struct Sizes {
     pub(crate) agreed: bool,
     /// How long ago this node said that it lives.
     pub(crate) beat_age: Duration,
+    /// How old the oldest event and the oldest delivery are.
+    pub(crate) oldest_event_ms: i64,
+    pub(crate) oldest_delivery_ms: i64,
 }
 
 impl fmt::Debug for Metrics {
@@ -102,6 +114,8 @@ impl Metrics {
             first_attempt_seconds: Histogram::new(SECONDS),
             connections_reused: connections.get_or_create_owned(&Connection { kind: "reused" }),
             connections,
+            forgotten: Family::default(),
+            oldest_age_s: Family::default(),
             in_flight: Family::default(),
             unsettled: Gauge::default(),
             leased_bytes: Gauge::default(),
@@ -141,6 +155,16 @@ impl Metrics {
             self.in_flight.clone(),
         );
         registry.register(
+            "forgotten",
+            "Rows taken away since they had outlived their time",
+            self.forgotten.clone(),
+        );
+        registry.register(
+            "oldest_age_seconds",
+            "How old the oldest event and the oldest delivery are; 0 where there is none",
+            self.oldest_age_s.clone(),
+        );
+        registry.register(
             "attempts_unsettled",
             "Attempts ended and not yet written",
             self.unsettled.clone(),
@@ -168,6 +192,24 @@ impl Metrics {
 
     pub(crate) fn accepted(&self, events: usize) {
         self.accepted.inc_by(events as u64);
+    }
+
+    /// Gives how many events were accepted so far.
+    pub(crate) fn accepted_so_far(&self) -> u64 {
+        self.accepted.get()
+    }
+
+    pub(crate) fn forgotten(&self, forgotten: &Forgotten) {
+        let Forgotten { replies, deliveries, attempts, texts, events, rest: _ } = *forgotten;
+        for (what, rows) in [
+            ("replies", replies),
+            ("deliveries", deliveries),
+            ("attempts", attempts),
+            ("texts", texts),
+            ("events", events),
+        ] {
+            self.forgotten.get_or_create(&What { what }).inc_by(u64::from(rows));
+        }
     }
 
     pub(crate) fn begun(&self, delivery: &Delivery, event: &Event, now: Timestamp) {
@@ -207,6 +249,11 @@ impl Metrics {
         };
         for (class, count) in [("flowing", sizes.flowing), ("failing", sizes.failing)] {
             set(&self.in_flight.get_or_create(&Class { class }), count as u64);
+        }
+        for (what, age_ms) in
+            [("events", sizes.oldest_event_ms), ("deliveries", sizes.oldest_delivery_ms)]
+        {
+            self.oldest_age_s.get_or_create(&What { what }).set(age_ms / SECOND_MS);
         }
         set(&self.unsettled, sizes.unsettled as u64);
         set(&self.leased_bytes, sizes.leased_bytes as u64);

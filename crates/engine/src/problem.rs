@@ -84,6 +84,8 @@ problems! {
     Unavailable, "P0019", "unavailable", "The store cannot work now";
     /// Something broke inside.
     Internal, "P0020", "internal", "Something broke inside";
+    /// The text was forgotten.
+    Forgotten, "P0021", "forgotten", "The text was forgotten";
     /// A delivery ran out of attempts.
     WaitsRanOut, "P0101", "waits_ran_out", "A delivery ran out of attempts";
     /// The receiver said it is gone.

@@ -126,6 +126,8 @@ fn skip(endpoint: &Endpoint, row: &ReplayRow) -> Option<Skip> {
         Some(Skip::NoWord)
     } else if pending {
         Some(Skip::StillPending)
+    } else if row.forgotten {
+        Some(Skip::Forgotten)
     } else {
         None
     }

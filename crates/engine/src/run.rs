@@ -1,7 +1,7 @@
 //! The only loops: when to step what; wakes, pauses, shutdown.
 //!
-//! Four of them run side by side: one starts attempts, one asks the store for more, one writes what ended, one acts on
-//! timers. A fifth says that this node lives, where others may share the store. Each waits for a wake or for the moment that it knows to be next; while nothing is due, nothing moves.
+//! Five of them run side by side: one starts attempts, one asks the store for more, one writes what ended, one acts on
+//! timers, one forgets. A sixth says that this node lives, where others may share the store. Each waits for a wake or for the moment that it knows to be next; while nothing is due, nothing moves.
 //!
 //! Invariants: a wake is only a hint; a store that is away is asked again, more and more slowly, and nothing is given
 //! up meanwhile; shutdown starts nothing, waits for what is under way, and hands the rest back.
@@ -22,6 +22,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::Engine;
 use crate::lanes::Work;
+use crate::retention::Pass;
 
 /// Attempts under way get so long to end at shutdown.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
@@ -33,10 +34,6 @@ const COMPANY_WAIT: Duration = Duration::from_millis(2);
 const PAUSE_MS_MAX: i64 = 5 * SECOND_MS;
 /// The longest sleep: the real clock may step while we sleep.
 const SLEEP_MAX: Duration = Duration::from_hours(1);
-/// Answers kept for idempotency are forgotten so many at a time.
-const FORGET_MAX: u32 = 1_000;
-/// How often answers that ran out are looked for, while there is any traffic.
-const FORGET_EVERY_MS: i64 = 3_600 * SECOND_MS;
 
 /// How often a node says that it lives, as `store` asks for.
 const BEAT_EVERY: Duration = Duration::from_secs(2);
@@ -96,6 +93,10 @@ impl Engine {
         loops.spawn({
             let (engine, stop) = (self.clone(), stop.clone());
             async move { engine.settle_loop(&stop).await }
+        });
+        loops.spawn({
+            let (engine, stop) = (self.clone(), stop.clone());
+            async move { engine.retention_loop(&stop).await }
         });
         if self.lanes().is_shared() {
             let (engine, stop) = (self.clone(), stop.clone());
@@ -325,7 +326,6 @@ impl Engine {
         let mut begun = pin!(stop.begun());
         let mut pause = Pause::default();
         let mut look = true;
-        let mut forget_at = self.now();
         loop {
             let now = self.now();
             if look || self.inner.timers.at().is_some_and(|at| at <= now) {
@@ -345,9 +345,6 @@ impl Engine {
                         continue;
                     }
                 }
-                if forget_at <= now {
-                    forget_at = self.forget(now).await;
-                }
                 continue;
             }
             tokio::select! {
@@ -358,19 +355,23 @@ impl Engine {
         }
     }
 
-    /// Deletes answers that ran out; gives the moment to look again.
-    async fn forget(&self, now: Timestamp) -> Timestamp {
+    /// Forgets what may be forgotten, a batch at a time.
+    async fn retention_loop(&self, stop: &Shutdown) {
+        let mut begun = pin!(stop.begun());
+        let (mut pass, mut pause) = (Pass::default(), Pause::default());
         loop {
-            match self.store().forget(now, FORGET_MAX).await {
-                Ok(FORGET_MAX) => {}
-                Ok(_) => break,
-                Err(error) => {
-                    warn!(error = %error, "answers that ran out could not be deleted");
-                    break;
+            let at = match self.step_retention(&mut pass).await {
+                Ok(at) => {
+                    pause.reset();
+                    at
                 }
+                Err(error) => pause.next(self.now(), &error, "forgetting"),
+            };
+            tokio::select! {
+                () = &mut begun => return,
+                () = self.sleep_until(at) => {}
             }
         }
-        now.plus_millis(FORGET_EVERY_MS)
     }
 
     /// Waits until a moment of the engine's clock; for ever when there is none.

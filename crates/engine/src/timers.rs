@@ -86,6 +86,7 @@ impl Engine {
                         | Refusal::Invalid(_)
                         | Refusal::Impossible { .. }
                         | Refusal::UrlTaken { .. }
+                        | Refusal::Forgotten
                         | Refusal::Repeated(_)
                         | Refusal::KeyReused,
                     ) => self.set_timer(timer, None).await,
@@ -113,7 +114,9 @@ impl Engine {
         };
         let page = Page { limit: PROBE_EVENTS_MAX, after: None };
         let events = self.views().events(account, EventFilter::default(), page).await?;
-        let wanted = events.iter().find(|event| !event.test && endpoint.wants.matches(event));
+        let wanted = events
+            .iter()
+            .find(|event| !event.test && !event.is_forgotten() && endpoint.wants.matches(event));
         let mut commit = Commit::new(account, now);
         let next = now.plus_millis(PROBE_EVERY_MS);
         commit.writes.push(Write::Timer(timer.kind, timer.subject, Some(next)));
@@ -161,7 +164,8 @@ pub(crate) fn written(result: Result<(), Fault>) -> Result<(), store::Error> {
             Fault::Conflict { .. }
             | Fault::UrlTaken { .. }
             | Fault::Repeated(_)
-            | Fault::Missing { .. },
+            | Fault::Missing { .. }
+            | Fault::Forgotten,
         ) => Ok(()),
     }
 }

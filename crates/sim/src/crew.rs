@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use channels::{Guard, Schemes};
 use domain::id::{AccountId, DeliveryId};
+use domain::retention::Retention;
 use domain::secret::Secret;
 use domain::time::{Clock, DAY_MS, Timestamp};
 use engine::{Ended, Engine, Lanes, Parts, Refusal, Work};
@@ -169,6 +170,7 @@ impl Crew {
             movable: Some(Arc::<SimClock>::clone(&self.clock)),
             master,
             lanes: Arc::clone(&lanes),
+            retention: Retention::FOREVER,
         });
         let running = Running {
             engine,

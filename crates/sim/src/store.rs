@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use domain::id::{DeliveryId, EndpointId};
 use domain::time::Timestamp;
 use store::{
-    Commit, Committed, Crew, Error, Fault, LeaseScope, Leased, Settled, Settlement, Store, Timer,
+    Commit, Committed, Crew, Error, Fault, Forgotten, LeaseScope, Leased, Outlived, Settled,
+    Settlement, Store, Timer,
 };
 
 use crate::dice::Dice;
@@ -93,9 +94,11 @@ impl Store for Faulty {
         self.inner.next_timer().await
     }
 
-    async fn forget(&self, now: Timestamp, limit: u32) -> Result<u32, Error> {
+    async fn forget(&self, outlived: Outlived, limit: u32) -> Result<Forgotten, Error> {
         self.strikes()?;
-        self.inner.forget(now, limit).await
+        let forgotten = self.inner.forget(outlived, limit).await?;
+        self.strikes()?;
+        Ok(forgotten)
     }
 
     fn highest_id(&self) -> u128 {

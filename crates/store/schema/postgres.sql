@@ -109,8 +109,9 @@ CREATE UNIQUE INDEX endpoints_by_url ON endpoints (account_id, url)
 CREATE UNIQUE INDEX endpoints_by_origin ON endpoints (account_id, dialect, url)
     WHERE scope = 'callback' AND status <> 'deleted';
 
--- The log. It only grows. `seq` is the id of the transaction that wrote the event, and its place in it: who reads up to
--- the oldest transaction under way will find nothing new before that later.
+-- The log. It grows at its end, and what has outlived its time goes from its beginning; `data` is empty once it did.
+-- `seq` is the id of the transaction that wrote the event, and its place in it: who reads up to the oldest transaction
+-- under way will find nothing new before that later.
 CREATE TABLE events (
     account_id uuid    NOT NULL,
     id         uuid    NOT NULL,

@@ -81,7 +81,7 @@ CREATE UNIQUE INDEX endpoints_by_url ON endpoints (account_id, url)
 CREATE UNIQUE INDEX endpoints_by_origin ON endpoints (account_id, dialect, url)
     WHERE scope = 'callback' AND status <> 'deleted';
 
--- The log. It only grows.
+-- The log. It grows at its end, and what has outlived its time goes from its beginning; `data` is empty once it did.
 CREATE TABLE events (
     seq        INTEGER PRIMARY KEY,
     account_id BLOB    NOT NULL,

@@ -253,6 +253,9 @@ pub enum Fault {
         /// Which noun.
         what: &'static str,
     },
+    /// The text of an event that the commit tells again has outlived its time.
+    #[error("the text of the event was forgotten")]
+    Forgotten,
     /// The store could not do its work.
     #[error(transparent)]
     Store(#[from] Error),

@@ -20,6 +20,7 @@ pub mod chains;
 pub mod commits;
 mod database;
 pub mod fanout;
+pub mod forgets;
 pub mod leases;
 pub mod order;
 pub mod replies;
@@ -69,6 +70,18 @@ macro_rules! conformance {
             fanout::an_event_is_told_again_once_per_replay
             fanout::an_endpoint_that_is_off_keeps_a_replay_until_it_is_on
             fanout::what_a_commit_refers_to_must_be_there
+            forgets::a_delivery_that_ended_long_ago_goes_with_its_attempts
+            forgets::what_ended_lately_or_has_not_stays
+            forgets::an_event_of_no_request_goes_after_its_last_delivery
+            forgets::a_text_that_is_still_to_be_told_stays
+            forgets::the_texts_of_an_open_request_stay
+            forgets::a_timeline_holds_without_its_texts
+            forgets::what_was_forgotten_is_told_no_more
+            forgets::a_key_that_was_forgotten_is_new_again
+            forgets::no_more_is_looked_at_than_was_asked_for
+            forgets::another_accounts_past_stays
+            forgets::who_follows_the_log_goes_on_from_what_is_left
+            forgets::whatever_happens_no_pending_delivery_loses_its_text
             leases::what_has_room_is_leased_and_the_rest_stays_due
             leases::a_lease_says_when_it_took_as_much_as_one_call_may
             leases::a_delivery_is_never_leased_twice

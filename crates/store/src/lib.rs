@@ -15,6 +15,7 @@ mod commit;
 pub mod conformance;
 mod crew;
 mod error;
+mod forget;
 mod lanes;
 pub mod postgres;
 mod seal;
@@ -33,6 +34,7 @@ pub use commit::{
 };
 pub use crew::Crew;
 pub use error::Error;
+pub use forget::{Forgotten, Outlived};
 pub use lanes::{Lanes, Lease, LeaseScope, Leased};
 pub use seal::MasterKey;
 pub use views::{
@@ -78,8 +80,11 @@ pub trait Store: Send + Sync + Debug {
     /// Gives the moment of the earliest timer.
     async fn next_timer(&self) -> Result<Option<Timestamp>, Error>;
 
-    /// Deletes what has outlived its use (answers kept for idempotency), at most `limit` rows; tells how many.
-    async fn forget(&self, now: Timestamp, limit: u32) -> Result<u32, Error>;
+    /// Takes away what has outlived its time, looking at `limit` rows at most (1 or more); tells how much went, and where
+    /// to go on. What is pending stays, with all that it needs. Repeating it takes nothing more.
+    ///
+    /// Nothing waits behind it but for its own short transaction.
+    async fn forget(&self, outlived: Outlived, limit: u32) -> Result<Forgotten, Error>;
 
     /// Gives the highest id of an event or delivery at the opening (0 when there is none), so that ids go on rising even
     /// when the clock has stepped back meanwhile.

@@ -9,6 +9,7 @@
 //! Left to others: what a change means (`commit.rs`), how rows look (`postgres/rows.rs`), when to beat (`engine`).
 
 mod apply;
+mod forget;
 mod health;
 mod herald;
 mod inspect;
@@ -44,10 +45,12 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::commit::{Commit, Committed, Fault, Settled, Settlement, Timer, Write};
 use crate::crew::Crew;
 use crate::error::Error;
+use crate::forget::{Forgotten, Outlived};
 use crate::lanes::{Lanes, LeaseScope, Leased};
 use crate::seal::MasterKey;
 use crate::{Store, Views};
 
+use forget::Forgetter;
 pub use inspect::{About, NodeRow, inspect};
 use link::Link;
 use nodes::{Keeper, WRITERS};
@@ -90,6 +93,7 @@ pub struct Postgres {
     shared: Arc<Shared>,
     readers: Arc<Readers>,
     keeper: Arc<Keeper>,
+    forgetter: Forgetter,
     closed: watch::Sender<bool>,
     end: Mutex<Option<JoinHandle<Result<(), Error>>>>,
     highest_id: u128,
@@ -134,7 +138,8 @@ impl Postgres {
         });
         let readers = Arc::new(Readers::new(Arc::clone(&shared)));
         let (highest_id, end) = (log.0, Mutex::new(Some(end)));
-        Ok(Self { jobs, chores, shared, readers, keeper, closed, end, highest_id })
+        let forgetter = Forgetter::default();
+        Ok(Self { jobs, chores, shared, readers, keeper, forgetter, closed, end, highest_id })
     }
 
     /// Gives what may be read.
@@ -206,10 +211,8 @@ impl Store for Postgres {
         self.readers.next_timer().await
     }
 
-    async fn forget(&self, now: Timestamp, limit: u32) -> Result<u32, Error> {
-        let (answer, answered) = oneshot::channel();
-        self.send(&self.chores, Job::Forget(now, limit, answer))?;
-        answered.await.map_err(|oneshot::error::RecvError { .. }| Error::Closed)?
+    async fn forget(&self, outlived: Outlived, limit: u32) -> Result<Forgotten, Error> {
+        self.forgetter.forget(&self.shared.config, outlived, limit).await
     }
 
     fn highest_id(&self) -> u128 {

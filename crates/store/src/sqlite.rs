@@ -13,6 +13,7 @@ mod checkpointer;
 mod desk;
 mod fanout;
 mod flusher;
+mod forget;
 mod hot;
 mod job;
 mod journal;
@@ -42,6 +43,7 @@ use tokio::sync::oneshot;
 use crate::commit::{Commit, Committed, Fault, Settled, Settlement, Timer};
 use crate::crew::Crew;
 use crate::error::Error;
+use crate::forget::{Forgotten, Outlived};
 use crate::lanes::{Lanes, LeaseScope, Leased};
 use crate::seal::MasterKey;
 use crate::{Store, Views};
@@ -248,9 +250,9 @@ impl Store for Sqlite {
         self.readers.next_timer().await
     }
 
-    async fn forget(&self, now: Timestamp, limit: u32) -> Result<u32, Error> {
+    async fn forget(&self, outlived: Outlived, limit: u32) -> Result<Forgotten, Error> {
         let (answer, answered) = oneshot::channel();
-        self.send(Job::Forget(now, limit, answer))?;
+        self.send(Job::Forget(outlived, limit, answer))?;
         answered.await.map_err(|oneshot::error::RecvError { .. }| Error::Closed)?
     }
 

@@ -107,6 +107,8 @@ pub struct TimelineEntry {
 pub struct ReplayRow {
     /// The event, without its data.
     pub event: Event,
+    /// Whether its text was forgotten, so that it cannot be told any more.
+    pub forgotten: bool,
     /// The last delivery of it to the endpoint, the replay's own apart.
     pub last: Option<Delivery>,
 }
@@ -120,6 +122,10 @@ pub struct Stats {
     pub bytes: u64,
     /// The highest position in the log of events.
     pub events: u64,
+    /// When the oldest event happened that is left, that of requests included.
+    pub oldest_event: Option<Timestamp>,
+    /// When the oldest delivery was made that is left.
+    pub oldest_delivery: Option<Timestamp>,
 }
 
 /// How late the oldest due delivery of an endpoint is.

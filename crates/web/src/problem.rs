@@ -79,7 +79,9 @@ impl Problem {
             Page::NotFound | Page::NoSuchRoute => StatusCode::NOT_FOUND,
             Page::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Page::TooSlow => StatusCode::REQUEST_TIMEOUT,
-            Page::Impossible | Page::UrlTaken | Page::Contended => StatusCode::CONFLICT,
+            Page::Impossible | Page::UrlTaken | Page::Contended | Page::Forgotten => {
+                StatusCode::CONFLICT
+            }
             Page::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Page::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Page::Invalid | Page::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
@@ -194,6 +196,7 @@ impl From<Refusal> for Halt {
             }
             Refusal::KeyReused => Problem::new(Page::IdempotencyKeyReused, message),
             Refusal::Contended { .. } => Problem::new(Page::Contended, message),
+            Refusal::Forgotten => Problem::new(Page::Forgotten, message),
             Refusal::Store(error) => Problem::from(error),
         })
     }

@@ -112,6 +112,9 @@ pub(crate) fn run(args: Args, context: Context) -> anyhow::Result<ExitCode> {
 fn forward(screen: &mut Screen, target: &Target, logged: &Logged) -> anyhow::Result<()> {
     let at = screen.faint(&logged.at.to_string());
     let name = &logged.name;
+    if logged.is_forgotten() {
+        return screen.line(format!("{at}  {name:24}  not forwarded: its text was forgotten"));
+    }
     let Some(event) = logged.event() else {
         return screen.line(format!("{at}  {name:24}  not forwarded: its kind is unknown here"));
     };

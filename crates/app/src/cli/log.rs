@@ -49,7 +49,7 @@ pub(crate) struct Logged {
     test: bool,
     #[serde(default)]
     chain: Option<Link>,
-    /// What it says, byte for byte.
+    /// What it says, byte for byte; `null` once it was forgotten.
     pub(crate) data: Box<RawValue>,
 }
 
@@ -236,6 +236,11 @@ fn cursor(after: EventId) -> String {
 }
 
 impl Logged {
+    /// Tells whether its text was forgotten.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        self.data.get() == "null"
+    }
+
     /// Gives the event as it stands in the log; `None` when this program has never heard of its kind.
     pub(crate) fn event(&self) -> Option<Event> {
         let Some(kind) = Kind::of(&self.name) else {

@@ -118,6 +118,7 @@ const fn reason(skip: Skip) -> &'static str {
         Skip::StillPending => "still on their way",
         Skip::NotWanted => "not wanted",
         Skip::NoWord => "without a word in the dialect",
+        Skip::Forgotten => "with their texts forgotten",
     }
 }
 

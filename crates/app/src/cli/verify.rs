@@ -74,7 +74,8 @@ struct Row {
 struct EventText {
     #[serde(rename = "type")]
     name: String,
-    data: String,
+    /// Absent once it was forgotten; nothing then proves the name either.
+    data: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -156,7 +157,8 @@ fn check(text: &str, head: Option<Hash>, checked: &mut Checked) -> anyhow::Resul
         let place = || format!("entry {seq} ({} {} of {})", row.what.as_str(), row.id, row.at);
         let link = link(&row, (account_id, request_id), checked.last).with_context(place)?;
         match (row.what, &row.event, &row.attempt) {
-            (What::Event, None, _) | (What::Attempt, _, None) => checked.erased += 1,
+            (What::Event, None | Some(EventText { data: None, .. }), _)
+            | (What::Attempt, _, None) => checked.erased += 1,
             (What::Event, Some(_), _) | (What::Attempt, _, Some(_)) => {}
         }
         match row.what {
@@ -196,7 +198,10 @@ fn link(row: &Row, of: (AccountId, RequestId), before: Option<Link>) -> anyhow::
 /// Makes the entry of the texts, as far as they are there.
 fn told(row: &Row, of: (AccountId, RequestId)) -> anyhow::Result<Option<Entry>> {
     let entry = match row.what {
-        What::Event => row.event.as_ref().map(|event| Entry::of_event(&told_event(row, event, of))),
+        What::Event => row.event.as_ref().and_then(|text| {
+            let data = text.data.as_ref()?;
+            Some(Entry::of_event(&told_event(row, (&text.name, data), of)))
+        }),
         What::Attempt => match &row.attempt {
             Some(attempt) => Some(Entry::of_attempt(&told_attempt(row, attempt)?)),
             None => None,
@@ -205,18 +210,19 @@ fn told(row: &Row, of: (AccountId, RequestId)) -> anyhow::Result<Option<Entry>> 
     Ok(entry)
 }
 
-fn told_event(row: &Row, text: &EventText, of: (AccountId, RequestId)) -> Event {
+fn told_event(row: &Row, text: (&str, &str), of: (AccountId, RequestId)) -> Event {
+    let (name, data) = text;
     Event {
         id: EventId::new(0),
         account: of.0,
         // The digest covers the name, which may be one that a newer service knows.
-        kind: Kind::of(&text.name).unwrap_or(Kind::Custom),
-        name: text.name.clone().into(),
+        kind: Kind::of(name).unwrap_or(Kind::Custom),
+        name: name.to_owned().into(),
         at: row.at,
         request: Some(of.1),
         order_key: None,
         key: None,
-        data: text.data.clone(),
+        data: data.to_owned(),
         test: false,
         callbacks: Vec::new(),
         link: None,

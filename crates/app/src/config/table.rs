@@ -36,6 +36,8 @@ pub(crate) enum Name {
     MasterKey,
     TlsCaFile,
     TrustForwardedFor,
+    KeepPayloads,
+    KeepDeliveries,
     Log,
 }
 
@@ -67,7 +69,7 @@ impl Setting {
 }
 
 /// Every setting.
-pub(crate) const TABLE: [Setting; 12] = [
+pub(crate) const TABLE: [Setting; 14] = [
     Setting {
         key: Name::Listen,
         name: "listen",
@@ -166,6 +168,24 @@ pub(crate) const TABLE: [Setting; 12] = [
         default: "false",
         in_development: None,
         shape: Shape::Switch,
+    },
+    Setting {
+        key: Name::KeepPayloads,
+        name: "keep_payloads",
+        hint: "DURATION",
+        doc: "How long the text of an event is kept, P7D or longer, or `forever`; what is pending or belongs to an open request stays",
+        default: "P90D",
+        in_development: None,
+        shape: Shape::Text,
+    },
+    Setting {
+        key: Name::KeepDeliveries,
+        name: "keep_deliveries",
+        hint: "DURATION",
+        doc: "How long a delivery that has ended is kept with its attempts, P7D or longer, or `forever`; timelines stay",
+        default: "P90D",
+        in_development: None,
+        shape: Shape::Text,
     },
     Setting {
         key: Name::Log,

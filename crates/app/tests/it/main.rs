@@ -22,6 +22,7 @@ mod process;
 mod races;
 #[cfg(test)]
 mod refusals;
+mod retention;
 #[cfg(test)]
 mod service;
 #[cfg(test)]

@@ -33,6 +33,17 @@ impl Service {
         Self { address, scratch, running }
     }
 
+    /// Starts for development, where the clock can be moved.
+    pub(crate) fn develop(more: &[&str]) -> Self {
+        let scratch = Scratch::new();
+        let args = ["dev", "--listen", "127.0.0.1:0", "--api-key", KEY];
+        let running = Running::start(scratch.command(&[&args, more].concat()));
+        let lines = running.until("Ctrl-C stops.");
+        let api = lines.iter().find_map(|line| line.split("http://").nth(1));
+        let address = api.unwrap().split('/').next().unwrap().trim().to_owned();
+        Self { address, scratch, running }
+    }
+
     /// Sends a call without anything that the test has not written.
     pub(crate) fn send(
         &self,

@@ -3,7 +3,7 @@
 use domain::id::AccountId;
 
 use super::world::{World, at};
-use crate::{Commit, Fault, Guarded, Reply, Write};
+use crate::{Commit, Fault, Guarded, Outlived, Reply, Write};
 
 const DAY_S: i64 = 24 * 3_600;
 
@@ -58,9 +58,13 @@ pub async fn what_ran_out_is_forgotten_a_few_at_a_time(world: &World) {
     for index in 0..5 {
         keep(world, account, &reply(&index.to_string(), "a"), index).await.unwrap();
     }
-    assert_eq!(world.store.forget(at(DAY_S - 1), 9).await.unwrap(), 0);
-    assert_eq!(world.store.forget(at(DAY_S + 3), 3).await.unwrap(), 3);
-    assert_eq!(world.store.forget(at(DAY_S + 3), 3).await.unwrap(), 1);
+    for (seconds, limit, gone, goes_on) in
+        [(DAY_S - 1, 9, 0, false), (DAY_S + 3, 3, 3, true), (DAY_S + 3, 3, 1, false)]
+    {
+        let old = Outlived::Replies { by: at(seconds) };
+        let forgotten = world.store.forget(old, limit).await.unwrap();
+        assert_eq!((forgotten.replies, forgotten.rest), (gone, goes_on.then_some(old)));
+    }
     let left = world.views.reply(account, "4".to_owned(), at(DAY_S + 3)).await.unwrap();
     assert!(left.is_some());
 }

@@ -33,6 +33,8 @@ pub struct About {
     pub due: u64,
     /// Since when the oldest of them is.
     pub due_since: Option<Timestamp>,
+    /// Bytes of the database.
+    pub bytes: u64,
 }
 
 /// A node, as the database knows it.
@@ -71,6 +73,7 @@ pub async fn inspect(url: &Secret, master: &MasterKey, now: Timestamp) -> Result
         nodes: Vec::new(),
         due: 0,
         due_since: None,
+        bytes: 0,
     };
     if about.schema == 0 {
         return Ok(about);
@@ -82,6 +85,7 @@ pub async fn inspect(url: &Secret, master: &MasterKey, now: Timestamp) -> Result
     for row in link.ask(sql::queue_standing, &[&now.as_millis()]).await? {
         about.due = rows::column::<i64>(&row, 0)?.unsigned_abs();
         about.due_since = rows::column::<Option<i64>>(&row, 1)?.map(Timestamp::from_millis);
+        about.bytes = rows::column::<i64>(&row, 2)?.unsigned_abs();
     }
     Ok(about)
 }

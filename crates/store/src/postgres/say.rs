@@ -185,7 +185,7 @@ impl Saying<'_, '_> {
         let said = self.writes.events.iter().find(|event| event.id == new.event).map(Arc::clone);
         let found = match said {
             Some(event) => event,
-            None => match link.first(sql::event_read, &[&of, &event]).await? {
+            None => match link.first(sql::event_hold, &[&of, &event]).await? {
                 Some(row) => Arc::new(rows::event(&row, 0, account)?),
                 None => return Ok(Err(Fault::Missing { what: "event" })),
             },
@@ -193,6 +193,9 @@ impl Saying<'_, '_> {
         let Some(endpoint) = self.turn.endpoint(account, new.endpoint) else {
             return Ok(Err(Fault::Missing { what: "endpoint" }));
         };
+        if found.is_forgotten() {
+            return Ok(Err(Fault::Forgotten));
+        }
         // A probe is its own cause, by an id that is still to be drawn.
         if new.cause != Cause::Probe {
             let name = new.cause.as_str();

@@ -16,6 +16,7 @@ macro_rules! statements {
 statements! {
     account_insert account_known account_list attempt_list attempt_read attempt_standing begin commit
     contact_delete contact_insert contact_list contact_read contact_update delivery_cancel delivery_count_attempt
+    delivery_forget delivery_reach event_forget event_forget_text event_hold event_old event_reach oldest
     delivery_known delivery_last_of delivery_list delivery_list_failed delivery_list_of_event delivery_place
     delivery_read delivery_standing edition_raise edition_read endpoint_by_origin endpoint_health
     endpoint_health_lock endpoint_health_wipe endpoint_insert endpoint_list endpoint_living endpoint_read

@@ -10,6 +10,7 @@ use domain::endpoint::Dialect;
 use domain::event::Event;
 use domain::id::{
     AccountId, ContactId, DeliveryId, EndpointId, EventId, KeyId, ReplayId, RequestId, SignerId,
+    lowest,
 };
 use domain::key::Key;
 use domain::replay::Replay;
@@ -329,9 +330,9 @@ impl Views for Readers {
 
     async fn replay_page(&self, replay: Replay, limit: u32) -> Result<Vec<ReplayRow>, Error> {
         let of = Id(replay.account.bits());
-        let from = replay.cursor.map_or(first_id(replay.since).saturating_sub(1), EventId::bits);
+        let from = replay.cursor.map_or(lowest(replay.since).saturating_sub(1), EventId::bits);
         let arguments: Arguments<'_> =
-            &[&of, &Id(from), &Id(first_id(replay.until)), &i64::from(limit)];
+            &[&of, &Id(from), &Id(lowest(replay.until)), &i64::from(limit)];
         let link = self.lend().await?;
         let mut page = Vec::new();
         for row in link.ask(sql::replay_events, arguments).await? {
@@ -341,7 +342,8 @@ impl Views for Readers {
                 &[&of, &Id(event.id.bits()), &endpoint, &Id(replay.id.bits())];
             let last = link.ask(sql::delivery_last_of, arguments).await?;
             let last = last.first().map(rows::delivery).transpose()?;
-            page.push(ReplayRow { event, last });
+            let forgotten = rows::column(&row, 10)?;
+            page.push(ReplayRow { event, forgotten, last });
         }
         Ok(page)
     }
@@ -364,10 +366,19 @@ impl Views for Readers {
                     pending: rows::column::<i64>(row, 0)?.unsigned_abs(),
                     events: rows::column::<i64>(row, 1)?.unsigned_abs(),
                     bytes: rows::column::<i64>(row, 2)?.unsigned_abs(),
+                    ..Stats::default()
                 })
             })
             .await?;
-        Ok(stats.unwrap_or_default())
+        let oldest = self.first(sql::oldest, &[], |row| {
+            let moment = |at| {
+                let millis: Option<i64> = rows::column(row, at)?;
+                Ok::<_, Error>(millis.map(Timestamp::from_millis))
+            };
+            Ok((moment(0)?, moment(1)?))
+        });
+        let (oldest_event, oldest_delivery) = oldest.await?.unwrap_or_default();
+        Ok(Stats { oldest_event, oldest_delivery, ..stats.unwrap_or_default() })
     }
 
     async fn lags(&self, now: Timestamp) -> Result<Vec<Lag>, Error> {
@@ -378,11 +389,6 @@ impl Views for Readers {
         let ours = self.shared.node().ids();
         self.all(sql::queue_lags, &[&now.as_millis(), &ours], read).await
     }
-}
-
-/// The lowest id an event of that moment or later can have.
-fn first_id(at: Timestamp) -> u128 {
-    u128::from(at.as_millis().unsigned_abs()) << 80
 }
 
 /// Reads an entry of a timeline together with what it points to.

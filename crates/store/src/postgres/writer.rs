@@ -46,7 +46,6 @@ pub(super) enum Job {
     Lease(Timestamp, LeaseScope, Sender<Result<Leased, Error>>),
     Release(Vec<(EndpointId, DeliveryId)>),
     Timers(Timestamp, u32, Sender<Result<Vec<Timer>, Error>>),
-    Forget(Timestamp, u32, Sender<Result<u32, Error>>),
     Probe(Timestamp, Sender<Result<(), Error>>),
 }
 
@@ -58,7 +57,6 @@ enum Done {
     Lease(Leased),
     Release,
     Timers(Vec<Timer>),
-    Forget(u32),
     Probe,
 }
 
@@ -273,7 +271,6 @@ impl Writer {
                 | Job::Lease(..)
                 | Job::Release(_)
                 | Job::Timers(..)
-                | Job::Forget(..)
                 | Job::Probe(..) => apart = true,
             }
         }
@@ -305,7 +302,6 @@ impl Writer {
                 | Job::Lease(..)
                 | Job::Release(_)
                 | Job::Timers(..)
-                | Job::Forget(..)
                 | Job::Probe(..) => self.one(turn, job).await?,
             });
         }
@@ -340,11 +336,6 @@ impl Writer {
             Job::Commit(commit, _) => Done::Commit(apply::commit(turn, commit).await?),
             Job::Lease(now, scope, _) => Done::Lease(lease::lease(turn, *now, scope).await?),
             Job::Timers(now, limit, _) => Done::Timers(timers::claim(turn, *now, *limit).await?),
-            Job::Forget(now, limit, _) => {
-                let (now, limit) = (now.as_millis(), i64::from(*limit));
-                let gone = turn.link.run(sql::reply_forget, &[&now, &limit]).await?;
-                Done::Forget(u32::try_from(gone).unwrap_or(u32::MAX))
-            }
             Job::Probe(now, _) => {
                 turn.link.run(sql::meta_upsert, &[&"probe", &now.as_millis()]).await?;
                 Done::Probe
@@ -367,7 +358,6 @@ fn answer(job: Job, done: Done) {
         (Job::Settle(_, _, answer), Done::Settle(settled)) => drop(answer.send(Ok(settled))),
         (Job::Lease(_, _, answer), Done::Lease(leased)) => drop(answer.send(Ok(leased))),
         (Job::Timers(_, _, answer), Done::Timers(timers)) => drop(answer.send(Ok(timers))),
-        (Job::Forget(_, _, answer), Done::Forget(count)) => drop(answer.send(Ok(count))),
         (Job::Probe(_, answer), Done::Probe) => drop(answer.send(Ok(()))),
         // A release has nobody to answer; other pairs cannot meet, since `one` makes them together.
         (_, _) => {}
@@ -401,7 +391,6 @@ fn refuse(job: Job, error: &Error) {
         Job::Settle(_, _, answer) => drop(answer.send(Err(again()))),
         Job::Lease(_, _, answer) => drop(answer.send(Err(again()))),
         Job::Timers(_, _, answer) => drop(answer.send(Err(again()))),
-        Job::Forget(_, _, answer) => drop(answer.send(Err(again()))),
         Job::Probe(_, answer) => drop(answer.send(Err(again()))),
         Job::Release(_) => {}
     }

@@ -124,6 +124,9 @@ fn tell_again(
             None => return Err(Fault::Missing { what: "event" }),
         }
     };
+    if event.is_forgotten() {
+        return Err(Fault::Forgotten);
+    }
     let endpoint = &kept.endpoint;
     let telling = Telling { event: &event, endpoint, cause: new.cause, due_at: new.due_at };
     Ok(fanout::tell(db, state, &telling, commit.at)?)

@@ -9,6 +9,7 @@ use tokio::sync::oneshot::Sender;
 
 use crate::commit::{self, Commit, Fault, Settled, Settlement};
 use crate::error::Error;
+use crate::forget::{Forgotten, Outlived};
 use crate::lanes::{LeaseScope, Leased};
 
 /// A verb, with the way to answer.
@@ -18,7 +19,7 @@ pub(super) enum Job {
     Settle(Timestamp, Vec<Settlement>, Sender<Result<Settled, Error>>),
     Lease(Timestamp, LeaseScope, Sender<Result<Leased, Error>>),
     Release(Vec<(EndpointId, DeliveryId)>),
-    Forget(Timestamp, u32, Sender<Result<u32, Error>>),
+    Forget(Outlived, u32, Sender<Result<Forgotten, Error>>),
     Probe(Timestamp, Sender<Result<(), Error>>),
     /// The database shall hold all that was answered.
     CatchUp(Sender<Result<(), Error>>),
@@ -43,7 +44,7 @@ pub(super) enum Done {
     Settle(Settled),
     Lease(Leased),
     Release,
-    Forget(u32),
+    Forget(Forgotten),
     Probe,
     CaughtUp,
 }
@@ -76,7 +77,7 @@ pub(super) fn answer(job: Job, done: Done) {
         (Job::Commit(_, answer), Done::Commit(result)) => drop(answer.send(result)),
         (Job::Settle(_, _, answer), Done::Settle(settled)) => drop(answer.send(Ok(settled))),
         (Job::Lease(_, _, answer), Done::Lease(leased)) => drop(answer.send(Ok(leased))),
-        (Job::Forget(_, _, answer), Done::Forget(count)) => drop(answer.send(Ok(count))),
+        (Job::Forget(_, _, answer), Done::Forget(gone)) => drop(answer.send(Ok(gone))),
         (Job::Probe(_, answer), Done::Probe) | (Job::CatchUp(answer), Done::CaughtUp) => {
             drop(answer.send(Ok(())));
         }

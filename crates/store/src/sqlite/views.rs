@@ -10,6 +10,7 @@ use domain::endpoint::Dialect;
 use domain::event::Event;
 use domain::id::{
     AccountId, ContactId, DeliveryId, EndpointId, EventId, KeyId, ReplayId, RequestId, SignerId,
+    lowest,
 };
 use domain::key::Key;
 use domain::replay::Replay;
@@ -325,15 +326,15 @@ impl Views for Readers {
     async fn replay_page(&self, replay: Replay, limit: u32) -> Result<Vec<ReplayRow>, Error> {
         self.ask_latest(move |db, _| {
             let of = blob(replay.account.bits());
-            let from =
-                replay.cursor.map_or(first_id(replay.since).saturating_sub(1), EventId::bits);
-            let arguments = params![of, blob(from), blob(first_id(replay.until)), limit];
+            let from = replay.cursor.map_or(lowest(replay.since).saturating_sub(1), EventId::bits);
+            let arguments = params![of, blob(from), blob(lowest(replay.until)), limit];
             all(db, sql::replay_events, arguments, |row| {
                 let event = rows::event(row, 0, replay.account)?;
                 let (id, endpoint) = (blob(event.id.bits()), blob(replay.endpoint.bits()));
                 let arguments = params![of, id, endpoint, blob(replay.id.bits())];
                 let last = first(db, sql::delivery_last_of, arguments, rows::delivery)?;
-                Ok(ReplayRow { event, last })
+                let forgotten = rows::column(row, 10)?;
+                Ok(ReplayRow { event, forgotten, last })
             })
         })
         .await
@@ -359,14 +360,23 @@ impl Views for Readers {
                 Ok(Stats {
                     pending: pending.unsigned_abs(),
                     events: events.unsigned_abs(),
-                    bytes: 0,
+                    ..Stats::default()
                 })
             })?;
+            let oldest = first(db, sql::oldest, [], |row| {
+                let moment = |at| {
+                    let millis: Option<i64> = rows::column(row, at)?;
+                    Ok::<_, Error>(millis.map(Timestamp::from_millis))
+                };
+                Ok((moment(0)?, moment(1)?))
+            })?;
+            let (oldest_event, oldest_delivery) = oldest.unwrap_or_default();
             let path = db.path().unwrap_or_default().to_owned();
             let size = |suffix: &str| {
                 fs::metadata(format!("{path}{suffix}")).map_or(0, |metadata| metadata.len())
             };
-            Ok(Stats { bytes: size("") + size("-wal"), ..stats.unwrap_or_default() })
+            let bytes = size("") + size("-wal");
+            Ok(Stats { bytes, oldest_event, oldest_delivery, ..stats.unwrap_or_default() })
         })
         .await
     }
@@ -387,11 +397,6 @@ impl Views for Readers {
         })
         .await
     }
-}
-
-/// The lowest id an event of that moment or later can have.
-fn first_id(at: Timestamp) -> u128 {
-    u128::from(at.as_millis().unsigned_abs()) << 80
 }
 
 fn oldest_due(

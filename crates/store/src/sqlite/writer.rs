@@ -4,7 +4,8 @@
 //! verb, in its own transaction; when much stands in the journal alone; and when something has stood there for a while.
 //!
 //! Invariants: jobs are answered after what they wrote is durable; a poisonous job fails alone; what a verb does is seen
-//! by the hot path at once, since the desk is held meanwhile; catching up holds nobody up.
+//! by the hot path at once, since the desk is held meanwhile; catching up holds nobody up, nor does forgetting, which
+//! takes nothing that is kept in memory.
 //! Left to others: what is hot (`hot`), forcing things onto the disk (`flusher`).
 
 use std::fs::File;
@@ -24,8 +25,9 @@ use super::job::{Done, Job, refuse};
 use super::rows::trouble;
 use super::state::Effects;
 use super::unwritten::{Chunk, Extent};
-use super::{apply, hot, lease, settle, sql};
+use super::{apply, forget, hot, lease, settle, sql};
 use crate::error::Error;
+use crate::forget::{Forgotten, Outlived};
 
 /// Jobs in one transaction at most.
 const BATCH_JOBS_MAX: usize = 512;
@@ -114,7 +116,9 @@ impl Writer {
             batch.retain(|job| !self.is_word(job));
             let jobs = mem::take(&mut batch);
             let jobs = self.note(jobs);
+            let (old, jobs) = jobs.into_iter().partition(|job| matches!(job, Job::Forget(..)));
             self.turn(jobs);
+            Vec::into_iter(old).for_each(|job| self.forget(job));
             if closes {
                 break;
             }
@@ -212,13 +216,45 @@ impl Writer {
         self.free();
     }
 
-    fn write_chunk(&mut self, chunk: &Chunk) -> Result<(), Error> {
+    /// Forgets what a job asks for, in a transaction of its own. The desk is free meanwhile.
+    fn forget(&mut self, job: Job) {
+        let Job::Forget(outlived, limit, _) = &job else { return };
+        match self.forget_some(*outlived, *limit) {
+            Ok(forgotten) => {
+                let changes = forgotten.deliveries + forgotten.attempts + forgotten.events;
+                let (done, effects) = (vec![Done::Forget(forgotten)], Effects::default());
+                let committed = Committed { batch: vec![job], done, effects, flush: Flush::Log };
+                self.flusher.outbox().hand_over(committed);
+                self.checkpointer.committed(&self.db, (changes + forgotten.texts) as usize);
+            }
+            Err(error) => {
+                self.roll_back();
+                refuse(job, &error);
+            }
+        }
+    }
+
+    fn forget_some(&mut self, outlived: Outlived, limit: u32) -> Result<Forgotten, Error> {
+        self.catch_up(Extent::All);
+        self.begin()?;
+        let forgotten = forget::forget(&self.db, outlived, limit)?;
+        self.run_cached(sql::commit)?;
+        Ok(forgotten)
+    }
+
+    /// Begins a transaction during which the desk is free.
+    fn begin(&mut self) -> Result<(), Error> {
         self.roll_back();
         self.flusher.check()?;
         self.run_cached(sql::begin)?;
         if self.was_changed()? {
             self.desk.papers().state.forget_all();
         }
+        Ok(())
+    }
+
+    fn write_chunk(&mut self, chunk: &Chunk) -> Result<(), Error> {
+        self.begin()?;
         chunk.write(&self.db)?;
         write_mark(&self.db, chunk.mark())?;
         self.run_cached(sql::commit)
@@ -338,20 +374,18 @@ impl Writer {
                 Done::Settle(settle::settle(db, state, *now, settlements)?)
             }
             Job::Lease(now, scope, _) => Done::Lease(lease::lease(db, state, *now, scope)?),
-            Job::Forget(now, limit, _) => {
-                let mut statement = db.prepare_cached(sql::reply_forget).map_err(trouble)?;
-                let gone = statement.execute(params![now.as_millis(), limit]).map_err(trouble)?;
-                Done::Forget(u32::try_from(gone).unwrap_or(u32::MAX))
-            }
             Job::Probe(now, _) => {
                 let mut statement = db.prepare_cached(sql::meta_upsert).map_err(trouble)?;
                 statement.execute(params!["probe", now.as_millis()]).map_err(trouble)?;
                 Done::Probe
             }
             Job::CatchUp(_) => Done::CaughtUp,
-            Job::Release(_) | Job::Behind | Job::FarBehind | Job::Free { .. } | Job::Close => {
-                Done::Release
-            }
+            Job::Release(_)
+            | Job::Forget(..)
+            | Job::Behind
+            | Job::FarBehind
+            | Job::Free { .. }
+            | Job::Close => Done::Release,
         })
     }
 

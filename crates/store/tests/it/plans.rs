@@ -29,6 +29,14 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
         "keys are few, and all are asked for",
     ),
     (
+        "oldest",
+        &[
+            "SEARCH v USING INDEX events_by_id (account_id=?)",
+            "SEARCH v USING PRIMARY KEY (account_id=?)",
+        ],
+        "of a few tenants the first event and the first delivery",
+    ),
+    (
         "stats",
         &[
             "SCAN deliveries USING COVERING INDEX deliveries_due",

@@ -186,7 +186,10 @@ pub(crate) struct Shown {
     test: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     chain: Option<Link>,
+    /// `None` once it was forgotten.
     data: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "is_false")]
+    forgotten: bool,
 }
 
 pub(crate) fn shown(event: &Event) -> Shown {
@@ -200,7 +203,13 @@ pub(crate) fn shown(event: &Event) -> Shown {
         test: event.test,
         chain: event.link,
         data: RawValue::from_string(event.data.clone()).ok(),
+        forgotten: event.is_forgotten(),
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 #[cfg(test)]

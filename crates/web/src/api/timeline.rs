@@ -1,6 +1,7 @@
 //! Everything about one request in order, as an export that can be checked without the service.
 //!
-//! Invariants: an entry carries every text that its digest covers, unchanged; entries come in the order of the chain.
+//! Invariants: an entry carries every text that its digest covers, unchanged, unless that was forgotten; entries come in
+//! the order of the chain.
 //! Left to others: the chain (`domain::chain`), checking an export (`app`).
 
 use domain::call::Outcome;
@@ -81,9 +82,10 @@ fn shown(entry: &TimelineEntry) -> Value {
     })
 }
 
-/// Shows an event with `data` as text, so that nobody on the way lays it out anew.
+/// Shows an event with `data` as text, so that nobody on the way lays it out anew; `null` once it was forgotten.
 fn shown_event(event: &Event) -> Value {
-    json!({"type": event.name, "data": event.data})
+    let data = (!event.is_forgotten()).then_some(&event.data);
+    json!({"type": event.name, "data": data})
 }
 
 fn shown_attempt(delivery: &Delivery, attempt: &Attempt) -> Value {

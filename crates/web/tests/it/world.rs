@@ -16,8 +16,9 @@ use channels::{Channel, Guard, Lane, Schemes};
 use domain::call::{Answer as Reply, Call, Ending, Outcome};
 use domain::id::{AccountId, Chance};
 use domain::key::Scope;
+use domain::retention::{Kept, Retention};
 use domain::secret::Secret;
-use domain::time::{Clock, Timestamp};
+use domain::time::{Clock, DAY_MS, Timestamp};
 use engine::keys::NewKey;
 use engine::{Engine, Lanes, MovableClock, Parts};
 use http::{HeaderMap, Method, Request};
@@ -85,6 +86,10 @@ impl Answer {
 
 pub(crate) const PUBLIC_URL: &str = "https://sign.example.com";
 
+/// How long the service keeps what has happened.
+const RETENTION: Retention =
+    Retention { payloads: Kept::For(30 * DAY_MS), deliveries: Kept::For(60 * DAY_MS) };
+
 impl World {
     pub(crate) async fn new() -> Self {
         let folder = Folder::new();
@@ -110,6 +115,7 @@ impl World {
             chance: Box::new(Random(SystemRandom::new())),
             master,
             lanes,
+            retention: RETENTION,
         });
         let account = engine.ensure_account("default").await.unwrap();
         let key = "cs_test_key_of_the_operator_0123456789";

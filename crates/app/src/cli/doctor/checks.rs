@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use channels::{Resolve as _, SystemResolver};
+use domain::retention::Retention;
 use domain::secret::Secret;
 use domain::time::{Clock as _, SECOND_MS, Timestamp};
 #[cfg(unix)]
@@ -28,12 +29,13 @@ use crate::wire;
 type Check = fn(&Settings) -> Finding;
 
 /// Every check, in the order in which one leads to the next.
-pub(crate) const ALL: [(&str, Check); 8] = [
+pub(crate) const ALL: [(&str, Check); 9] = [
     ("folder", |settings| folder_at(&settings.data)),
     ("space", |settings| space(&settings.data)),
     ("disk", |settings| disk(&settings.data)),
     ("lock", |settings| lock(&settings.data)),
     ("database", database),
+    ("kept", kept),
     ("clock", |settings| clock(&settings.data)),
     ("names", names),
     ("server", server),
@@ -200,6 +202,7 @@ fn told(about: &About, now: Timestamp) -> String {
         let late_s = now.millis_since(since) / SECOND_MS;
         format!("{} deliveries are due, the oldest for {late_s} s", about.due)
     }));
+    lines.push(format!("the database takes {} MiB", about.bytes.div_ceil(1 << 20)));
     for node in &about.nodes {
         let moment = |at: Option<Timestamp>| at.map_or("never".to_owned(), |at| at.to_string());
         lines.push(format!(
@@ -233,6 +236,18 @@ fn embedded(settings: &Settings) -> Finding {
             "check that the master key is the one of the first start, and that this program is not older than the last one; else restore a backup",
         ),
     }
+}
+
+/// Says how long what has happened is kept, and how much of it there is in the embedded store.
+fn kept(settings: &Settings) -> Finding {
+    let Retention { payloads, deliveries } = settings.retention;
+    let what = format!("payloads are kept {payloads}, deliveries {deliveries}");
+    if settings.database_url.is_some() {
+        return Finding::Fine(what);
+    }
+    let size = |file| fs::metadata(settings.data.join(file)).map_or(0, |file| file.len());
+    let bytes: u64 = [folder::DATABASE, folder::LOG].map(size).iter().sum();
+    Finding::Fine(format!("{what}; the database takes {} MiB", bytes.div_ceil(1 << 20)))
 }
 
 fn clock(data: &Path) -> Finding {
