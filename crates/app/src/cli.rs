@@ -2,14 +2,18 @@
 //!
 //! Invariant: every setting is a flag of every command; a command reads only the settings that it needs.
 
+mod backup;
 mod config;
 mod dev;
 mod doctor;
 mod events;
 mod explain;
+mod export;
+mod import;
 mod keys;
 mod listen;
 mod log;
+mod progress;
 mod replay;
 mod serve;
 mod server;
@@ -67,6 +71,9 @@ enum Command {
     Doctor(doctor::Args),
     Explain(explain::Args),
     Verify(verify::Args),
+    Backup(backup::Args),
+    Export(export::Args),
+    Import(import::Args),
 }
 
 /// What a command may ask for beside its own arguments.
@@ -111,6 +118,9 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Doctor(args) => doctor::run(&args, context),
         Command::Explain(args) => explain::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::Backup(args) => backup::run(&args, context),
+        Command::Export(args) => export::run(&args, context),
+        Command::Import(args) => import::run(&args, context),
     }
 }
 

@@ -43,6 +43,18 @@ pub(crate) fn master_key(folder: &Path, configured: Option<[u8; 32]>) -> anyhow:
     Ok(MasterKey::new(&bytes)?)
 }
 
+/// Gives the bytes of the master key in use; makes none.
+pub(crate) fn known_key(folder: &Path, configured: Option<[u8; 32]>) -> anyhow::Result<[u8; 32]> {
+    let file = folder.join(MASTER_KEY);
+    let bytes = match configured {
+        Some(bytes) => Some(bytes),
+        None => read_key(&file)?,
+    };
+    bytes.with_context(|| {
+        format!("no setting gives a master key, and there is no {}", file.display())
+    })
+}
+
 fn kept_key(folder: &Path) -> anyhow::Result<[u8; 32]> {
     let file = folder.join(MASTER_KEY);
     if let Some(bytes) = read_key(&file)? {
@@ -170,7 +182,7 @@ fn beside(file: &Path, bytes: &[u8]) -> anyhow::Result<PathBuf> {
 }
 
 /// Makes a new name in a folder durable.
-fn sync_folder(file: &Path) -> anyhow::Result<()> {
+pub(crate) fn sync_folder(file: &Path) -> anyhow::Result<()> {
     let Some(folder) = file.parent() else { return Ok(()) };
     // A bare file name has the empty path as its parent.
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };

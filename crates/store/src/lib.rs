@@ -10,6 +10,7 @@
 
 #![warn(missing_docs)]
 
+pub mod carry;
 mod commit;
 #[cfg(feature = "conformance")]
 pub mod conformance;

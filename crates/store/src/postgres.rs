@@ -9,6 +9,7 @@
 //! Left to others: what a change means (`commit.rs`), how rows look (`postgres/rows.rs`), when to beat (`engine`).
 
 mod apply;
+mod carry;
 mod forget;
 mod health;
 mod herald;
@@ -50,6 +51,7 @@ use crate::lanes::{Lanes, LeaseScope, Leased};
 use crate::seal::MasterKey;
 use crate::{Store, Views};
 
+pub use carry::{export, import};
 use forget::Forgetter;
 pub use inspect::{About, NodeRow, inspect};
 use link::Link;
@@ -107,6 +109,7 @@ impl Postgres {
         let link = open::connect(&config).await?;
         open::check(&link).await?;
         open::migrate(&link).await?;
+        open::refuse_half(&link).await?;
         open::try_key(&link, &master).await?;
         let log = open::log_end(&link).await?;
         let node = u128::from(chance.draw()) << 64 | u128::from(chance.draw());

@@ -12,6 +12,9 @@ use ring::hmac;
 
 use crate::error::Error;
 
+/// What the seeds of accounts are sealed for.
+pub(crate) const SEAL_ACCOUNT: &str = "account";
+
 /// The key that seals secrets, and from which links are derived.
 #[derive(Clone)]
 pub struct MasterKey {

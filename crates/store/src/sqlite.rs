@@ -9,6 +9,8 @@
 //! Left to others: what a change means (`commit.rs`), how rows look (`sqlite/rows.rs`).
 
 mod apply;
+mod backup;
+mod carry;
 mod checkpointer;
 mod desk;
 mod fanout;
@@ -47,6 +49,9 @@ use crate::forget::{Forgotten, Outlived};
 use crate::lanes::{Lanes, LeaseScope, Leased};
 use crate::seal::MasterKey;
 use crate::{Store, Views};
+
+pub use backup::{backup, check, try_key};
+pub use carry::{export, import};
 
 use desk::{Behind, Desk};
 use flusher::Flusher;
@@ -98,6 +103,7 @@ impl Sqlite {
     pub fn open(options: Options) -> Result<Self, Error> {
         let Options { folder, master, chance, lanes } = options;
         let lock = open::lock(&folder)?;
+        open::refuse_half(&folder)?;
         let db = open::writer(&folder)?;
         open::try_key(&db, &master)?;
         let journal = open::journal(&folder, &db)?;

@@ -15,13 +15,13 @@ use crate::http::{Message, Receiver};
 use crate::process::{Scratch, text, until};
 use crate::service::{LOCAL, Service, id};
 
-const FOLDER: &str = "COUNTERSIGN_TEST_DISK";
+pub(crate) const FOLDER: &str = "COUNTERSIGN_TEST_DISK";
 /// Mounts a small disk that only this process and its children see, and goes on as the program that is named.
 const SCRIPT: &str = r#"mount -t tmpfs -o size=8m none "$0" && exec "$@""#;
 
-/// Runs a test of this file on a small disk, where this user may mount one.
+/// Runs a test on a small disk, where this user may mount one.
 #[expect(clippy::print_stderr, reason = "a test that could not be made says so")]
-fn on_a_small_disk(test: &str) {
+pub(crate) fn on_a_small_disk(test: &str) {
     let folder = Scratch::new();
     for how in ["-m", "-rm"] {
         let command = |program: &Path| {
@@ -33,7 +33,7 @@ fn on_a_small_disk(test: &str) {
             continue;
         }
         let output = command(&env::current_exe().unwrap())
-            .args([&format!("disk::{test}"), "--exact", "--ignored", "--nocapture"])
+            .args([test, "--exact", "--ignored", "--nocapture"])
             .env("TMPDIR", folder.path())
             .env(FOLDER, folder.path())
             .output()
@@ -47,16 +47,16 @@ fn on_a_small_disk(test: &str) {
 
 #[test]
 fn a_full_disk_is_told_of_and_left_behind_without_a_loss() {
-    on_a_small_disk("a_child_whose_disk_fills_up");
+    on_a_small_disk("disk::a_child_whose_disk_fills_up");
 }
 
 #[test]
 fn a_folder_that_cannot_be_written_is_refused_at_the_start() {
-    on_a_small_disk("a_child_whose_disk_is_read_only");
+    on_a_small_disk("disk::a_child_whose_disk_is_read_only");
 }
 
 /// Takes all the room that is left.
-fn fill(path: &Path) {
+pub(crate) fn fill(path: &Path) {
     let mut file = File::options().create(true).append(true).open(path).unwrap();
     while file.write(&[1; 4_096]).is_ok_and(|written| written > 0) {}
 }

@@ -22,7 +22,7 @@ fn the_long_help_lists_every_setting() {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 14] = [
         &["serve"],
         &["dev"],
         &["listen"],
@@ -34,6 +34,9 @@ fn every_command_explains_itself() {
         &["doctor"],
         &["explain"],
         &["verify"],
+        &["backup"],
+        &["export"],
+        &["import"],
     ];
     for command in commands {
         // The settings are the same everywhere, and stand in the snapshot above.

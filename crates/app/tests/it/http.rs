@@ -128,7 +128,12 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     pub(crate) fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at(([127, 0, 0, 1], 0).into())
+    }
+
+    /// Listens at an address that nobody has.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let heard = Arc::<(Mutex<Vec<Message>>, Condvar)>::default();
         let kept = Arc::clone(&heard);

@@ -1,6 +1,10 @@
 //! The binary from outside: what it says, what it does, how it ends.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
+mod carry;
+#[cfg(test)]
 mod dev;
 #[cfg(test)]
 mod dialects;

@@ -98,6 +98,13 @@ impl Service {
         drop(self.running);
     }
 
+    /// Stops it, and gives its folder.
+    pub(crate) fn end(self) -> Scratch {
+        let Self { scratch, running, .. } = self;
+        assert_eq!(running.stop(), Some(0));
+        scratch
+    }
+
     /// Stops it, and sees that it ends well.
     pub(crate) fn stop(self) {
         assert_eq!(self.running.stop(), Some(0));

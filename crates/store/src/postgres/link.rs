@@ -71,6 +71,11 @@ impl Link {
         Ok(link)
     }
 
+    /// Gives the connection away, to be used without prepared statements.
+    pub(super) fn into_client(self) -> Client {
+        self.client
+    }
+
     /// Tells whether the connection has ended.
     pub(super) fn is_closed(&self) -> bool {
         self.client.is_closed()

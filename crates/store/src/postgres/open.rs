@@ -18,6 +18,8 @@ const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_found
 
 /// The oldest server that will do.
 const SERVER_VERSION_MIN: i32 = 140_000;
+/// The figure that stands in `meta` as long as an import has not come to its end.
+pub(super) const IMPORT: &str = "import";
 /// What this service calls itself, so that an operator sees whose connections are there.
 const APPLICATION: &str = "countersign";
 
@@ -71,7 +73,12 @@ fn refused(error: tokio_postgres::Error) -> Error {
 
 /// Connects for the first time.
 pub(super) async fn connect(config: &Config) -> Result<Link, Error> {
-    Link::open_with(config, sql::settings_writer, refused).await
+    connect_with(config, sql::settings_writer).await
+}
+
+/// Connects for the first time, with other settings.
+pub(super) async fn connect_with(config: &Config, settings: &str) -> Result<Link, Error> {
+    Link::open_with(config, settings, refused).await
 }
 
 /// Makes sure that the server will do.
@@ -126,6 +133,16 @@ pub(super) async fn schema(link: &Link) -> Result<u32, Error> {
 /// Gives the schema's version after every migration.
 pub(super) fn schema_wanted() -> u32 {
     u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
+/// Refuses a database into which an import was begun and not brought to its end.
+pub(super) async fn refuse_half(link: &Link) -> Result<(), Error> {
+    if figure(link, IMPORT).await? == 0 {
+        return Ok(());
+    }
+    Err(unusable(
+        "an import into the database was broken off, or is under way; run `countersign import` again, which begins anew",
+    ))
 }
 
 /// Reads a single figure, 0 when it is not there.

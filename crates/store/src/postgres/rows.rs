@@ -24,14 +24,13 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checke
 use crate::commit::Reply;
 use crate::error::Error;
 use crate::seal::MasterKey;
+pub(super) use crate::seal::SEAL_ACCOUNT;
 use crate::views::EndpointRow;
 
 /// What secrets of endpoints are sealed for.
 pub(super) const SEAL_ENDPOINT: &str = "endpoint";
 /// What answers kept for idempotency are sealed for: some of them show a secret once.
 pub(super) const SEAL_REPLY: &str = "reply";
-/// What the seeds of accounts are sealed for.
-pub(super) const SEAL_ACCOUNT: &str = "account";
 
 /// The 128 bits of an id, as the database's `uuid`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

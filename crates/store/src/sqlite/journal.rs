@@ -10,7 +10,7 @@
 
 mod codec;
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -22,7 +22,7 @@ use crate::error::Error;
 pub(super) use codec::{Item, decode, encode_ended, encode_told};
 
 /// The two files.
-const FILES: [&str; 2] = ["countersign.journal-a", "countersign.journal-b"];
+pub(super) const FILES: [&str; 2] = ["countersign.journal-a", "countersign.journal-b"];
 /// The size of each, for good.
 pub(super) const FILE_BYTES: u64 = 8 * 1024 * 1024;
 /// Length of the payload, checksum, number.
@@ -70,13 +70,7 @@ impl Journal {
             records.extend(read(&file).map_err(unusable)?);
             files.push(Half { file, free: Arc::new(AtomicBool::new(true)) });
         }
-        records.retain(|record| record.number > mark);
-        records.sort_by_key(|record| record.number);
-        // What follows a gap was never promised: the record before it was not on the disk.
-        let whole =
-            records.iter().zip(mark + 1..).take_while(|(record, number)| record.number == *number);
-        let whole = whole.count();
-        records.truncate(whole);
+        let records = beyond(records, mark);
         let number = records.last().map_or(mark, |record| record.number);
         let files = <[Half; 2]>::try_from(files).map_err(|_too_few| Error::Closed)?;
         Ok((Self { files, current: 0, at: 0, number, is_open: false }, records))
@@ -165,6 +159,51 @@ impl Half {
     }
 }
 
+/// Copies the files of a folder, as far as they are there, into another one.
+pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    for name in FILES {
+        match fs::copy(from.join(name), to.join(name)) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Reads the records of a folder whose files somebody else may be writing.
+pub(super) fn look(folder: &Path) -> io::Result<Vec<Record>> {
+    let mut records = Vec::new();
+    for name in FILES {
+        match File::open(folder.join(name)) {
+            Ok(file) => records.extend(read(&file)?),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(records)
+}
+
+/// Empties the files of a folder whose database holds all that is in them, so that they say nothing beside any database.
+pub(super) fn empty(folder: &Path) -> io::Result<()> {
+    for name in FILES {
+        File::create(folder.join(name))?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Gives what lies beyond the mark, in order.
+pub(super) fn beyond(mut records: Vec<Record>, mark: u64) -> Vec<Record> {
+    records.retain(|record| record.number > mark);
+    records.sort_by_key(|record| record.number);
+    // What follows a gap was never promised: the record before it was not on the disk.
+    let whole =
+        records.iter().zip(mark + 1..).take_while(|(record, number)| record.number == *number);
+    let whole = whole.count();
+    records.truncate(whole);
+    records
+}
+
 fn checksum(number: u64, payload: &[u8]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&number.to_le_bytes());
@@ -203,7 +242,7 @@ fn read(file: &File) -> io::Result<Vec<Record>> {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
-    use std::{env, fs, process};
+    use std::{env, process};
 
     use super::*;
 

@@ -24,11 +24,13 @@ const MIGRATIONS: &[&str] = &[
 ];
 
 /// The database's file in the folder.
-const FILE: &str = "countersign.db";
+pub(super) const FILE: &str = "countersign.db";
 /// The write-ahead log beside it.
 pub(super) const LOG: &str = "countersign.db-wal";
 /// The file whose lock says that the folder is in use.
 const LOCK: &str = "countersign.lock";
+/// The folder in the folder in which an import is made.
+pub(super) const IMPORTING: &str = "importing";
 /// Statements kept prepared per connection.
 const PREPARED_MAX: usize = 128;
 
@@ -56,6 +58,21 @@ pub(super) fn lock(folder: &Path) -> Result<File, Error> {
         }),
         Err(TryLockError::Error(error)) => Err(unusable("cannot lock the data folder", error)),
     }
+}
+
+/// Refuses a folder in which an import was begun and not brought to its end.
+pub(super) fn refuse_half(folder: &Path) -> Result<(), Error> {
+    if !folder.join(IMPORTING).join(FILE).exists() {
+        return Ok(());
+    }
+    Err(Error::Unusable {
+        detail: format!(
+            "an import into {} was broken off; run `countersign import` again, which begins anew, or remove {}",
+            folder.display(),
+            folder.join(IMPORTING).display()
+        ),
+        source: None,
+    })
 }
 
 /// Opens the one connection that writes, and brings the schema up to date.
@@ -118,11 +135,33 @@ pub(super) fn highest_id(db: &Connection) -> Result<u128, Error> {
     Ok(highest.map_or(0, u128::from_be_bytes))
 }
 
-/// Opens the journal, and has the database catch up with what it holds.
+/// Opens the journal for writing, and has the database catch up with what it holds.
 pub(super) fn journal(folder: &Path, db: &Connection) -> Result<Journal, Error> {
+    let mut journal = catch_up(folder, db)?;
+    journal.allocate();
+    Ok(journal)
+}
+
+/// Gives the number up to which all records of the journal stand in the database.
+pub(super) fn mark(db: &Connection) -> Result<u64, Error> {
     let mark = db.query_row(sql::meta_read, [MARK], |row| row.get::<_, i64>(0));
-    let mark = mark.optional().map_err(trouble)?.unwrap_or(0).unsigned_abs();
-    let (mut journal, records) = Journal::open(folder, mark)?;
+    Ok(mark.optional().map_err(trouble)?.unwrap_or(0).unsigned_abs())
+}
+
+/// Gives the schema's version.
+pub(super) fn schema(db: &Connection) -> Result<u32, Error> {
+    db.query_row(sql::version_read, [], |row| row.get(0)).map_err(trouble)
+}
+
+/// Gives the schema's version after every migration.
+pub(super) fn schema_wanted() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
+/// Has the database catch up with what the journal holds; that is on the disk then.
+pub(super) fn catch_up(folder: &Path, db: &Connection) -> Result<Journal, Error> {
+    let mark = mark(db)?;
+    let (journal, records) = Journal::open(folder, mark)?;
     if !records.is_empty() {
         let mut unwritten = Unwritten::above(u128::MAX, mark);
         for Record { number, payload } in records {
@@ -145,7 +184,6 @@ pub(super) fn journal(folder: &Path, db: &Connection) -> Result<Journal, Error> 
     // that was killed had committed it and left it to the system to write.
     let log = File::options().write(true).open(folder.join(LOG));
     log.and_then(|log| log.sync_data()).map_err(disk_trouble)?;
-    journal.allocate();
     Ok(journal)
 }
 
@@ -163,8 +201,7 @@ pub(super) fn disk_trouble(error: io::Error) -> Error {
 
 /// Runs the migrations that have not run.
 fn migrate(db: &mut Connection) -> Result<(), Error> {
-    let version: u32 = db.query_row(sql::version_read, [], |row| row.get(0)).map_err(trouble)?;
-    let version = version as usize;
+    let version = schema(db)? as usize;
     if version > MIGRATIONS.len() {
         return Err(Error::Unusable {
             detail: format!(

@@ -19,14 +19,13 @@ use serde::de::DeserializeOwned;
 use crate::commit::Reply;
 use crate::error::Error;
 use crate::seal::MasterKey;
+pub(super) use crate::seal::SEAL_ACCOUNT;
 use crate::views::EndpointRow;
 
 /// What secrets of endpoints are sealed for.
 pub(super) const SEAL_ENDPOINT: &str = "endpoint";
 /// What answers kept for idempotency are sealed for: some of them show a secret once.
 pub(super) const SEAL_REPLY: &str = "reply";
-/// What the seeds of accounts are sealed for.
-pub(super) const SEAL_ACCOUNT: &str = "account";
 
 /// Turns the driver's error into ours.
 pub(super) fn trouble(error: rusqlite::Error) -> Error {

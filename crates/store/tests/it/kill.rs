@@ -25,7 +25,7 @@ const ALL: Page = Page { limit: 1_000_000, after: None };
 
 /// What was acknowledged in all rounds.
 #[derive(Debug, Default)]
-struct Acknowledged {
+pub(crate) struct Acknowledged {
     requests: BTreeSet<RequestId>,
     events: BTreeSet<EventId>,
     settled: BTreeSet<DeliveryId>,
@@ -47,7 +47,19 @@ impl Acknowledged {
         }
     }
 
-    async fn check(&self, world: &World) {
+    /// Counts all of it.
+    pub(crate) fn count(&self) -> usize {
+        self.requests.len() + self.events.len() + self.settled.len()
+    }
+
+    /// Takes what another one has noted.
+    pub(crate) fn join(&mut self, other: &mut Self) {
+        self.requests.append(&mut other.requests);
+        self.events.append(&mut other.events);
+        self.settled.append(&mut other.settled);
+    }
+
+    pub(crate) async fn check(&self, world: &World) {
         for id in &self.events {
             assert!(world.views.event(ACCOUNT, *id).await.unwrap().is_some(), "{id} is lost");
             let filter = DeliveryFilter { event: Some(*id), ..DeliveryFilter::default() };
@@ -65,38 +77,41 @@ impl Acknowledged {
     }
 }
 
+/// Makes the command of a child that commits in a folder until it is killed.
+pub(crate) fn child(folder: &Path, round: u64) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
+        .args(["kill::a_child_that_commits_until_it_is_killed", "--exact", "--ignored"])
+        .arg("--nocapture")
+        .env(FOLDER, folder)
+        .env(ROUND, round.to_string())
+        .stdin(Stdio::null())
+        .stderr(Stdio::null());
+    command
+}
+
+/// Reads a line of a child, and notes what it acknowledges; `false` at the end.
+pub(crate) fn listen(lines: &mut impl BufRead, acknowledged: &mut Acknowledged) -> bool {
+    let mut line = String::new();
+    let is_there = lines.read_line(&mut line).unwrap() > 0;
+    acknowledged.note(&line);
+    is_there
+}
+
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_kill() {
     let folder = Folder::new();
     let mut acknowledged = Acknowledged::default();
     for round in 1..=ROUNDS {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args(["kill::a_child_that_commits_until_it_is_killed", "--exact", "--ignored"])
-            .arg("--nocapture")
-            .env(FOLDER, folder.path())
-            .env(ROUND, round.to_string())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = child(folder.path(), round).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
-        let mut line = String::new();
         let acks = 5 + round * 37 % 101;
         for _ in 0..acks {
-            line.clear();
-            assert!(lines.read_line(&mut line).unwrap() > 0, "the child ended by itself");
-            acknowledged.note(&line);
+            assert!(listen(&mut lines, &mut acknowledged), "the child ended by itself");
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        loop {
-            line.clear();
-            if lines.read_line(&mut line).unwrap() == 0 {
-                break;
-            }
-            acknowledged.note(&line);
-        }
+        while listen(&mut lines, &mut acknowledged) {}
         let world = open_in(folder.path(), Recorder::new(), 1_000 + round, ()).unwrap();
         acknowledged.check(&world).await;
     }

@@ -1,6 +1,10 @@
 //! Every store keeps every contract; and what is peculiar to each: its folder or database, its disk, its plans.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
+mod carry;
+#[cfg(test)]
 mod contracts;
 #[cfg(test)]
 mod disk;

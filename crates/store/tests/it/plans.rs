@@ -71,16 +71,26 @@ fn every_statement_finds_its_rows_by_an_index() {
     let db = Connection::open_in_memory().unwrap();
     db.execute_batch(&fs::read_to_string(root.join("schema/sqlite.sql")).unwrap()).unwrap();
     let (mut seen, mut wrong) = (0, Vec::new());
-    for file in fs::read_dir(root.join("sql/sqlite")).unwrap() {
-        let file = file.unwrap().path();
+    let folders = ["sql/sqlite", "sql/sqlite/export", "sql/sqlite/import"];
+    let files = folders.map(|folder| fs::read_dir(root.join(folder)).unwrap());
+    for file in files.into_iter().flatten().map(|file| file.unwrap().path()) {
+        if file.is_dir() {
+            continue;
+        }
         let name = file.file_stem().unwrap().to_string_lossy().into_owned();
         let text = fs::read_to_string(&file).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with("--"));
+        let text = lines.collect::<Vec<_>>().join("\n");
         let looks = ["SELECT", "INSERT", "UPDATE", "DELETE"];
         if !looks.iter().any(|word| text.starts_with(word)) {
             continue;
         }
         seen += 1;
-        let costly = costly(&db, &text);
+        let mut costly = costly(&db, &text);
+        if file.parent().unwrap().ends_with("export") {
+            // All rows are asked for, each once, in an order in which they stand.
+            costly.retain(|step| !step.starts_with("SCAN"));
+        }
         let excepted = EXCEPTIONS.iter().find(|(exception, ..)| *exception == name);
         if costly != excepted.map_or(&[][..], |(_, steps, _)| steps) {
             wrong.push((name, costly));

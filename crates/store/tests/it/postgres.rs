@@ -1,5 +1,6 @@
 //! The store of several nodes keeps every contract, and what is peculiar to it.
 
+mod carry;
 mod contracts;
 mod database;
 mod model;

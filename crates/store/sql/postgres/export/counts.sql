@@ -1,0 +1,15 @@
+-- The rows of each table, and the events that are in a chain.
+SELECT (SELECT count(*) FROM accounts),
+       (SELECT count(*) FROM keys),
+       (SELECT count(*) FROM requests),
+       (SELECT count(*) FROM links),
+       (SELECT count(*) FROM contacts),
+       (SELECT count(*) FROM endpoints),
+       (SELECT count(*) FROM events),
+       (SELECT count(*) FROM deliveries),
+       (SELECT count(*) FROM attempts),
+       (SELECT count(*) FROM timeline),
+       (SELECT count(*) FROM timers),
+       (SELECT count(*) FROM replays),
+       (SELECT count(*) FROM replies),
+       (SELECT count(*) FROM events WHERE request_id IS NOT NULL)

@@ -1,0 +1,2 @@
+SELECT account_id, id, hash, body
+FROM keys ORDER BY account_id, id

@@ -1,0 +1,2 @@
+INSERT INTO timers (account_id, kind, subject, due_at)
+SELECT * FROM unnest($1::uuid[], $2::text[], $3::uuid[], $4::bigint[])

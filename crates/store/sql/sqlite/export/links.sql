@@ -1,0 +1,2 @@
+SELECT hash, account_id, request_id, signer_id
+FROM links ORDER BY hash

@@ -1,0 +1,2 @@
+SELECT account_id, request_id, seq, what, id, delivery_id, number, at, digest, hash
+FROM timeline ORDER BY account_id, request_id, seq

@@ -1,0 +1,2 @@
+INSERT INTO contacts (account_id, id, version, body)
+VALUES (?1, ?2, ?3, ?4)

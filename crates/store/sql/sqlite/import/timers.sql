@@ -1,0 +1,2 @@
+INSERT INTO timers (account_id, kind, subject, due_at)
+VALUES (?1, ?2, ?3, ?4)
