@@ -294,5 +294,5 @@ pub async fn whatever_happens_no_pending_delivery_loses_its_text(world: &World) 
             assert!(world.state(delivery).await.is_pending());
         }
     }
-    assert!(gone > 9 && refused > 9, "too little happened: {gone} {refused}");
+    assert!(gone > 9 && refused > 3, "too little happened: {gone} {refused}");
 }

@@ -43,7 +43,11 @@ pub(super) const STATEMENTS: Statements = Statements {
     integrity: include_str!("../../sql/sqlite/export/integrity.sql"),
     page_size: include_str!("../../sql/sqlite/export/page_size.sql"),
 };
-const FIRSTS: &str = include_str!("../../sql/sqlite/import/firsts.sql");
+/// What moves first attempts to where they stand here.
+const FIRSTS: [&str; 2] = [
+    include_str!("../../sql/sqlite/import/firsts.sql"),
+    include_str!("../../sql/sqlite/import/firsts_gone.sql"),
+];
 const SETTINGS: &str = include_str!("../../sql/sqlite/import/settings.sql");
 const EXPORTS: [&str; TABLES.len()] = statement_of_each!("sqlite/export");
 const IMPORTS: [&str; TABLES.len()] = statement_of_each!("sqlite/import");
@@ -190,7 +194,9 @@ fn make(folder: &Path, master: &MasterKey, lines: &mut Lines<'_>) -> Result<Find
     while let Some(batch) = lines.batch()? {
         write(&db, master, batch)?;
     }
-    db.execute_batch(FIRSTS).map_err(trouble)?;
+    for statement in FIRSTS {
+        db.execute(statement, []).map_err(trouble)?;
+    }
     backup::finish(db, folder)?;
     let findings = backup::check(folder, lines.watch)?;
     findings.counts.compare(lines.counts())?;
