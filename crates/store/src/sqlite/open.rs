@@ -18,7 +18,10 @@ use crate::error::Error;
 use crate::seal::MasterKey;
 
 /// The migrations, in order; the schema's version is how many have run.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_foundation.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_foundation.sql"),
+    include_str!("../../migrations/sqlite/0002_log_order.sql"),
+];
 
 /// The database's file in the folder.
 const FILE: &str = "countersign.db";
@@ -113,6 +116,12 @@ pub(super) fn highest_id(db: &Connection) -> Result<u128, Error> {
     let highest: Option<[u8; 16]> =
         db.query_row(sql::highest_id, [], |row| row.get(0)).map_err(trouble)?;
     Ok(highest.map_or(0, u128::from_be_bytes))
+}
+
+/// Gives the place of the last event in the log, 0 when there is none.
+pub(super) fn log_end(db: &Connection) -> Result<i64, Error> {
+    let mut statement = db.prepare_cached(sql::log_end).map_err(trouble)?;
+    statement.query_row([], |row| row.get(0)).map_err(trouble)
 }
 
 /// Opens the journal, and has the database catch up with what it holds.
