@@ -1,7 +1,8 @@
 //! The data folder: which files lie in it, and how they are written.
 //!
 //! Invariants: what must not be seen is readable by its owner alone; a file is written whole or not at all; a master key
-//! is never made for a folder that has a database already, since nothing in it would open any more.
+//! is never made for a folder that has a database already, since nothing in it would open any more; it is kept before
+//! anything is sealed with it.
 //! Left to others: the database itself (`store`).
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -9,7 +10,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::process;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use domain::id::Chance as _;
@@ -55,10 +56,48 @@ pub(crate) fn known_key(folder: &Path, configured: Option<[u8; 32]>) -> anyhow::
     })
 }
 
+/// A master key that was drawn and is not kept yet.
+#[derive(Debug)]
+pub(crate) struct Draft([u8; 32]);
+
+/// Gives the master key for a database elsewhere, which may know another one already: where there is none yet, one that
+/// must be kept once the database has taken it, and before anything is sealed with it.
+pub(crate) fn key_or_draft(
+    folder: &Path,
+    configured: Option<[u8; 32]>,
+) -> anyhow::Result<(MasterKey, Option<Draft>)> {
+    let known = match configured {
+        Some(bytes) => Some(bytes),
+        None => found_key(folder)?,
+    };
+    if let Some(bytes) = known {
+        return Ok((MasterKey::new(&bytes)?, None));
+    }
+    let bytes = draw_key();
+    Ok((MasterKey::new(&bytes)?, Some(Draft(bytes))))
+}
+
+impl Draft {
+    /// Writes the key into the folder. When somebody else has made one there meanwhile, theirs counts, and this start fails.
+    pub(crate) fn keep(self, folder: &Path) -> anyhow::Result<()> {
+        let kept = keep_key(folder, self.0)?;
+        ensure!(kept == self.0, "another process made {MASTER_KEY} meanwhile; start again");
+        Ok(())
+    }
+}
+
 fn kept_key(folder: &Path) -> anyhow::Result<[u8; 32]> {
+    match found_key(folder)? {
+        Some(bytes) => Ok(bytes),
+        None => keep_key(folder, draw_key()),
+    }
+}
+
+/// Gives the folder's key; `None` where one may be made.
+fn found_key(folder: &Path) -> anyhow::Result<Option<[u8; 32]>> {
     let file = folder.join(MASTER_KEY);
     if let Some(bytes) = read_key(&file)? {
-        return Ok(bytes);
+        return Ok(Some(bytes));
     }
     if folder.join(DATABASE).exists() {
         let error = anyhow!(
@@ -69,9 +108,19 @@ fn kept_key(folder: &Path) -> anyhow::Result<[u8; 32]> {
             "put {MASTER_KEY} back from a backup, or set master_key (COUNTERSIGN_MASTER_KEY)"
         ));
     }
-    create(folder)?;
+    Ok(None)
+}
+
+fn draw_key() -> [u8; 32] {
     let mut bytes = [0; 32];
     SystemChance::new().fill(&mut bytes);
+    bytes
+}
+
+/// Keeps a key in the folder, and gives the one that is there then.
+fn keep_key(folder: &Path, bytes: [u8; 32]) -> anyhow::Result<[u8; 32]> {
+    create(folder)?;
+    let file = folder.join(MASTER_KEY);
     if write_new(&file, BASE64_STANDARD.encode(bytes).as_bytes())? {
         info!(file = %file.display(), "a master key was made; keep a copy of it, apart from the data");
         return Ok(bytes);

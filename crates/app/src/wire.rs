@@ -73,11 +73,20 @@ fn half_of_the_cores(name: &str) -> anyhow::Result<Runtime> {
 /// Builds the engine: on the data folder, which it holds, or on the database that the settings name.
 pub(crate) async fn engine(settings: &Settings) -> anyhow::Result<Engine> {
     let folder = &settings.data;
-    let master = folder::master_key(folder, settings.master_key)?;
     let (clock, movable) = clocks(settings)?;
-    let (store, views, lanes) = match &settings.database_url {
-        None => open(settings, master.clone())?,
-        Some(url) => join(settings, url, (&master, &clock)).await?,
+    let (master, (store, views, lanes)) = match &settings.database_url {
+        None => {
+            let master = folder::master_key(folder, settings.master_key)?;
+            (master.clone(), open(settings, master)?)
+        }
+        Some(url) => {
+            let (master, draft) = folder::key_or_draft(folder, settings.master_key)?;
+            let joined = join(settings, url, (&master, &clock)).await?;
+            if let Some(draft) = draft {
+                draft.keep(folder)?;
+            }
+            (master, joined)
+        }
     };
     let guard = guard(settings);
     let authorities = settings.authorities.clone();

@@ -101,6 +101,8 @@ CREATE TABLE events (
 CREATE UNIQUE INDEX events_by_id ON events (account_id, id);
 CREATE UNIQUE INDEX events_by_key ON events (account_id, key) WHERE key IS NOT NULL;
 CREATE INDEX events_by_request ON events (account_id, request_id, id) WHERE request_id IS NOT NULL;
+-- The log of one account in the order it was written: every entry of an index ends with the row's number, `seq`.
+CREATE INDEX events_by_seq ON events (account_id);
 
 -- One event on its way to one endpoint. `order_key` only where the endpoint asks for order.
 CREATE TABLE deliveries (

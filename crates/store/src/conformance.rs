@@ -124,6 +124,8 @@ macro_rules! conformance {
             views::another_accounts_rows_are_absent
             views::events_come_newest_first_without_loss_or_repetition
             views::events_come_oldest_first_when_asked
+            views::who_follows_the_log_sees_what_lands_late_once
+            views::who_follows_from_a_place_without_an_event_goes_on_behind_it
             views::events_are_chosen_by_name_and_request
             views::deliveries_are_chosen_by_event_endpoint_and_state
             views::requests_are_chosen_by_status_and_archive

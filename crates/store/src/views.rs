@@ -1,7 +1,8 @@
 //! What may be read: by `web` to show, by `engine` to decide.
 //!
 //! Invariants: a view never writes; another account's row is as absent as one that never was;
-//! pages are ordered by id, newest first unless said otherwise, and bounded by their limit.
+//! pages are ordered by id, newest first unless said otherwise, and bounded by their limit; the log is followed in the
+//! order in which it was written.
 
 use std::fmt::Debug;
 
@@ -48,7 +49,9 @@ pub struct EventFilter {
     pub request: Option<RequestId>,
     /// Only those with one of these names.
     pub names: Vec<String>,
-    /// Oldest first: `after` then means newer.
+    /// In the order in which they came into the log: each is shown once to who goes on behind the last one shown,
+    /// whatever else is committed meanwhile. `after` is that event's id; when that event is not there, the one before it
+    /// by id stands for it.
     pub ascending: bool,
 }
 

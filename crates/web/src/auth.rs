@@ -71,20 +71,46 @@ impl FromRequestParts<State> for Caller {
     }
 }
 
-/// Ids in the path. One that is no id of its kind names nothing.
+/// Ids in the path of the API. One that is no id of its kind names nothing; that is told to callers with a key alone.
 #[derive(Debug)]
 pub(crate) struct Path<T>(pub(crate) T);
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+impl<T: DeserializeOwned + Send> FromRequestParts<State> for Path<T> {
+    type Rejection = Halt;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Halt> {
+        match named(parts, state).await {
+            Ok(named) => Ok(Self(named)),
+            Err(nothing) => {
+                Caller::of(parts.clone(), state).await?;
+                Err(nothing)
+            }
+        }
+    }
+}
+
+/// What the path of a page names.
+#[derive(Debug)]
+pub(crate) struct Name(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Name {
     type Rejection = Halt;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Halt> {
-        let path = extract::Path::<T>::from_request_parts(parts, state).await;
-        path.map(|path| Self(path.0)).map_err(|rejection: PathRejection| {
-            tracing::debug!(error = %rejection, "a path names nothing");
-            Problem::new(Page::NotFound, "what the path names is no id of its kind").into()
-        })
+        named(parts, state).await.map(Self)
     }
+}
+
+async fn named<T, S>(parts: &mut Parts, state: &S) -> Result<T, Halt>
+where
+    T: DeserializeOwned + Send,
+    S: Send + Sync,
+{
+    let path = extract::Path::<T>::from_request_parts(parts, state).await;
+    path.map(|path| path.0).map_err(|rejection: PathRejection| {
+        tracing::debug!(error = %rejection, "a path names nothing");
+        Problem::new(Page::NotFound, "what the path names is no id of its kind").into()
+    })
 }
 
 /// Reads `Authorization: Bearer …`.

@@ -129,7 +129,10 @@ fn about(parameter: &str) -> &'static str {
         "archived" => "Only archived requests, or only others.",
         "type" => "Only these types, separated by commas.",
         "request_id" => "Only events of this request.",
-        "order" => "`asc` for oldest first.",
+        "order" => {
+            "`asc` to follow the log: events come in the order in which they came into it, and who keeps \
+                    `next_cursor` and asks again sees each once. It is null only on an empty page: keep the one before."
+        }
         "dialect" => "In whose words.",
         "as" => "`curl` for a line to paste into a shell.",
         "endpoint_id" => "Only deliveries to this endpoint.",

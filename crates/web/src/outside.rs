@@ -11,7 +11,7 @@ use http::{Method, StatusCode, Uri};
 use serde_json::json;
 
 use crate::answer;
-use crate::auth::Path;
+use crate::auth::Name;
 use crate::problem::{Answer, Problem};
 use crate::signing::document;
 use crate::state::State;
@@ -48,7 +48,7 @@ pub(crate) async fn start() -> Response {
 }
 
 /// `GET /problems/{problem}`: the page that explains a problem.
-pub(crate) async fn problem_page(Path(name): Path<String>) -> Answer {
+pub(crate) async fn problem_page(Name(name): Name) -> Answer {
     let page = Page::named(&name).ok_or_else(|| Problem::not_found("problem"))?;
     Ok(text(page.page().to_owned(), "text/markdown; charset=utf-8"))
 }

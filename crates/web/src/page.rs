@@ -122,6 +122,19 @@ impl Window {
         Page { limit: self.limit + 1, after: self.after }
     }
 
+    /// Makes the page of a log that grows: behind its last row there may be more another time, so that only an empty page
+    /// has no cursor.
+    pub(crate) fn follow<R, T>(
+        self,
+        rows: &[R],
+        id: impl Fn(&R) -> u128,
+        show: impl Fn(&R) -> T,
+    ) -> List<T> {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let next_cursor = rows.iter().take(limit).next_back().map(|row| write(id(row)));
+        List { data: rows.iter().take(limit).map(show).collect(), next_cursor }
+    }
+
     /// Makes the page of the rows that the store gave.
     pub(crate) fn list<R, T>(
         self,
@@ -184,5 +197,16 @@ mod tests {
         };
         assert_eq!((at(2).data, at(2).next_cursor), (vec![0, 1], None));
         assert_eq!((at(3).data, at(3).next_cursor), (vec![0, 1], Some(write(1))));
+    }
+
+    #[test]
+    fn a_log_is_followed_beyond_its_end() {
+        let at = |count: u128| {
+            let rows: Vec<u128> = (0..count).collect();
+            Window { limit: 2, after: None }.follow(&rows, |id| *id, |id| *id)
+        };
+        assert_eq!((at(3).data, at(3).next_cursor), (vec![0, 1], Some(write(1))));
+        assert_eq!((at(1).data, at(1).next_cursor), (vec![0], Some(write(0))));
+        assert_eq!((at(0).data, at(0).next_cursor), (vec![], None));
     }
 }

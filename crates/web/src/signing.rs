@@ -24,7 +24,7 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use url::form_urlencoded;
 
-use crate::auth::Path;
+use crate::auth::Name;
 use crate::input;
 use crate::problem::{Halt, Problem};
 use crate::signing::document::Filled;
@@ -45,7 +45,7 @@ struct Part {
 }
 
 /// `GET /s/{token}`.
-pub(crate) async fn show(extract::State(state): Reached, Path(token): Path<String>) -> Response {
+pub(crate) async fn show(extract::State(state): Reached, Name(token): Name) -> Response {
     let part = match find(&state, &token).await {
         Ok(part) => part,
         Err(halt) => return document::trouble(halt),
@@ -56,7 +56,7 @@ pub(crate) async fn show(extract::State(state): Reached, Path(token): Path<Strin
 /// `POST /s/{token}/view`: a person wants to see the document.
 pub(crate) async fn view(
     extract::State(state): Reached,
-    Path(token): Path<String>,
+    Name(token): Name,
     incoming: Incoming,
 ) -> Response {
     let acted = async {
@@ -71,7 +71,7 @@ pub(crate) async fn view(
 /// `POST /s/{token}/sign`.
 pub(crate) async fn sign(
     extract::State(state): Reached,
-    Path(token): Path<String>,
+    Name(token): Name,
     incoming: Incoming,
 ) -> Response {
     let acted = async {
@@ -99,7 +99,7 @@ pub(crate) async fn sign(
 /// `POST /s/{token}/decline`.
 pub(crate) async fn decline(
     extract::State(state): Reached,
-    Path(token): Path<String>,
+    Name(token): Name,
     incoming: Incoming,
 ) -> Response {
     let acted = async {

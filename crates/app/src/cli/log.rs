@@ -1,10 +1,10 @@
 //! Follows the log of events over the API.
 //!
-//! Invariants: an event is given once; none is passed over, although events become visible a little out of order: the
-//! place moves on only when nothing older can come any more.
+//! Invariants: events are given in the order of the log, each once, and none is passed over; the place is the last one that
+//! was dealt with.
 //! Left to others: what is done with an event (`events`, `listen`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -20,17 +20,16 @@ use url::form_urlencoded::byte_serialize;
 
 use crate::cli::target::NOBODY;
 use crate::client::{Client, Trouble};
-use crate::clock::{self, RealClock, Stopwatch};
+use crate::clock::{self, RealClock};
 use crate::screen::Screen;
 
 /// Between two looks at a log that had nothing new.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The longest pause while the server is away.
 const PAUSE_MAX: Duration = Duration::from_secs(10);
-/// An event that is this much younger than another one cannot become visible before it.
-const SETTLED_MS: i64 = 5 * SECOND_MS;
-/// Events that are remembered for as long at most; only a log that grows faster gets near it.
-const SEEN_MAX: usize = 100_000;
+/// An event may come into the log so much later than others of its moment. Who begins at a moment begins to read so much
+/// earlier.
+const LATE_MS: i64 = 10 * SECOND_MS;
 /// Events of a page.
 const PAGE: usize = 100;
 
@@ -56,7 +55,6 @@ pub(crate) struct Logged {
 #[derive(Debug, Deserialize)]
 struct Page {
     data: Vec<Logged>,
-    next_cursor: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -67,9 +65,13 @@ struct Now {
 /// How far a reader has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Place {
-    /// Everything up to here was given.
+    /// Everything in the log up to this one was given.
     after: Option<EventId>,
-    /// What was given beyond.
+    /// What is older than this is not given.
+    #[serde(default)]
+    from: Option<EventId>,
+    /// What was given beyond. Earlier versions of this program, which went by ids, left something here.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     seen: BTreeSet<EventId>,
 }
 
@@ -120,9 +122,8 @@ pub(crate) struct Follower<'a> {
     client: &'a Client,
     types: Vec<String>,
     after: EventId,
-    seen: BTreeMap<EventId, Stopwatch>,
-    /// The page that comes next, while there are more.
-    next: Option<String>,
+    from: Option<EventId>,
+    seen: BTreeSet<EventId>,
     pause: Duration,
 }
 
@@ -134,23 +135,26 @@ impl<'a> Follower<'a> {
         since: Option<&Since>,
         place: Option<Place>,
     ) -> Result<Self, Trouble> {
-        let (after, seen) = match (since, place) {
-            (Some(since), _) => (just_before(since.moment(client)), BTreeSet::new()),
-            (None, Some(Place { after: Some(after), seen })) => (after, seen),
-            (None, _) => (newest(client)?, BTreeSet::new()),
+        let (after, from, seen) = match (since, place) {
+            (Some(since), _) => {
+                let moment = since.moment(client);
+                let early = just_before(moment.plus_millis(-LATE_MS));
+                (early, Some(just_before(moment)), BTreeSet::new())
+            }
+            (None, Some(Place { after: Some(after), from, seen })) => (after, from, seen),
+            (None, _) => (newest(client)?, None, BTreeSet::new()),
         };
-        let seen = seen.into_iter().map(|id| (id, Stopwatch::start())).collect();
-        Ok(Self { client, types, after, seen, next: None, pause: Duration::ZERO })
+        Ok(Self { client, types, after, from, seen, pause: Duration::ZERO })
     }
 
     /// Gives the place, to begin there another time.
     pub(crate) fn place(&self) -> Place {
-        Place { after: Some(self.after), seen: self.seen.keys().copied().collect() }
+        Place { after: Some(self.after), from: self.from, seen: self.seen.clone() }
     }
 
     /// Notes that an event was dealt with; until then it is given again by the next reader.
-    pub(crate) fn done_with(&mut self, id: EventId) {
-        self.seen.insert(id, Stopwatch::start());
+    pub(crate) const fn done_with(&mut self, id: EventId) {
+        self.after = id;
     }
 
     /// Waits for events; a server that is away is asked again, more and more slowly. Each must be
@@ -158,7 +162,7 @@ impl<'a> Follower<'a> {
     pub(crate) fn wait(&mut self, screen: &mut Screen) -> anyhow::Result<Vec<Logged>> {
         loop {
             match self.look() {
-                Ok(found) => {
+                Ok((found, is_whole)) => {
                     if self.pause > LOOK_EVERY {
                         screen.line(screen.faint(&format!("{} is back", self.client.url())))?;
                     }
@@ -166,7 +170,7 @@ impl<'a> Follower<'a> {
                     if !found.is_empty() {
                         return Ok(found);
                     }
-                    if self.next.is_some() {
+                    if !is_whole {
                         continue;
                     }
                 }
@@ -183,45 +187,37 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Takes the next page, without what was given before.
-    fn look(&mut self) -> Result<Vec<Logged>, Trouble> {
-        let cursor = self.next.take().unwrap_or_else(|| cursor(self.after));
+    /// Takes the next page; tells whether the log ends with it.
+    fn look(&mut self) -> Result<(Vec<Logged>, bool), Trouble> {
+        let cursor = cursor(self.after);
         let mut path = format!("/api/v1/events?order=asc&limit={PAGE}&cursor={cursor}");
         if !self.types.is_empty() {
             path.push_str("&type=");
             path.extend(byte_serialize(self.types.join(",").as_bytes()));
         }
         let page: Page = self.client.get(&path)?;
-        self.next = page.next_cursor;
-        if let Some(newest) = page.data.last() {
-            self.settle(newest.id);
-        }
-        Ok(page.data.into_iter().filter(|event| self.is_new(event.id)).collect())
+        let is_whole = page.data.len() < PAGE;
+        Ok((self.take(page.data), is_whole))
     }
 
-    fn is_new(&self, id: EventId) -> bool {
-        id > self.after && !self.seen.contains_key(&id)
-    }
-
-    /// Moves the place on, over everything that has nothing older to come.
-    fn settle(&mut self, newest: EventId) {
-        let settled_ms = u128::from(SETTLED_MS.unsigned_abs());
-        let sure = newest.minted_at().plus_millis(-SETTLED_MS);
-        while let Some((oldest, given)) = self.seen.first_key_value() {
-            let is_settled = given.elapsed().as_millis() >= settled_ms || oldest.minted_at() < sure;
-            if !is_settled && self.seen.len() <= SEEN_MAX {
-                return;
-            }
-            if let Some((id, _)) = self.seen.pop_first() {
-                self.after = self.after.max(id);
-            }
+    /// Leaves out what is not to be given. When that is all of it, the place moves over it.
+    fn take(&mut self, events: Vec<Logged>) -> Vec<Logged> {
+        let Some(last) = events.last().map(|event| event.id) else {
+            self.seen.clear();
+            return events;
+        };
+        let is_new = |id| self.from.is_none_or(|from| id > from) && !self.seen.contains(&id);
+        let found: Vec<Logged> = events.into_iter().filter(|event| is_new(event.id)).collect();
+        if found.is_empty() {
+            self.after = last;
         }
+        found
     }
 }
 
 /// The id that every event from a moment on is greater than.
 fn just_before(at: Timestamp) -> EventId {
-    let millis = u128::from(at.as_millis().unsigned_abs());
+    let millis = u128::try_from(at.as_millis()).unwrap_or(0);
     EventId::new((millis << 80).saturating_sub(1))
 }
 
@@ -272,9 +268,21 @@ mod tests {
         EventId::new(just_before(Timestamp::from_millis(millis)).bits() + 2)
     }
 
-    fn follower(client: &Client) -> Follower<'_> {
-        let place = Place { after: Some(EventId::new(0)), seen: BTreeSet::new() };
+    fn follower(client: &Client, place: Place) -> Follower<'_> {
         Follower::new(client, Vec::new(), None, Some(place)).unwrap()
+    }
+
+    fn logged(ids: &[EventId]) -> Vec<Logged> {
+        let logged = |id: &EventId| {
+            let text =
+                format!(r#"{{"id":"{id}","type":"custom.a","at":"{}","data":1}}"#, id.minted_at());
+            serde_json::from_str(&text).unwrap()
+        };
+        ids.iter().map(logged).collect()
+    }
+
+    fn taken(follower: &mut Follower<'_>, ids: &[EventId]) -> Vec<EventId> {
+        follower.take(logged(ids)).iter().map(|event| event.id).collect()
     }
 
     #[test]
@@ -294,23 +302,34 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_becomes_visible_late_is_still_new() {
+    fn an_event_that_comes_late_into_the_log_is_given() {
         let client = Client::new("http://127.0.0.1:9", None);
-        let mut follower = follower(&client);
-        follower.done_with(at(2_000));
-        follower.settle(at(2_000));
-        assert!(follower.is_new(at(1_000)) && !follower.is_new(at(2_000)));
+        let place = Place { after: Some(at(2_000)), ..Place::default() };
+        let mut follower = follower(&client, place);
+        assert_eq!(taken(&mut follower, &[at(1_000), at(3_000)]), [at(1_000), at(3_000)]);
+        follower.done_with(at(1_000));
+        assert_eq!(follower.place().after, Some(at(1_000)));
     }
 
     #[test]
-    fn the_place_moves_over_what_is_settled() {
+    fn what_is_older_than_the_beginning_is_passed_over() {
         let client = Client::new("http://127.0.0.1:9", None);
-        let mut follower = follower(&client);
-        follower.done_with(at(2_000));
-        follower.done_with(at(9_000));
-        follower.settle(at(9_000));
-        let place = follower.place();
-        assert_eq!((place.after, place.seen.len()), (Some(at(2_000)), 1));
-        assert!(!follower.is_new(at(1_000)) && !follower.is_new(at(9_000)));
+        let since = Since::At(Timestamp::from_millis(60_000));
+        let mut follower = Follower::new(&client, Vec::new(), Some(&since), None).unwrap();
+        assert!(follower.after < at(60_000 - LATE_MS));
+        assert_eq!(taken(&mut follower, &[at(59_000)]), []);
+        assert_eq!(follower.place().after, Some(at(59_000)));
+        assert_eq!(taken(&mut follower, &[at(60_000), at(58_000)]), [at(60_000)]);
+    }
+
+    #[test]
+    fn a_place_of_an_earlier_version_is_understood() {
+        let client = Client::new("http://127.0.0.1:9", None);
+        let text = format!(r#"{{"after":"{}","seen":["{}"]}}"#, at(1_000), at(2_000));
+        let mut follower = follower(&client, serde_json::from_str(&text).unwrap());
+        assert_eq!(taken(&mut follower, &[at(2_000), at(3_000)]), [at(3_000)]);
+        follower.done_with(at(3_000));
+        assert_eq!(taken(&mut follower, &[]), []);
+        assert_eq!(follower.place().seen.len(), 0);
     }
 }

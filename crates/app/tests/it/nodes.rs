@@ -1,6 +1,7 @@
 //! Several nodes on one database: nothing acknowledged is lost, whatever becomes of one of them or of the database.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::Command;
@@ -272,12 +273,65 @@ fn a_master_key_of_another_node_is_refused_with_what_to_do() {
     let one = shared.node("one");
     let scratch = Scratch::new();
     let url = shared.url();
-    let refused = scratch.run(&["serve", "--listen", "127.0.0.1:0", "--database-url", &url]);
+    let args = ["serve", "--listen", "127.0.0.1:0", "--data", "data", "--database-url", &url];
+    let refused = scratch.run(&args);
     assert_eq!(refused.status.code(), Some(1));
     let said = text(&refused.stderr);
     assert!(said.contains("the master key is not the one"), "{said}");
     assert!(said.contains("to do: ") && said.contains("COUNTERSIGN_MASTER_KEY"), "{said}");
+    assert!(!scratch.path().join("data/master.key").exists(), "a key that opens nothing");
     one.stop();
+}
+
+#[test]
+fn a_master_key_that_the_database_takes_is_kept() {
+    let shared = Shared::new();
+    let (scratch, url) = (Scratch::new(), shared.url());
+    let file = scratch.path().join("data/master.key");
+    let keys: Vec<Vec<u8>> = (0..2)
+        .map(|_| {
+            let made = scratch.run(&["keys", "create", "--data", "data", "--database-url", &url]);
+            assert!(made.status.success(), "{}", text(&made.stderr));
+            fs::read(&file).unwrap()
+        })
+        .collect();
+    assert_eq!(keys[0], keys[1]);
+}
+
+/// Gives what a start on a database says that will not do; it has as many tables afterwards as before.
+fn refused(url: impl FnOnce(&str) -> String, database: impl Future<Output = Database>) -> String {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let database = runtime.block_on(database);
+    let tables = runtime.block_on(database.tables());
+    let (scratch, url) = (Scratch::new(), url(database.url().expose()));
+    let args = ["serve", "--listen", "127.0.0.1:0", "--data", "data", "--database-url", &url];
+    let refused = scratch.run(&args);
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(runtime.block_on(database.tables()), tables, "a schema was begun");
+    assert!(!scratch.path().join("data/master.key").exists(), "a key that opens nothing");
+    let said = text(&refused.stderr);
+    assert!(said.contains("to do: "), "{said}");
+    said
+}
+
+#[test]
+fn a_wrong_password_is_refused_with_what_to_do() {
+    let guarded = |url: &str| url.replace("postgres@", "guarded:hunter2@");
+    let said = refused(guarded, Database::empty());
+    assert!(said.contains("user or password"), "{said}");
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_server_that_is_too_old_is_refused() {
+    let said = refused(str::to_owned, Database::of_an_old_server());
+    assert!(said.contains("PostgreSQL 13 is too old; 14 or newer is needed"), "{said}");
+}
+
+#[test]
+fn a_schema_from_the_future_is_refused() {
+    let said = refused(str::to_owned, Database::from_the_future());
+    assert!(said.contains("schema 99") && said.contains("use a newer countersign"), "{said}");
 }
 
 #[test]

@@ -26,8 +26,15 @@ impl Service {
 
     /// Starts on the data folder that is in this one, if there is one.
     pub(crate) fn start_in(scratch: Scratch, more: &[&str]) -> Self {
+        Self::start_with(scratch, more, &[])
+    }
+
+    /// Starts with variables of its own.
+    pub(crate) fn start_with(scratch: Scratch, more: &[&str], variables: &[(&str, &str)]) -> Self {
         let args = ["serve", "--listen", "127.0.0.1:0", "--data", "data", "--api-key", KEY];
-        let running = Running::start(scratch.command(&[&args, more].concat()));
+        let mut command = scratch.command(&[&args, more].concat());
+        command.envs(variables.iter().copied());
+        let running = Running::start(command);
         let lines = running.until("listening url=http://");
         let address = lines.last().unwrap().split("url=http://").nth(1).unwrap().trim().to_owned();
         Self { address, scratch, running }

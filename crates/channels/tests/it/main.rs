@@ -9,8 +9,6 @@ mod hostile;
 #[cfg(test)]
 mod keep_alive;
 #[cfg(test)]
-mod memory;
-#[cfg(test)]
 mod receiver;
 #[cfg(test)]
 mod requests;

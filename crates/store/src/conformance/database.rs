@@ -21,6 +21,10 @@ const TEMPLATE: &str = "countersign_template";
 
 const LOCK: &str = include_str!("../../sql/conformance/template_lock.sql");
 const UNLOCK: &str = include_str!("../../sql/conformance/template_unlock.sql");
+const TABLES: &str = include_str!("../../sql/conformance/tables.sql");
+/// Has a database tell another version of the server.
+const OLD_SERVER: &str = include_str!("../../sql/conformance/old_server.sql");
+const FUTURE_SCHEMA: &str = include_str!("../../sql/conformance/future_schema.sql");
 const KNOWN: &str = include_str!("../../sql/conformance/template_known.sql");
 
 /// A database of its own, gone with the test.
@@ -47,6 +51,25 @@ impl Database {
     /// Makes an empty database.
     pub async fn empty() -> Self {
         Self::copy("template0").await
+    }
+
+    /// Makes an empty database whose server says that it is older than any that will do.
+    pub async fn of_an_old_server() -> Self {
+        let database = Self::empty().await;
+        database.client().await.batch_execute(OLD_SERVER).await.unwrap();
+        database
+    }
+
+    /// Makes a database whose schema no version knows.
+    pub async fn from_the_future() -> Self {
+        let database = Self::empty().await;
+        database.client().await.batch_execute(FUTURE_SCHEMA).await.unwrap();
+        database
+    }
+
+    /// Counts the tables.
+    pub async fn tables(&self) -> i64 {
+        self.client().await.query_one(TABLES, &[]).await.unwrap().get(0)
     }
 
     /// Makes a database that is migrated.

@@ -6,7 +6,7 @@ use std::slice;
 use domain::delivery::{State, Why};
 use domain::endpoint::{Endpoint, Secrets, SigningSecret};
 use domain::event::Event;
-use domain::id::{AccountId, KeyId};
+use domain::id::{AccountId, EventId, KeyId};
 use domain::key::{self, Key, Scope};
 use domain::request::{Request, State as RequestState};
 use domain::secret::Secret;
@@ -96,6 +96,59 @@ pub async fn events_come_oldest_first_when_asked(world: &World) {
     let events = log(world, account, 10).await;
     let expected: Vec<u128> = events.iter().map(|event| event.id.bits()).collect();
     assert_eq!(walk(world, account, true).await, expected);
+}
+
+pub async fn who_follows_the_log_sees_what_lands_late_once(world: &World) {
+    let account = world.account();
+    let request = world.request(account).id;
+    let [early, first, second] =
+        [0, 1, 2].map(|seconds| world.event_at(account, "custom.a", seconds));
+    let [early_step, first_step] = [3, 4].map(|seconds| Event {
+        id: EventId::new(world.id_at(seconds)),
+        ..world.event_of(account, request, "signer.viewed")
+    });
+    let follow = async |request, after: Option<&Event>| {
+        let filter = EventFilter { request, ascending: true, ..EventFilter::default() };
+        let next = Page { limit: 9, after: after.map(|event| event.id.bits()) };
+        let found = world.views.events(account, filter, next).await.unwrap();
+        found.iter().map(|event| event.id).collect::<Vec<_>>()
+    };
+    let ids = |events: &[&Event]| events.iter().map(|event| event.id).collect::<Vec<_>>();
+    world.say(slice::from_ref(&first)).await;
+    world.say(slice::from_ref(&first_step)).await;
+    assert_eq!(follow(None, None).await, ids(&[&first, &first_step]));
+
+    // Their ids were made before, and their commits come after the page.
+    world.say(slice::from_ref(&early_step)).await;
+    world.say(slice::from_ref(&early)).await;
+    world.say(slice::from_ref(&second)).await;
+    let log = [&first, &first_step, &early_step, &early, &second];
+    for (index, event) in log.iter().enumerate() {
+        assert_eq!(follow(None, Some(event)).await, ids(&log[index + 1..]));
+    }
+    assert_eq!(follow(None, None).await, ids(&log));
+    assert_eq!(follow(Some(request), Some(&first_step)).await, ids(&[&early_step]));
+    assert_eq!(follow(Some(request), None).await, ids(&[&first_step, &early_step]));
+}
+
+pub async fn who_follows_from_a_place_without_an_event_goes_on_behind_it(world: &World) {
+    let account = world.account();
+    // Another account's log lies between.
+    let other = world.account();
+    let [nobody, first, missing, second] =
+        [0, 1, 2, 3].map(|seconds| world.event_at(account, "custom.a", seconds));
+    world.say(slice::from_ref(&world.event_at(other, "custom.a", 4))).await;
+    world.say(slice::from_ref(&first)).await;
+    world.say(slice::from_ref(&world.event_at(other, "custom.a", 5))).await;
+    world.say(slice::from_ref(&second)).await;
+    for (after, expected) in
+        [(nobody.id, [first.id, second.id].as_slice()), (missing.id, &[second.id])]
+    {
+        let filter = EventFilter { ascending: true, ..EventFilter::default() };
+        let next = Page { limit: 9, after: Some(after.bits()) };
+        let found = world.views.events(account, filter, next).await.unwrap();
+        assert_eq!(found.iter().map(|event| event.id).collect::<Vec<_>>(), expected);
+    }
 }
 
 pub async fn events_are_chosen_by_name_and_request(world: &World) {

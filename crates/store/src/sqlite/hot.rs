@@ -56,6 +56,7 @@ pub(super) fn note(desk: &Desk, papers: &mut Papers, outbox: &Outbox, job: Job) 
         | Job::Forget(..)
         | Job::Probe(..)
         | Job::CatchUp(_)
+        | Job::LogEnd(_)
         | Job::Behind
         | Job::FarBehind
         | Job::Free { .. }

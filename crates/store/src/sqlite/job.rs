@@ -23,6 +23,8 @@ pub(super) enum Job {
     Probe(Timestamp, Sender<Result<(), Error>>),
     /// The database shall hold all that was answered.
     CatchUp(Sender<Result<(), Error>>),
+    /// The same, and on the disk; gives the place of the last event then.
+    LogEnd(Sender<Result<i64, Error>>),
     /// Something stands in the journal alone now.
     Behind,
     /// Much does.
@@ -47,6 +49,7 @@ pub(super) enum Done {
     Forget(Forgotten),
     Probe,
     CaughtUp,
+    LogEnd(i64),
 }
 
 impl Job {
@@ -63,6 +66,7 @@ impl Job {
             | Self::Forget(..)
             | Self::Probe(..)
             | Self::CatchUp(_)
+            | Self::LogEnd(_)
             | Self::Behind
             | Self::FarBehind
             | Self::Free { .. }
@@ -81,6 +85,7 @@ pub(super) fn answer(job: Job, done: Done) {
         (Job::Probe(_, answer), Done::Probe) | (Job::CatchUp(answer), Done::CaughtUp) => {
             drop(answer.send(Ok(())));
         }
+        (Job::LogEnd(answer), Done::LogEnd(end)) => drop(answer.send(Ok(end))),
         // A release has nobody to answer; other pairs cannot meet, since `job` makes them together.
         (_, _) => {}
     }
@@ -95,6 +100,7 @@ pub(super) fn refuse(job: Job, error: &Error) {
         Job::Lease(_, _, answer) => drop(answer.send(Err(again()))),
         Job::Forget(_, _, answer) => drop(answer.send(Err(again()))),
         Job::Probe(_, answer) | Job::CatchUp(answer) => drop(answer.send(Err(again()))),
+        Job::LogEnd(answer) => drop(answer.send(Err(again()))),
         Job::Release(_) | Job::Behind | Job::FarBehind | Job::Free { .. } | Job::Close => {}
     }
 }

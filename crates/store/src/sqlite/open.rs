@@ -21,6 +21,7 @@ use crate::seal::MasterKey;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_foundation.sql"),
     include_str!("../../migrations/sqlite/0002_first_attempts.sql"),
+    include_str!("../../migrations/sqlite/0003_log_order.sql"),
 ];
 
 /// The database's file in the folder.
@@ -133,6 +134,12 @@ pub(super) fn highest_id(db: &Connection) -> Result<u128, Error> {
     let highest: Option<[u8; 16]> =
         db.query_row(sql::highest_id, [], |row| row.get(0)).map_err(trouble)?;
     Ok(highest.map_or(0, u128::from_be_bytes))
+}
+
+/// Gives the place of the last event in the log, 0 when there is none.
+pub(super) fn log_end(db: &Connection) -> Result<i64, Error> {
+    let mut statement = db.prepare_cached(sql::log_end).map_err(trouble)?;
+    statement.query_row([], |row| row.get(0)).map_err(trouble)
 }
 
 /// Opens the journal for writing, and has the database catch up with what it holds.

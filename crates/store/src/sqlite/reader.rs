@@ -1,11 +1,11 @@
 //! Connections that only read, lent to one question at a time.
 //!
-//! Invariant: a question about what goes through the journal sees all that was answered before it was asked: the
-//! database catches up first.
+//! Invariants: a question about what goes through the journal sees all that was answered before it was asked: the
+//! database catches up first; who follows the log is shown nothing of it that a loss of power could put elsewhere.
 
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use domain::id::AccountId;
@@ -29,6 +29,8 @@ const READERS: usize = 3;
 pub(super) struct Readers {
     pool: Arc<Pool>,
     ahead: Ahead,
+    /// The log is on the disk up to here, as far as anybody has asked.
+    log_end: AtomicI64,
 }
 
 /// What the journal is ahead of the database.
@@ -44,16 +46,21 @@ impl Ahead {
     /// Has the database catch up. When it cannot, since the disk is full or the store is closed, there is still
     /// something to read.
     async fn catch_up(&self) {
-        if !self.desk.is_behind() {
-            return;
-        }
-        let (answer, answered) = oneshot::channel();
-        self.waiting.fetch_add(1, Ordering::AcqRel);
-        if self.jobs.send(Job::CatchUp(answer)).is_ok() {
-            drop(answered.await);
+        if self.desk.is_behind() {
+            self.ask(Job::CatchUp).await;
         }
     }
+
+    /// Asks the writer; `None` when it cannot answer.
+    async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        self.jobs.send(job(answer)).ok()?;
+        answered.await.ok()?.ok()
+    }
 }
+
+type Answer<T> = oneshot::Sender<Result<T, Error>>;
 
 struct Pool {
     idle: Mutex<Vec<Connection>>,
@@ -69,10 +76,11 @@ impl fmt::Debug for Readers {
 
 impl Readers {
     pub(super) fn open(folder: &Path, master: MasterKey, ahead: Ahead) -> Result<Self, Error> {
+        let log_end = open::log_end(&open::reader(folder)?)?;
         let idle = (0..READERS).map(|_| open::reader(folder)).collect::<Result<Vec<_>, _>>()?;
         let pool =
             Pool { idle: Mutex::new(idle), turns: Arc::new(Semaphore::new(READERS)), master };
-        Ok(Self { pool: Arc::new(pool), ahead })
+        Ok(Self { pool: Arc::new(pool), ahead, log_end: AtomicI64::new(log_end) })
     }
 
     /// Asks about events, deliveries or attempts, which go through the journal: the database catches up first.
@@ -83,6 +91,23 @@ impl Readers {
     {
         self.ahead.catch_up().await;
         self.ask(question).await
+    }
+
+    /// Asks about the log in the order it was written, up to where it is on the disk. When the writer cannot say that, since
+    /// the disk is full or the store is closed, it is as far as it was the last time.
+    pub(super) async fn ask_log<T, F>(&self, question: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection, i64) -> Result<T, Error> + Send + 'static,
+    {
+        let end = match self.ahead.ask(Job::LogEnd).await {
+            Some(end) => {
+                self.log_end.store(end, Ordering::Release);
+                end
+            }
+            None => self.log_end.load(Ordering::Acquire),
+        };
+        self.ask(move |db, _| question(db, end)).await
     }
 
     /// Asks a question on a connection of its own, beside the runtime's threads.

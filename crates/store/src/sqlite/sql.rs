@@ -32,7 +32,7 @@ statements! {
     event_list_of_request_oldest event_list_oldest event_reach event_read
     highest_id
     key_by_hash key_list key_read key_upsert
-    link_insert link_read
+    link_insert link_read log_end
     meta_read meta_upsert
     oldest
     replay_events replay_list replay_read replay_upsert

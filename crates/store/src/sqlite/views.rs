@@ -221,27 +221,29 @@ impl Views for Readers {
         filter: EventFilter,
         page: Page,
     ) -> Result<Vec<Event>, Error> {
-        self.ask_latest(move |db, _| {
-            let names =
-                serde_json::to_string(&filter.names).ok().filter(|_| !filter.names.is_empty());
-            let of = blob(account.bits());
-            let bound = if filter.ascending { above(page) } else { below(page) };
-            let read = |row: &Row<'_>| rows::event(row, 0, account);
-            match (filter.request, filter.ascending) {
-                (None, false) => {
-                    all(db, sql::event_list_newest, params![of, bound, names, page.limit], read)
-                }
-                (None, true) => {
-                    all(db, sql::event_list_oldest, params![of, bound, names, page.limit], read)
-                }
-                (Some(request), ascending) => {
-                    let text = if ascending {
-                        sql::event_list_of_request_oldest
-                    } else {
-                        sql::event_list_of_request
+        let names = serde_json::to_string(&filter.names).ok().filter(|_| !filter.names.is_empty());
+        let (of, limit) = (blob(account.bits()), page.limit);
+        let request = filter.request.map(|request| blob(request.bits()));
+        let read = move |row: &Row<'_>| rows::event(row, 0, account);
+        if filter.ascending {
+            let after = above(page);
+            return self
+                .ask_log(move |db, end| {
+                    let arguments = params![of, after, names, limit, end];
+                    let Some(request) = request else {
+                        return all(db, sql::event_list_oldest, arguments, read);
                     };
-                    all(db, text, params![of, blob(request.bits()), bound, names, page.limit], read)
-                }
+                    let arguments = params![of, after, names, limit, end, request];
+                    all(db, sql::event_list_of_request_oldest, arguments, read)
+                })
+                .await;
+        }
+        let before = below(page);
+        self.ask_latest(move |db, _| match request {
+            None => all(db, sql::event_list_newest, params![of, before, names, limit], read),
+            Some(request) => {
+                let arguments = params![of, request, before, names, limit];
+                all(db, sql::event_list_of_request, arguments, read)
             }
         })
         .await

@@ -25,7 +25,7 @@ use super::job::{Done, Job, refuse};
 use super::rows::trouble;
 use super::state::Effects;
 use super::unwritten::{Chunk, Extent};
-use super::{apply, forget, hot, lease, settle, sql};
+use super::{apply, forget, hot, lease, open, settle, sql};
 use crate::error::Error;
 use crate::forget::{Forgotten, Outlived};
 
@@ -56,6 +56,8 @@ pub(super) struct Writer {
     data_version: i64,
     /// Up to this record, what still stands in the journal alone has done so for a while.
     seen: u64,
+    /// Something was committed and nobody has asked the disk for it.
+    is_loose: bool,
     /// A file of the journal that waits to be free.
     freeing: Option<(u64, Arc<AtomicBool>)>,
     flusher: Arc<Flusher>,
@@ -83,6 +85,7 @@ impl Writer {
             desk,
             data_version: 0,
             seen: 0,
+            is_loose: false,
             freeing: None,
             flusher,
             has_journal,
@@ -141,7 +144,8 @@ impl Writer {
             | Job::Lease(..)
             | Job::Forget(..)
             | Job::Probe(..)
-            | Job::CatchUp(_) => return false,
+            | Job::CatchUp(_)
+            | Job::LogEnd(_) => return false,
         }
         true
     }
@@ -205,6 +209,7 @@ impl Writer {
             papers.is_stuck = written.is_err();
             if written.is_ok() {
                 papers.unwritten.written(&chunk);
+                self.is_loose = true;
             } else {
                 self.roll_back();
                 papers.unwritten.put_back(chunk);
@@ -287,9 +292,7 @@ impl Writer {
         }
         match self.transact(&batch) {
             Ok((done, effects)) => {
-                // Who only looks waits for what came before, and no longer.
-                let looks = batch.iter().all(|job| matches!(job, Job::CatchUp(_)));
-                let flush = if looks { Flush::Nothing } else { Flush::Log };
+                let flush = self.flush_for(&batch);
                 let changes = batch.len();
                 self.flusher.outbox().hand_over(Committed { batch, done, effects, flush });
                 self.checkpointer.committed(&self.db, changes);
@@ -302,6 +305,17 @@ impl Writer {
             }
             Err(_) => batch.into_iter().for_each(|job| self.turn(vec![job])),
         }
+    }
+
+    /// Says what must be on the disk before a batch is answered. Who only looks waits for what came before, and no longer.
+    fn flush_for(&mut self, batch: &[Job]) -> Flush {
+        let looks = |job: &Job| matches!(job, Job::CatchUp(_) | Job::LogEnd(_));
+        let follows = |job: &Job| matches!(job, Job::LogEnd(_));
+        if batch.iter().all(looks) && !(self.is_loose && batch.iter().any(follows)) {
+            return Flush::Nothing;
+        }
+        self.is_loose = false;
+        Flush::Log
     }
 
     fn transact(&mut self, batch: &[Job]) -> Result<(Vec<Done>, Effects), Error> {
@@ -317,6 +331,7 @@ impl Writer {
             Ok(done) => {
                 if let Some(chunk) = &chunk {
                     papers.unwritten.written(chunk);
+                    self.is_loose = true;
                 }
                 papers.is_stuck = false;
                 for id in batch.iter().flat_map(Job::events) {
@@ -380,6 +395,7 @@ impl Writer {
                 Done::Probe
             }
             Job::CatchUp(_) => Done::CaughtUp,
+            Job::LogEnd(_) => Done::LogEnd(open::log_end(db)?),
             Job::Release(_)
             | Job::Forget(..)
             | Job::Behind

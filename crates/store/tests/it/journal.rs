@@ -66,6 +66,41 @@ async fn what_the_databases_log_loses_with_the_power_is_in_the_journal() {
 }
 
 #[tokio::test]
+async fn who_follows_the_log_goes_on_after_a_crash() {
+    let (folder, copy) = (Folder::new(), Folder::new());
+    let account = prepared(folder.path()).await;
+    let follow = async |world: &World, after: Option<EventId>, limit| {
+        let filter = EventFilter { ascending: true, ..EventFilter::default() };
+        let page = Page { limit, after: after.map(EventId::bits) };
+        let found = world.views.events(account, filter, page).await.unwrap();
+        found.iter().map(|event| event.id).collect::<Vec<_>>()
+    };
+    let world = open_in(folder.path(), Recorder::new(), 2, ()).unwrap();
+    let late = world.event(account, "custom.a");
+    let mut told = say(&world, account, 5).await;
+    let mut shown = follow(&world, None, 3).await;
+    for name in ["countersign.db", "countersign.db-wal"] {
+        fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+    }
+    // These stand in the journal alone.
+    world.say(slice::from_ref(&late)).await;
+    told.push(late.id);
+    told.extend(say(&world, account, 5).await);
+    for name in ["countersign.journal-a", "countersign.journal-b"] {
+        fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+    }
+    drop(world);
+
+    let world = open_in(copy.path(), Recorder::new(), 3, ()).unwrap();
+    while let found = follow(&world, shown.last().copied(), 3).await
+        && !found.is_empty()
+    {
+        shown.extend(found);
+    }
+    assert_eq!(shown, told);
+}
+
+#[tokio::test]
 async fn a_journal_that_is_read_twice_says_everything_once() {
     let (folder, copy) = (Folder::new(), Folder::new());
     let account = prepared(folder.path()).await;

@@ -236,6 +236,7 @@ const AS_IT_WAS: &str = "
     ALTER TABLE deliveries DROP COLUMN first_body_digest;
     ALTER TABLE deliveries DROP COLUMN first_remote;
     ALTER TABLE deliveries DROP COLUMN first_outcome;
+    DROP INDEX events_by_seq;
     PRAGMA user_version = 1;
 ";
 

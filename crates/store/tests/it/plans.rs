@@ -21,6 +21,11 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
     ("firsts", &["SCAN a"], "at the end of an import, all at once"),
     ("firsts_gone", &["SCAN attempts"], "at the end of an import, all at once"),
     (
+        "event_list_of_request_oldest",
+        &["USE TEMP B-TREE FOR ORDER BY"],
+        "sorts the events of one request, which are few",
+    ),
+    (
         "highest_id",
         &["SCAN events", "SCAN a", "SEARCH d USING PRIMARY KEY (account_id=?)"],
         "at the opening: the last events, and of a few tenants the last delivery",

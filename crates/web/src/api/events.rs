@@ -87,8 +87,12 @@ pub(crate) async fn list(caller: Caller) -> Answer {
         ascending: query.one_of("order", &["asc", "desc"]).as_deref() == Some("asc"),
     };
     query.done()?;
+    let ascending = filter.ascending;
     let rows = caller.engine().views().events(caller.account(), filter, window.page()).await?;
-    Ok(answer::ok(&window.list(&rows, |row| row.id.bits(), shown)))
+    let id = |row: &Event| row.id.bits();
+    let page =
+        if ascending { window.follow(&rows, id, shown) } else { window.list(&rows, id, shown) };
+    Ok(answer::ok(&page))
 }
 
 /// `GET /events/{id}`.

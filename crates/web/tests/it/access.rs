@@ -21,6 +21,18 @@ async fn a_call_without_a_key_is_asked_for_one() {
 }
 
 #[tokio::test]
+async fn a_call_without_a_key_does_not_hear_what_an_id_looks_like() {
+    let world = World::new().await;
+    for path in ["/requests/nonsense", "/events/nonsense", "/endpoints/nonsense/replays"] {
+        let path = format!("/api/v1{path}");
+        world.get(&path).await.expect_problem(401, "P0004", "key_missing");
+        let post = Request::post(&path).body(Body::from("{}")).unwrap();
+        assert_ne!(world.send(post).await.status, 404, "{path}");
+    }
+    world.api("GET", "/requests/nonsense", None).await.expect(404);
+}
+
+#[tokio::test]
 async fn an_unknown_key_is_refused() {
     let world = World::new().await;
     let answer = with_key(&world, "cs_nobody").await.expect_problem(401, "P0005", "key_invalid");

@@ -167,10 +167,11 @@ fn database(settings: &Settings) -> Finding {
 }
 
 fn shared(settings: &Settings, url: &Secret) -> Finding {
-    let looked = folder::master_key(&settings.data, settings.master_key).and_then(|master| {
-        let looking = postgres::inspect(url, &master, RealClock.now());
-        runtime()?.block_on(looking).context("looking at the database")
-    });
+    let looked =
+        folder::key_or_draft(&settings.data, settings.master_key).and_then(|(master, _)| {
+            let looking = postgres::inspect(url, &master, RealClock.now());
+            runtime()?.block_on(looking).context("looking at the database")
+        });
     let about = match looked {
         Ok(about) => about,
         Err(error) => return wrong(format!("{error:#}"), wire::DATABASE_ADVICE),

@@ -1,0 +1,4 @@
+//! What attempts hold: a program of its own, since its allocator counts.
+
+#[cfg(test)]
+mod attempt;
