@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod contracts;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod disk;
 #[cfg(test)]
 mod folder;

@@ -1,9 +1,11 @@
 //! The store of several nodes keeps every contract, and what is peculiar to it.
 
 mod contracts;
+mod cost;
 mod database;
 mod model;
 mod nodes;
 mod opening;
 mod plans;
 mod races;
+mod wire;
