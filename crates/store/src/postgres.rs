@@ -20,10 +20,12 @@ mod order;
 mod pool;
 mod rows;
 mod say;
+mod server;
 mod settle;
 mod sql;
 mod state;
 mod timers;
+mod tls;
 mod unit;
 mod views;
 mod writer;
@@ -53,7 +55,9 @@ use link::Link;
 use nodes::{Keeper, WRITERS};
 use pool::Readers;
 use rows::Trouble;
+use server::Server;
 use state::Shared;
+pub use tls::Protection;
 use writer::{Job, Writer};
 
 /// Jobs that wait for the writers at most; more are refused as unavailable.
@@ -61,7 +65,8 @@ const JOBS_WAITING_MAX: usize = 16_384;
 
 /// How to open the store of several nodes.
 pub struct Options {
-    /// Where the database is: `postgres://user:password@host:5432/name`.
+    /// Where the database is: `postgres://user:password@host:5432/name`, with libpq's words for encryption (`sslmode`,
+    /// `sslrootcert`) behind a `?`.
     pub url: Secret,
     /// Seals secrets; the same on every node.
     pub master: MasterKey,
@@ -99,15 +104,15 @@ impl Postgres {
     /// Connects, brings the schema up to date, enters the crew and starts the writers.
     pub async fn open(options: Options) -> Result<Self, Error> {
         let Options { url, master, mut chance, lanes, node_name } = options;
-        let config = open::config(&url)?;
-        let link = open::connect(&config).await?;
+        let server = Server::read(&url)?;
+        let link = open::connect(&server).await?;
         open::check(&link).await?;
         open::migrate(&link).await?;
         open::try_key(&link, &master).await?;
         let log = open::log_end(&link).await?;
         let node = u128::from(chance.draw()) << 64 | u128::from(chance.draw());
         nodes::join(&link, node, &node_name).await?;
-        let shared = Shared::new(config, (master, chance), lanes, (node_name, node), log);
+        let shared = Shared::new(server, (master, chance), lanes, (node_name, node), log);
         let shared = Arc::new(shared);
 
         let (chores, chores_waiting) = mpsc::unbounded_channel();
@@ -117,7 +122,7 @@ impl Postgres {
         let (closed, closes) = watch::channel(false);
         let mut writers = JoinSet::new();
         for number in 0..WRITERS {
-            let link = Link::open_writer(&shared.config).await.map_err(Trouble::into_error)?;
+            let link = Link::open_writer(&shared.server).await.map_err(Trouble::into_error)?;
             let jobs = if number == 0 { Arc::clone(&steward) } else { Arc::clone(&queue) };
             let writer = Writer::new(number, Arc::clone(&shared), jobs, link);
             writers.spawn(writer.run(closes.clone()));
@@ -135,6 +140,11 @@ impl Postgres {
         let readers = Arc::new(Readers::new(Arc::clone(&shared)));
         let (highest_id, end) = (log.0, Mutex::new(Some(end)));
         Ok(Self { jobs, chores, shared, readers, keeper, closed, end, highest_id })
+    }
+
+    /// Tells how the way to the database is protected, as the URL asks.
+    pub fn protection(&self) -> Protection {
+        self.shared.server.protection()
     }
 
     /// Gives what may be read.

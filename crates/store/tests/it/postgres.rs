@@ -3,6 +3,7 @@
 mod contracts;
 mod cost;
 mod database;
+mod encryption;
 mod model;
 mod nodes;
 mod opening;
