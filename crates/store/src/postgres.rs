@@ -24,6 +24,7 @@ mod server;
 mod settle;
 mod sql;
 mod state;
+mod states;
 mod timers;
 mod tls;
 mod unit;

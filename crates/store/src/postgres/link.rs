@@ -18,7 +18,9 @@ use super::sql;
 use crate::error::Error;
 
 /// What a statement is asked with.
-pub(super) type Arguments<'a> = &'a [&'a (dyn ToSql + Sync)];
+pub(super) type Arguments<'a> = &'a [Argument<'a>];
+/// One of these.
+pub(super) type Argument<'a> = &'a (dyn ToSql + Sync);
 
 /// A connection takes so long at most.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);

@@ -18,6 +18,7 @@ use tokio::{task, time};
 use super::link::{Arguments, Link};
 use super::rows::{self, Id, Trouble};
 use super::state::{Effects, Shared, Turn};
+use super::states::{self, Standings};
 use super::unit::Unit;
 use super::writes::take_turn;
 use super::{apply, lease, nodes, sql, timers};
@@ -265,9 +266,13 @@ impl Writer {
     async fn work(&self, turn: &mut Turn<'_>, batch: &[Job]) -> Result<Vec<Done>, Trouble> {
         let mut unit = Unit::default();
         let mut apart = false;
+        let together = together(batch, turn.careful);
+        let mut is_together = together.iter();
         for job in batch {
             match job {
-                Job::Commit(commit, _) if is_events_alone(commit) => unit.commits.push(commit),
+                Job::Commit(commit, _) if is_together.next() == Some(&true) => {
+                    unit.commits.push(commit);
+                }
                 Job::Settle(now, settlements, _) => unit.settles.push((*now, settlements)),
                 Job::Commit(..)
                 | Job::Lease(..)
@@ -279,26 +284,33 @@ impl Writer {
         }
         let (link, shared, careful) = (turn.link, turn.shared, turn.careful);
         let accounts = unit.accounts();
-        let (begun, looked, knew) = tokio::join!(
+        let (begun, looked, stood, knew) = tokio::join!(
             biased;
             link.simply(sql::begin),
             unit.look(link, shared, careful),
+            Standings::look(link, shared, &unit.commits),
             turn.know(&accounts),
         );
         begun?;
         let known = looked?;
         knew?;
+        let (refusals, writes) = unit.sift(shared, &stood?)?;
         let end = (!apart).then_some((self.number, self.batch));
-        let outcome = Box::pin(unit.carry_out(turn, known, end)).await?;
+        let outcome = Box::pin(unit.carry_out(turn, known, writes, end)).await?;
         let (mut commits, mut settles) = (outcome.commits.into_iter(), outcome.settles.into_iter());
+        let mut refusals = refusals.into_iter();
         if apart {
             self.release(turn, batch).await?;
         }
+        let mut together = together.into_iter();
         let mut done = Vec::with_capacity(batch.len());
         for job in batch {
             done.push(match job {
-                Job::Commit(commit, _) if is_events_alone(commit) => {
-                    Done::Commit(commits.next().unwrap_or_else(|| Ok(Committed::default())))
+                Job::Commit(..) if together.next() == Some(true) => {
+                    Done::Commit(match refusals.next().flatten() {
+                        Some(fault) => Err(fault),
+                        None => commits.next().unwrap_or_else(|| Ok(Committed::default())),
+                    })
                 }
                 Job::Settle(..) => Done::Settle(settles.next().unwrap_or_default()),
                 Job::Commit(..)
@@ -358,6 +370,24 @@ impl Writer {
 /// Tells whether a commit has events for subscribers alone: the hot path.
 fn is_events_alone(commit: &Commit) -> bool {
     commit.writes.is_empty() && commit.deliveries.is_empty() && commit.reply.is_none()
+}
+
+/// Tells of each commit of a batch whether it is carried out together with others.
+fn together(batch: &[Job], careful: bool) -> Vec<bool> {
+    let commits = batch.iter().filter_map(|job| match job {
+        Job::Commit(commit, _) => Some(commit.as_ref()),
+        Job::Settle(..)
+        | Job::Lease(..)
+        | Job::Release(_)
+        | Job::Timers(..)
+        | Job::Forget(..)
+        | Job::Probe(..) => None,
+    });
+    let commits: Vec<&Commit> = commits.collect();
+    let stated = states::together(&commits).into_iter();
+    let is_together =
+        |(stated, commit): (bool, &&Commit)| is_events_alone(commit) || stated && !careful;
+    stated.zip(&commits).map(is_together).collect()
 }
 
 /// Answers a job. A caller who went away misses nothing: the work is done.
