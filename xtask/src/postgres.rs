@@ -5,8 +5,9 @@
 //! Left to others: installing PostgreSQL (`scripts/setup.sh`).
 
 use std::env;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{self, Child, Command, Stdio};
@@ -19,6 +20,8 @@ use crate::Verdict;
 const URL: &str = "COUNTERSIGN_TEST_DATABASE_URL";
 /// Where Debian and its like keep the programs, by version.
 const VERSIONS: &str = "/usr/lib/postgresql";
+/// Where the server's certificate is, from here.
+const CERTIFICATES: &str = "../crates/store/fixtures";
 /// A user whom the server asks for a password, so that a wrong one can be tried out.
 const GUARDED: &str = "host all guarded 127.0.0.1/32 scram-sha-256\n";
 /// Stops the server and removes its folder once nobody holds the other end of its input any more.
@@ -44,7 +47,8 @@ pub(crate) fn run(command: &[&str], disk: Disk) -> anyhow::Result<Verdict> {
     let undertaker = undertaker(&programs, &folder, user.as_deref())?;
     let started = start(&programs, &folder, user.as_deref(), disk);
     let ended = started.and_then(|port| {
-        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
+        // Encryption is for those who ask for it.
+        let url = format!("postgres://postgres@127.0.0.1:{port}/postgres?sslmode=disable");
         let status = Command::new(program).args(arguments).env(URL, url).status();
         status.with_context(|| format!("starting {program}"))
     });
@@ -136,6 +140,8 @@ fn start(programs: &Path, folder: &Path, user: Option<&str>, disk: Disk) -> anyh
     let rest = fs::read_to_string(&access).context("reading who may connect")?;
     fs::write(&access, format!("{GUARDED}{rest}")).context("writing who may connect")?;
 
+    certify(&data, user)?;
+
     let port = free_port()?;
     let mut settings = vec![
         format!("port={port}"),
@@ -144,6 +150,7 @@ fn start(programs: &Path, folder: &Path, user: Option<&str>, disk: Disk) -> anyh
         "max_connections=250".to_owned(),
         "max_wal_size=4GB".to_owned(),
         "shared_buffers=256MB".to_owned(),
+        "ssl=on".to_owned(),
     ];
     if disk == Disk::Spared {
         let off = ["fsync", "full_page_writes", "synchronous_commit"];
@@ -155,6 +162,20 @@ fn start(programs: &Path, folder: &Path, user: Option<&str>, disk: Disk) -> anyh
     start.arg(settings.join(" ")).arg("start");
     succeed(&mut start)?;
     Ok(port)
+}
+
+/// Gives the server a certificate, and its key, which nobody else may read.
+fn certify(data: &Path, user: Option<&str>) -> anyhow::Result<()> {
+    let certificates = Path::new(env!("CARGO_MANIFEST_DIR")).join(CERTIFICATES);
+    for (from, to) in [("localhost.pem", "server.crt"), ("localhost.key", "server.key")] {
+        let file = data.join(to);
+        fs::copy(certificates.join(from), &file).with_context(|| format!("copying {from}"))?;
+        fs::set_permissions(&file, Permissions::from_mode(0o600)).context("guarding a key")?;
+        if let Some(user) = user {
+            succeed(Command::new("chown").arg(user).arg(&file))?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs a command in silence, unless it fails.

@@ -88,9 +88,21 @@ const FENCES: [Fence; 13] = [
         why: "only the binary chooses how to allocate",
     },
     Fence { name: "ureq", rooms: &["countersign"], why: "only the command line asks a server" },
-    Fence { name: "rustls", rooms: &["channels"], why: "only channels call out" },
-    Fence { name: "tokio-rustls", rooms: &["channels"], why: "only channels call out" },
-    Fence { name: "webpki-roots", rooms: &["channels"], why: "only channels call out" },
+    Fence {
+        name: "rustls",
+        rooms: &["channels", "store"],
+        why: "only channels call out, and store its database",
+    },
+    Fence {
+        name: "tokio-rustls",
+        rooms: &["channels", "store"],
+        why: "only channels call out, and store its database",
+    },
+    Fence {
+        name: "webpki-roots",
+        rooms: &["channels", "store"],
+        why: "only channels call out, and store its database",
+    },
     Fence {
         name: "clap",
         rooms: &["countersign", "sim", "bench"],
@@ -324,7 +336,10 @@ mod tests {
     fn a_fenced_crate_belongs_to_its_rooms() {
         check("store\n rusqlite", &[]);
         check("web\n rusqlite", &["`web` may not use `rusqlite`: only store speaks SQL"]);
-        check("web\n axum\n rustls", &["`web` may not use `rustls`: only channels call out"]);
+        check(
+            "web\n axum\n rustls",
+            &["`web` may not use `rustls`: only channels call out, and store its database"],
+        );
         check(
             "engine\n anyhow",
             &["`engine` may not use `anyhow`: rooms have errors of their own"],

@@ -16,7 +16,7 @@ use domain::id::AccountId;
 use domain::secret::Secret;
 use domain::time::Clock;
 use engine::{Engine, Lanes, MovableClock, Parts, Shutdown};
-use store::postgres::{self, Postgres};
+use store::postgres::{self, Postgres, Protection};
 use store::sqlite::{self, Sqlite};
 use store::{MasterKey, Store, Views};
 use tokio::net::TcpListener;
@@ -140,6 +140,12 @@ async fn join(
         node_name: settings.node_name.clone().unwrap_or_else(folder::host_name),
     });
     let store = store.await.context("opening the database").advise(DATABASE_ADVICE)?;
+    if store.protection() == Protection::Unverified {
+        warn!(
+            "the way to PostgreSQL is encrypted, but nobody looks whether it is the right server; name its authority: \
+             sslmode=verify-full&sslrootcert=FILE in database_url"
+        );
+    }
     let views = store.views();
     Ok((Arc::new(store), views, lanes))
 }

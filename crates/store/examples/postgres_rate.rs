@@ -188,8 +188,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let outside = connect(&server).await?;
     outside.batch_execute(&format!("DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")).await?;
     outside.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
-    let url =
-        server.rsplit_once('/').map_or(String::new(), |(host, _)| format!("{host}/{DATABASE}"));
+    let (host, options) = server.split_once('?').unwrap_or((&server, ""));
+    let host = host.rsplit_once('/').map_or(host, |(host, _)| host);
+    let url = format!("{host}/{DATABASE}?{options}");
     let lanes = Arc::new(Heap::default());
     let store = open(&url, &lanes).await?;
     let world =

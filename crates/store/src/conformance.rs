@@ -51,6 +51,7 @@ macro_rules! conformance {
             commits::a_conflict_in_the_second_write_undoes_the_first
             commits::what_was_admitted_is_withdrawn_when_the_commit_is_refused
             commits::a_refused_commit_leaves_its_neighbours_alone
+            commits::of_many_at_once_only_the_stale_are_refused
             commits::a_stale_request_is_a_conflict
             commits::a_stale_contact_is_a_conflict
             commits::a_stale_endpoint_is_a_conflict
@@ -102,6 +103,7 @@ macro_rules! conformance {
             order::without_order_nobody_waits
             order::no_held_delivery_outlives_a_sweep
             replies::a_known_key_gives_the_first_answer
+            replies::a_key_used_twice_at_once_is_answered_once
             replies::a_reply_is_kept_with_its_commit_or_not_at_all
             replies::an_answer_runs_out_after_a_day
             replies::what_ran_out_is_forgotten_a_few_at_a_time

@@ -22,10 +22,13 @@ mod order;
 mod pool;
 mod rows;
 mod say;
+mod server;
 mod settle;
 mod sql;
 mod state;
+mod states;
 mod timers;
+mod tls;
 mod unit;
 mod views;
 mod writer;
@@ -58,7 +61,9 @@ use link::Link;
 use nodes::{Keeper, WRITERS};
 use pool::Readers;
 use rows::Trouble;
+use server::Server;
 use state::Shared;
+pub use tls::Protection;
 use writer::{Job, Writer};
 
 /// Jobs that wait for the writers at most; more are refused as unavailable.
@@ -66,7 +71,8 @@ const JOBS_WAITING_MAX: usize = 16_384;
 
 /// How to open the store of several nodes.
 pub struct Options {
-    /// Where the database is: `postgres://user:password@host:5432/name`.
+    /// Where the database is: `postgres://user:password@host:5432/name`, with libpq's words for encryption (`sslmode`,
+    /// `sslrootcert`) behind a `?`.
     pub url: Secret,
     /// Seals secrets; the same on every node.
     pub master: MasterKey,
@@ -105,8 +111,8 @@ impl Postgres {
     /// Connects, brings the schema up to date, enters the crew and starts the writers.
     pub async fn open(options: Options) -> Result<Self, Error> {
         let Options { url, master, mut chance, lanes, node_name } = options;
-        let config = open::config(&url)?;
-        let link = open::connect(&config).await?;
+        let server = Server::read(&url)?;
+        let link = open::connect(&server).await?;
         open::check(&link).await?;
         open::migrate(&link).await?;
         open::refuse_half(&link).await?;
@@ -114,7 +120,7 @@ impl Postgres {
         let log = open::log_end(&link).await?;
         let node = u128::from(chance.draw()) << 64 | u128::from(chance.draw());
         nodes::join(&link, node, &node_name).await?;
-        let shared = Shared::new(config, (master, chance), lanes, (node_name, node), log);
+        let shared = Shared::new(server, (master, chance), lanes, (node_name, node), log);
         let shared = Arc::new(shared);
 
         let (chores, chores_waiting) = mpsc::unbounded_channel();
@@ -124,7 +130,7 @@ impl Postgres {
         let (closed, closes) = watch::channel(false);
         let mut writers = JoinSet::new();
         for number in 0..WRITERS {
-            let link = Link::open_writer(&shared.config).await.map_err(Trouble::into_error)?;
+            let link = Link::open_writer(&shared.server).await.map_err(Trouble::into_error)?;
             let jobs = if number == 0 { Arc::clone(&steward) } else { Arc::clone(&queue) };
             let writer = Writer::new(number, Arc::clone(&shared), jobs, link);
             writers.spawn(writer.run(closes.clone()));
@@ -143,6 +149,11 @@ impl Postgres {
         let (highest_id, end) = (log.0, Mutex::new(Some(end)));
         let forgetter = Forgetter::default();
         Ok(Self { jobs, chores, shared, readers, keeper, forgetter, closed, end, highest_id })
+    }
+
+    /// Tells how the way to the database is protected, as the URL asks.
+    pub fn protection(&self) -> Protection {
+        self.shared.server.protection()
     }
 
     /// Gives what may be read.
@@ -215,7 +226,7 @@ impl Store for Postgres {
     }
 
     async fn forget(&self, outlived: Outlived, limit: u32) -> Result<Forgotten, Error> {
-        self.forgetter.forget(&self.shared.config, outlived, limit).await
+        self.forgetter.forget(&self.shared.server, outlived, limit).await
     }
 
     fn highest_id(&self) -> u128 {

@@ -25,6 +25,8 @@ mod open;
 mod reader;
 mod rows;
 mod settle;
+#[cfg(feature = "conformance")]
+mod spent;
 mod sql;
 mod state;
 mod unwritten;
@@ -57,6 +59,8 @@ use desk::{Behind, Desk};
 use flusher::Flusher;
 use job::Job;
 use reader::{Ahead, Readers};
+#[cfg(feature = "conformance")]
+pub use spent::{Spent, spent};
 use state::State;
 use unwritten::Unwritten;
 use writer::Writer;

@@ -162,6 +162,23 @@ fn ready(node: &Service) -> Option<()> {
 }
 
 #[test]
+fn a_database_that_cannot_show_who_it_is_is_refused() {
+    let shared = Shared::new();
+    let stranger = concat!(env!("CARGO_MANIFEST_DIR"), "/../store/fixtures/stranger.pem");
+    let (url, _) =
+        shared.url().split_once('?').map(|(url, rest)| (url.to_owned(), rest.to_owned())).unwrap();
+    let url = format!("{url}?sslmode=verify-ca&sslrootcert={stranger}");
+    let scratch = Scratch::new();
+    let with = ["--database-url", &url, "--master-key", MASTER, "--log", "off"];
+    for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["doctor"]] {
+        let output = scratch.run(&[command, &with].concat());
+        let said = text(&[output.stdout, output.stderr].concat());
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("not signed by an authority that is trusted"), "{said}");
+    }
+}
+
+#[test]
 fn what_is_posted_to_any_node_is_told_once() {
     let shared = Shared::new();
     let (one, two) = (shared.node("one"), shared.node("two"));

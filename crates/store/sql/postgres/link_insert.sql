@@ -1,1 +1,3 @@
-INSERT INTO links (account_id, request_id, signer_id, hash) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
+INSERT INTO links (account_id, request_id, signer_id, hash)
+SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::bytea[])
+ON CONFLICT DO NOTHING

@@ -13,7 +13,7 @@ use domain::secret::Secret;
 use super::world::{World, at, page};
 use crate::{
     Account, Audience, Commit, DeliveryFilter, EventFilter, Fault, Guarded, NewDelivery, Said,
-    SignerLink, Write,
+    SignerLink, TimerKind, Write,
 };
 
 fn is_conflict(result: &Result<impl Sized, Fault>, noun: &str) -> bool {
@@ -90,6 +90,51 @@ pub async fn a_refused_commit_leaves_its_neighbours_alone(world: &World) {
     told.unwrap();
     assert!(world.views.contact(account, other.id).await.unwrap().is_some());
     assert_eq!(world.lanes.told(), [event.id], "the endpoint is enabled still");
+}
+
+pub async fn of_many_at_once_only_the_stale_are_refused(world: &World) {
+    let account = world.account();
+    world.register(world.endpoint(account)).await;
+    let requests: Vec<_> = (0..6).map(|_| world.request(account)).collect();
+    let write = |which: usize, version, title: &str| {
+        let value = Request { title: title.to_owned(), ..requests[which].clone() };
+        let event = world.event_of(account, value.id, "request.sent");
+        let timer = Write::Timer(TimerKind::Expiry, value.id.bits(), Some(at(9)));
+        let writes = vec![Write::Request(Guarded { version, value }, Vec::new()), timer];
+        let events = vec![said(&event)];
+        world.store.commit(Commit { writes, events, ..Commit::new(account, at(0)) })
+    };
+    let (a, b, c) = tokio::join!(write(0, 0, "a"), write(1, 0, "a"), write(2, 0, "a"));
+    assert!([a, b, c].iter().all(Result::is_ok));
+    assert_eq!(world.lanes.taken().len(), 3);
+    // Changed, stale, made twice, new, never there, and one changed by two at once.
+    let (changed, stale, twice, new, never, one, two) = tokio::join!(
+        write(0, 1, "b"),
+        write(1, 7, "b"),
+        write(2, 0, "b"),
+        write(3, 0, "b"),
+        write(4, 1, "b"),
+        write(2, 1, "c"),
+        write(2, 1, "d"),
+    );
+    for refused in [stale, twice, never] {
+        assert!(is_conflict(&refused, "request"), "{refused:?}");
+    }
+    assert!(changed.is_ok() && new.is_ok() && one.is_ok() != two.is_ok(), "{one:?} {two:?}");
+    assert_eq!(world.lanes.taken().len(), 3, "what was refused tells nobody");
+    let mut found = Vec::new();
+    for request in &requests {
+        let stands = world.views.request(account, request.id).await.unwrap();
+        let told = world.views.timeline(account, request.id, page(9)).await.unwrap();
+        found.push(stands.map(|(request, version)| (request.title, version)));
+        assert_eq!(
+            told.len() as u64,
+            found.last().unwrap().as_ref().map_or(0, |(_, version)| *version)
+        );
+    }
+    let is = |which: usize, title: &str, version| found[which] == Some((title.to_owned(), version));
+    assert!(is(0, "b", 2) && is(1, "a", 1) && is(3, "b", 1), "{found:?}");
+    assert!((is(2, "c", 2) || is(2, "d", 2)) && found[4..] == [None, None], "{found:?}");
 }
 
 pub async fn a_stale_request_is_a_conflict(world: &World) {

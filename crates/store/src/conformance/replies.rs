@@ -1,5 +1,6 @@
 //! Answers kept for idempotency keys.
 
+use domain::contact::Contact;
 use domain::id::AccountId;
 
 use super::world::{World, at};
@@ -31,6 +32,25 @@ pub async fn a_known_key_gives_the_first_answer(world: &World) {
     assert_eq!(world.views.contact(account, contact.id).await.unwrap(), None);
     let found = world.views.reply(account, "k".to_owned(), at(5)).await.unwrap();
     assert_eq!(found, Some(first));
+}
+
+pub async fn a_key_used_twice_at_once_is_answered_once(world: &World) {
+    let account = world.account();
+    let (first, second) = (reply("k", "first"), reply("k", "second"));
+    let (one, two) = (world.contact(account), world.contact(account));
+    let make = |contact: &Contact, reply: &Reply| {
+        let writes = vec![Write::Contact(Guarded { version: 0, value: contact.clone() })];
+        let reply = Some(reply.clone());
+        world.store.commit(Commit { writes, reply, ..Commit::new(account, at(0)) })
+    };
+    let (made, again) = tokio::join!(make(&one, &first), make(&two, &second));
+    let (made, kept) = if made.is_ok() { (again, first) } else { (made, second) };
+    assert!(matches!(&made, Err(Fault::Repeated(known)) if *known == kept), "{made:?}");
+    let found = (
+        world.views.contact(account, one.id).await.unwrap(),
+        world.views.contact(account, two.id).await.unwrap(),
+    );
+    assert!(found.0.is_some() != found.1.is_some(), "{found:?}");
 }
 
 pub async fn a_reply_is_kept_with_its_commit_or_not_at_all(world: &World) {

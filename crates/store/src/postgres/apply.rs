@@ -7,20 +7,18 @@ use std::collections::BTreeSet;
 use domain::delivery::{State as DeliveryState, Why};
 use domain::endpoint::{Endpoint, Ordering, Scope, Status};
 use domain::id::{DeliveryId, EndpointId};
-use domain::request::Request;
 use domain::time::Timestamp;
 
 use super::link::Arguments;
 use super::order::{self, Pair};
-use super::rows::{self, Id, SEAL_ACCOUNT, SEAL_ENDPOINT, SEAL_REPLY, Trouble, written};
+use super::rows::{self, Id, SEAL_ACCOUNT, SEAL_ENDPOINT, Trouble, written};
 use super::settle::Of;
 use super::state::Turn;
+use super::states::{Expected, States};
 use super::unit::Unit;
-use super::writes::in_the_way;
+use super::writes::{Writes, in_the_way};
 use super::{health, lease, sql};
-use crate::commit::{
-    Account, Commit, Committed, Fault, Guarded, REPLY_KEPT, Reply, TimerKind, Write,
-};
+use crate::commit::{Account, Commit, Committed, Fault, Guarded, Reply, Write};
 use crate::error::Error;
 
 /// What ends a commit: its own refusal, or the transaction's trouble.
@@ -89,7 +87,7 @@ async fn whole(turn: &mut Turn<'_>, commit: &Commit) -> Result<Committed, Stop> 
     }
     let unit = Unit { commits: vec![commit], settles: Vec::new() };
     let known = unit.look(turn.link, turn.shared, turn.careful).await?;
-    let outcome = Box::pin(unit.carry_out(turn, known, None)).await?;
+    let outcome = Box::pin(unit.carry_out(turn, known, Writes::default(), None)).await?;
     let mut committed =
         outcome.commits.into_iter().next().unwrap_or_else(|| Ok(Committed::default()))?;
     committed.changed += changed;
@@ -98,25 +96,15 @@ async fn whole(turn: &mut Turn<'_>, commit: &Commit) -> Result<Committed, Stop> 
 
 /// Keeps an answer for its idempotency key, unless there is one.
 async fn keep_reply(turn: &Turn<'_>, commit: &Commit, reply: &Reply) -> Result<(), Stop> {
-    let (account, now) = (Id(commit.account.bits()), commit.at.as_millis());
-    let key = reply.key.as_bytes();
-    let expires_ms = i64::try_from(REPLY_KEPT.as_millis()).unwrap_or(i64::MAX);
-    let expires_at = commit.at.plus_millis(expires_ms).as_millis();
-    let sealed = turn.shared.seal(SEAL_REPLY, &reply.body)?;
-    let (fingerprint, status) = (reply.fingerprint.as_slice(), i32::from(reply.status));
-    let kept = turn
-        .link
-        .run(
-            sql::reply_insert,
-            &[&account, &key, &fingerprint, &status, &sealed, &expires_at, &now],
-        )
-        .await?;
-    if kept == 1 {
+    let mut states = States::default();
+    states.add_reply(turn.shared, commit, reply)?;
+    if states.write(turn.link, Expected::Unknown).await? {
         return Ok(());
     }
-    match turn.link.first(sql::reply_read, &[&account, &key, &now]).await? {
+    let (account, now) = (Id(commit.account.bits()), commit.at.as_millis());
+    match turn.link.first(sql::reply_read, &[&account, &reply.key.as_bytes(), &now]).await? {
         Some(row) => {
-            Err(Fault::Repeated(rows::reply(&row, &reply.key, &turn.shared.master)?).into())
+            Err(Fault::Repeated(rows::reply(&row, 0, &reply.key, &turn.shared.master)?).into())
         }
         None => Err(Trouble::Again(in_the_way()).into()),
     }
@@ -137,30 +125,14 @@ async fn put(turn: &mut Turn<'_>, commit: &Commit, write: &Write) -> Result<u64,
             }
             guard("key", changed)?;
         }
-        Write::Request(request, links) => {
-            put_request(turn, account, request).await?;
-            for new in links {
-                let (request, signer) = (Id(new.request.bits()), Id(new.signer.bits()));
-                let hash = new.hash.as_slice();
-                link.run(sql::link_insert, &[&account, &request, &signer, &hash]).await?;
-            }
-        }
+        Write::Request(..) => put_alone(turn, commit, (write, "request")).await?,
+        Write::Contact(_) => put_alone(turn, commit, (write, "contact")).await?,
+        Write::Timer(..) => put_alone(turn, commit, (write, "timer")).await?,
         Write::RequestGone(id, version) => {
             let (id, at) = (Id(id.bits()), commit.at.as_millis());
             let version = version.cast_signed();
             let changed = link.run(sql::request_delete, &[&account, &id, &version, &at]).await?;
             guard("request", changed)?;
-        }
-        Write::Contact(contact) => {
-            let (id, body) = (Id(contact.value.id.bits()), written("contacts", &contact.value)?);
-            let changed = match contact.version {
-                0 => link.run(sql::contact_insert, &[&account, &id, &body]).await?,
-                version => {
-                    let version = version.cast_signed();
-                    link.run(sql::contact_update, &[&account, &id, &body, &version]).await?
-                }
-            };
-            guard("contact", changed)?;
         }
         Write::ContactGone(id, version) => {
             let (id, version) = (Id(id.bits()), version.cast_signed());
@@ -170,9 +142,6 @@ async fn put(turn: &mut Turn<'_>, commit: &Commit, write: &Write) -> Result<u64,
         Write::Endpoint(endpoint) => put_endpoint(turn, endpoint).await?,
         Write::Health(id, now) => {
             health::write(turn, &[((commit.account, *id), *now)]).await?;
-        }
-        Write::Timer(kind, subject, due) => {
-            put_timer(turn, account, (*kind, *subject), *due).await?;
         }
         Write::Replay(replay) => {
             let (id, endpoint) = (Id(replay.id.bits()), Id(replay.endpoint.bits()));
@@ -203,22 +172,15 @@ async fn put_account(turn: &Turn<'_>, new: &Account) -> Result<(), Stop> {
     Ok(())
 }
 
-async fn put_request(turn: &Turn<'_>, account: Id, request: &Guarded<Request>) -> Result<(), Stop> {
-    let value = &request.value;
-    let (id, status) = (Id(value.id.bits()), value.state.as_str());
-    let (archived, body) = (value.archived_at.is_some(), written("requests", value)?);
-    let changed = match request.version {
-        0 => {
-            turn.link.run(sql::request_insert, &[&account, &id, &status, &archived, &body]).await?
-        }
-        version => {
-            let version = version.cast_signed();
-            turn.link
-                .run(sql::request_update, &[&account, &id, &status, &archived, &body, &version])
-                .await?
-        }
-    };
-    Ok(guard("request", changed)?)
+/// Writes a state that others write by the thousand.
+async fn put_alone(
+    turn: &Turn<'_>,
+    commit: &Commit,
+    what: (&Write, &'static str),
+) -> Result<(), Stop> {
+    let Some(mut states) = States::of(commit.account, what.0)? else { return Ok(()) };
+    let stood = states.write(turn.link, Expected::Unknown).await?;
+    Ok(guard(what.1, u64::from(stood))?)
 }
 
 async fn put_endpoint(turn: &mut Turn<'_>, new: &Guarded<Endpoint>) -> Result<(), Stop> {
@@ -263,23 +225,6 @@ async fn put_endpoint(turn: &mut Turn<'_>, new: &Guarded<Endpoint>) -> Result<()
         link.run(sql::queue_free_all, &[&id]).await?;
     }
     Ok(turn.wrote(edition, value).await?)
-}
-
-async fn put_timer(
-    turn: &Turn<'_>,
-    account: Id,
-    which: (TimerKind, u128),
-    due: Option<Timestamp>,
-) -> Result<(), Trouble> {
-    let (kind, subject) = (which.0.as_str(), Id(which.1));
-    match due {
-        Some(due) => {
-            let due = due.as_millis();
-            turn.link.run(sql::timer_upsert, &[&account, &kind, &subject, &due]).await?
-        }
-        None => turn.link.run(sql::timer_delete, &[&account, &kind, &subject]).await?,
-    };
-    Ok(())
 }
 
 /// Changes a pending delivery that nobody has leased. What may go now is offered to the lanes: itself, or the next one

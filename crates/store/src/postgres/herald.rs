@@ -12,13 +12,14 @@ use domain::id::{AccountId, EndpointId};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time;
-use tokio_postgres::{AsyncMessage, Connection, NoTls, Socket, tls::NoTlsStream};
+use tokio_postgres::{AsyncMessage, Connection, Socket};
 
 use super::link::{Arguments, Link};
 use super::nodes;
 use super::rows::{self, Id, Trouble, trouble};
 use super::sql;
 use super::state::Shared;
+use super::tls::Encrypted;
 use crate::error::Error;
 
 /// News goes out this often at most.
@@ -37,7 +38,7 @@ pub(super) struct Ear {
 
 /// Starts to listen.
 pub(super) async fn listen(shared: &Shared) -> Result<Ear, Trouble> {
-    let (client, connection) = shared.config.connect(NoTls).await?;
+    let (client, connection) = shared.server.connect().await?;
     let (hearing, heard) = mpsc::unbounded_channel();
     drop(Handle::current().spawn(drive(connection, hearing)));
     let link = Link::new(client);
@@ -92,7 +93,7 @@ async fn serve(shared: &Shared, ear: Option<Ear>) -> Result<(), Trouble> {
 
 /// Drives the connection, and hands on what it hears.
 async fn drive(
-    mut connection: Connection<Socket, NoTlsStream>,
+    mut connection: Connection<Socket, Encrypted<Socket>>,
     heard: mpsc::UnboundedSender<String>,
 ) {
     loop {

@@ -9,6 +9,8 @@ use domain::time::Timestamp;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 
+use super::server::Server;
+use super::tls::Protection;
 use super::{open, rows, sql};
 use crate::error::Error;
 use crate::seal::MasterKey;
@@ -21,6 +23,8 @@ const ROUND_TRIPS: usize = 9;
 pub struct About {
     /// The server's version, as `170002`.
     pub server: u32,
+    /// How the way there is protected, as the URL asks.
+    pub protection: Protection,
     /// The schema's version; 0 where there is none yet.
     pub schema: u32,
     /// The schema that this program would leave behind.
@@ -54,19 +58,22 @@ pub struct NodeRow {
 
 /// Looks at a database without entering its crew, and makes sure that its secrets open.
 pub async fn inspect(url: &Secret, master: &MasterKey, now: Timestamp) -> Result<About, Error> {
-    let link = open::connect(&open::config(url)?).await?;
+    let server = Server::read(url)?;
+    let protection = server.protection();
+    let link = open::connect(&server).await?;
     open::check(&link).await?;
     let mut trips = Vec::with_capacity(ROUND_TRIPS);
-    let mut server = 0;
+    let mut version = 0;
     for _ in 0..ROUND_TRIPS {
         let began = Instant::now();
         let found = link.ask(sql::version_read, &[]).await?;
         trips.push(began.elapsed());
-        server = found.first().map_or(Ok(0), |row| rows::count(row, 0))?;
+        version = found.first().map_or(Ok(0), |row| rows::count(row, 0))?;
     }
     trips.sort_unstable();
     let mut about = About {
-        server,
+        server: version,
+        protection,
         schema: open::schema(&link).await?,
         schema_wanted: open::schema_wanted(),
         round_trip: trips.get(ROUND_TRIPS / 2).copied().unwrap_or_default(),

@@ -10,14 +10,17 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, NoTls, Row, Statement};
+use tokio_postgres::{Client, Row, Statement};
 
 use super::rows::{Trouble, trouble};
+use super::server::Server;
 use super::sql;
 use crate::error::Error;
 
 /// What a statement is asked with.
-pub(super) type Arguments<'a> = &'a [&'a (dyn ToSql + Sync)];
+pub(super) type Arguments<'a> = &'a [Argument<'a>];
+/// One of these.
+pub(super) type Argument<'a> = &'a (dyn ToSql + Sync);
 
 /// A connection takes so long at most.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
@@ -37,17 +40,17 @@ impl Link {
     }
 
     /// Connects with those settings.
-    pub(super) async fn open(config: &Config, settings: &str) -> Result<Self, Trouble> {
-        Self::open_with(config, settings, Trouble::from).await
+    pub(super) async fn open(server: &Server, settings: &str) -> Result<Self, Trouble> {
+        Self::open_with(server, settings, Trouble::from).await
     }
 
     /// Connects with those settings; says what goes wrong in the caller's words.
     pub(super) async fn open_with<E: From<Error>>(
-        config: &Config,
+        server: &Server,
         settings: &str,
         wrong: fn(tokio_postgres::Error) -> E,
     ) -> Result<Self, E> {
-        let connecting = time::timeout(CONNECT_WAIT, config.connect(NoTls));
+        let connecting = time::timeout(CONNECT_WAIT, server.connect());
         let connected = connecting.await.map_err(|error| {
             let hint =
                 "PostgreSQL does not answer; look whether it runs, and at the network between";
@@ -61,8 +64,8 @@ impl Link {
     }
 
     /// Connects, and prepares all statements, so that they may be sent together.
-    pub(super) async fn open_writer(config: &Config) -> Result<Self, Trouble> {
-        let link = Self::open(config, sql::settings_writer).await?;
+    pub(super) async fn open_writer(server: &Server) -> Result<Self, Trouble> {
+        let link = Self::open(server, sql::settings_writer).await?;
         for (name, text) in sql::ALL {
             if !SETTINGS.contains(name) {
                 link.prepared(text).await?;

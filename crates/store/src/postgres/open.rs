@@ -1,15 +1,18 @@
-//! Opening the database: where it is, whether it will do, the migrations.
+//! Opening the database: whether it will do, the migrations.
 //!
 //! Invariants: a schema from the future is refused; a migration is whole or not there, and two nodes that start at once
-//! run it once; the password of the URL is never said.
+//! run it once.
+//! Left to others: where it is (`server`).
 
-use domain::secret::Secret;
-use tokio_postgres::Config;
-use tokio_postgres::config::SslMode;
+use std::error::Error as StdError;
+use std::io;
+
+use rustls::Error as TlsError;
 
 use super::link::Link;
 use super::rows::{self, SEAL_ACCOUNT, trouble};
-use super::sql;
+use super::server::Server;
+use super::{sql, tls};
 use crate::error::Error;
 use crate::seal::MasterKey;
 
@@ -20,45 +23,19 @@ const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_found
 const SERVER_VERSION_MIN: i32 = 140_000;
 /// The figure that stands in `meta` as long as an import has not come to its end.
 pub(super) const IMPORT: &str = "import";
-/// What this service calls itself, so that an operator sees whose connections are there.
-const APPLICATION: &str = "countersign";
 
-fn unusable(detail: impl Into<String>) -> Error {
+/// Says what is wrong for good.
+pub(super) fn unusable(detail: impl Into<String>) -> Error {
     Error::Unusable { detail: detail.into(), source: None }
-}
-
-/// Reads a URL.
-pub(super) fn config(url: &Secret) -> Result<Config, Error> {
-    // The driver's error may quote what it could not read, and a password is in there.
-    let parsed = url.expose().parse();
-    let mut config: Config = parsed.map_err(|_quotes_the_url: tokio_postgres::Error| {
-        unusable(
-            "the database's URL cannot be read; write it as postgres://user:password@host:5432/name, \
-             with %XX for what a URL may not hold, and sslmode=disable or prefer",
-        )
-    })?;
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(unusable(
-            "the database's URL asks for sslmode=require, which is not there yet; connect over a private network or \
-             a local tunnel, with sslmode=disable",
-        ));
-    }
-    config.ssl_mode(SslMode::Disable);
-    if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-        return Err(unusable("the database's URL names no host"));
-    }
-    if config.get_application_name().is_none() {
-        config.application_name(APPLICATION);
-    }
-    Ok(config)
 }
 
 /// Sorts what the first connection fails for: what is wrong is said so that somebody can set it right.
 fn refused(error: tokio_postgres::Error) -> Error {
-    let Some(code) = error.code() else { return trouble(error) };
+    let Some(code) = error.code() else { return unencrypted(error) };
     let detail = match code.code() {
         "28P01" | "28000" => {
-            "PostgreSQL does not let us in: user or password of the database's URL are wrong, or pg_hba.conf forbids it"
+            "PostgreSQL does not let us in: user or password of the database's URL are wrong, or pg_hba.conf forbids it, \
+             perhaps without encryption (sslmode)"
         }
         "3D000" => {
             "there is no database of that name; make it with createdb, or correct the database's URL"
@@ -71,14 +48,34 @@ fn refused(error: tokio_postgres::Error) -> Error {
     Error::Unusable { detail: detail.to_owned(), source: Some(Box::new(error)) }
 }
 
+/// Sorts what went wrong before anything was said: the handshake, or the network.
+fn unencrypted(error: tokio_postgres::Error) -> Error {
+    let source = error.source();
+    let failed = source
+        .and_then(<dyn StdError>::downcast_ref::<io::Error>)
+        .and_then(|error| error.get_ref()?.downcast_ref::<TlsError>());
+    let detail = match failed {
+        Some(failed) => tls::said(failed),
+        None if source.is_some_and(|error| error.to_string() == NO_TLS) => {
+            "PostgreSQL offers no encryption, and sslmode of the database's URL asks for it; turn ssl on in its settings"
+                .to_owned()
+        }
+        None => return trouble(error),
+    };
+    Error::Unusable { detail, source: Some(Box::new(error)) }
+}
+
+/// What the driver says of a server without encryption.
+const NO_TLS: &str = "server does not support TLS";
+
 /// Connects for the first time.
-pub(super) async fn connect(config: &Config) -> Result<Link, Error> {
-    connect_with(config, sql::settings_writer).await
+pub(super) async fn connect(server: &Server) -> Result<Link, Error> {
+    connect_with(server, sql::settings_writer).await
 }
 
 /// Connects for the first time, with other settings.
-pub(super) async fn connect_with(config: &Config, settings: &str) -> Result<Link, Error> {
-    Link::open_with(config, settings, refused).await
+pub(super) async fn connect_with(server: &Server, settings: &str) -> Result<Link, Error> {
+    Link::open_with(server, settings, refused).await
 }
 
 /// Makes sure that the server will do.
@@ -185,35 +182,4 @@ pub(super) async fn log_end(link: &Link) -> Result<(u128, i64), Error> {
     let base = end.saturating_add(1);
     link.ask(sql::meta_upsert, &[&"log_base", &base]).await?;
     Ok((highest, base))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(url: &str) -> String {
-        config(&Secret::new(url)).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn what_is_no_url_is_refused_without_quoting_it() {
-        for url in
-            ["postgres://u:hidden@h/db?sslmode=verify-full", "mysql://u:hidden@h/db", "hidden"]
-        {
-            let text = refusal(url);
-            assert!(text.starts_with("the database's URL cannot be read"), "{text}");
-            assert!(!text.contains("hidden"), "{text}");
-        }
-    }
-
-    #[test]
-    fn encryption_that_is_not_there_is_not_left_out_in_silence() {
-        let text = refusal("postgres://u:hidden@h/db?sslmode=require");
-        assert!(text.contains("sslmode=require") && !text.contains("hidden"), "{text}");
-    }
-
-    #[test]
-    fn a_url_names_a_host() {
-        assert_eq!(refusal("postgres:///db"), "the database's URL names no host");
-    }
 }

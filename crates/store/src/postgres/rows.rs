@@ -331,16 +331,16 @@ pub(super) fn attempt(row: &Row, delivery: DeliveryId) -> Result<Attempt, Error>
 }
 
 /// Reads a kept answer from its three columns and opens it.
-pub(super) fn reply(row: &Row, key: &str, master: &MasterKey) -> Result<Reply, Error> {
-    let body = master.open(SEAL_REPLY, column(row, 2)?).ok_or_else(|| Error::Unusable {
+pub(super) fn reply(row: &Row, from: usize, key: &str, master: &MasterKey) -> Result<Reply, Error> {
+    let body = master.open(SEAL_REPLY, column(row, from + 2)?).ok_or_else(|| Error::Unusable {
         detail: "a kept answer does not open: the master key is not the one it was sealed with"
             .to_owned(),
         source: None,
     })?;
-    let status: i32 = column(row, 1)?;
+    let status: i32 = column(row, from + 1)?;
     Ok(Reply {
         key: key.to_owned(),
-        fingerprint: hash(row, 0)?.0,
+        fingerprint: hash(row, from)?.0,
         status: u16::try_from(status).unwrap_or(u16::MAX),
         body,
     })

@@ -19,6 +19,7 @@ use super::link::Link;
 use super::order::Pair;
 use super::rows::{self, Id, Trouble};
 use super::state::{Shared, Turn};
+use super::states::{self, Standings};
 use super::writes::{End, Writes};
 use super::{health, order, say, settle, sql};
 use crate::commit::{Audience, Commit, Committed, Fault, Settled, Settlement};
@@ -46,6 +47,8 @@ pub(super) struct Known {
     pub(super) ids: BTreeSet<EventId>,
     pub(super) keys: BTreeMap<(AccountId, Vec<u8>), EventId>,
     pub(super) heads: BTreeMap<(AccountId, RequestId), Option<Place>>,
+    /// Those of requests that are new.
+    pub(super) heads_new: BTreeSet<(AccountId, RequestId)>,
     /// Deliveries that were looked at.
     pub(super) standings: BTreeMap<DeliveryId, Standing>,
 }
@@ -76,15 +79,33 @@ impl<'a> Unit<'a> {
         said.map(|said| &said.event).chain(self.settlements().flat_map(|s| s.events.iter()))
     }
 
-    /// Carries it out. Endpoints of its accounts are known. With the number of a writer and of its batch, which has
+    /// Leaves out commits that what stands in the database refuses, and says why each; gives what the others write beside
+    /// their events.
+    pub(super) fn sift(
+        &mut self,
+        shared: &Shared,
+        standings: &Standings,
+    ) -> Result<(Vec<Option<Fault>>, Writes), Error> {
+        let refusals: Vec<_> =
+            self.commits.iter().map(|commit| standings.refusal(commit)).collect();
+        let mut at = refusals.iter();
+        self.commits.retain(|_| at.next().is_some_and(Option::is_none));
+        let mut writes = Writes::default();
+        for commit in &self.commits {
+            writes.states.add(shared, commit)?;
+        }
+        Ok((refusals, writes))
+    }
+
+    /// Carries it out, with what is to be written beside it. Endpoints of its accounts are known. With the number of a writer and of its batch, which has
     /// nothing else to do then, the transaction may be committed too; [`Turn::ended`] tells.
     pub(super) async fn carry_out(
         &self,
         turn: &mut Turn<'_>,
         mut known: Known,
+        mut writes: Writes,
         end: Option<(i32, i64)>,
     ) -> Result<Outcome, Trouble> {
-        let mut writes = Writes::default();
         let pairs = self.pairs(turn, &known);
         order::lock(turn, &pairs).await?;
         let recorded = settle::plan(self, turn, &mut known, &mut writes)?;
@@ -92,6 +113,7 @@ impl<'a> Unit<'a> {
         if !pairs.is_empty() {
             writes.write_heads(&known);
             Box::pin(writes.flush(turn, None)).await?;
+            known.heads_new.clear();
             let ended = &recorded.ended;
             behind = order::follow(turn, recorded.now, &pairs, ended).await?;
         }
@@ -141,6 +163,13 @@ impl<'a> Unit<'a> {
         }
         let settled = self.settlements();
         requests.extend(settled.filter_map(|s| Some((s.account, s.request?))));
+        if !careful {
+            // Nobody else can have begun the chain of a request that is new.
+            known.heads_new =
+                self.commits.iter().flat_map(|commit| states::requests_new(commit)).collect();
+            known.heads.extend(known.heads_new.iter().map(|of| (*of, None)));
+            requests.retain(|of| !known.heads_new.contains(of));
+        }
         let whose: Vec<Id> = requests.iter().map(|(account, _)| Id(account.bits())).collect();
         let which: Vec<Id> = requests.iter().map(|(_, request)| Id(request.bits())).collect();
         let watched: Vec<&Settlement> = self.watched(shared, careful).collect();

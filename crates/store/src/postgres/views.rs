@@ -355,7 +355,7 @@ impl Views for Readers {
         now: Timestamp,
     ) -> Result<Option<Reply>, Error> {
         let arguments: Arguments<'_> = &[&Id(account.bits()), &key.as_bytes(), &now.as_millis()];
-        let read = |row: &Row| rows::reply(row, &key, &self.shared.master);
+        let read = |row: &Row| rows::reply(row, 0, &key, &self.shared.master);
         self.first(sql::reply_read, arguments, read).await
     }
 

@@ -18,6 +18,7 @@ use tokio::{task, time};
 use super::link::{Arguments, Link};
 use super::rows::{self, Id, Trouble};
 use super::state::{Effects, Shared, Turn};
+use super::states::{self, Standings};
 use super::unit::Unit;
 use super::writes::take_turn;
 use super::{apply, lease, nodes, sql, timers};
@@ -195,7 +196,7 @@ impl Writer {
     ) -> Result<(Vec<Done>, Effects), Trouble> {
         let link = match self.link.take().filter(|link| !link.is_closed()) {
             Some(link) => link,
-            None => Link::open_writer(&self.shared.config).await?,
+            None => Link::open_writer(&self.shared.server).await?,
         };
         self.batch += 1;
         let shared = Arc::clone(&self.shared);
@@ -244,7 +245,7 @@ impl Writer {
     /// Looks whether the last batch was committed, once its transaction has ended. `None` when it cannot be told.
     async fn look_for(&mut self, node: u128) -> Option<bool> {
         for _ in 0..LOOKS_MAX {
-            if let Ok(link) = Link::open_writer(&self.shared.config).await {
+            if let Ok(link) = Link::open_writer(&self.shared.server).await {
                 let arguments: Arguments<'_> = &[&Id(node), &self.number];
                 if let Ok(row) = link.first(sql::writer_read, arguments).await {
                     let last: Option<i64> = row.and_then(|row| rows::column(&row, 0).ok());
@@ -263,9 +264,13 @@ impl Writer {
     async fn work(&self, turn: &mut Turn<'_>, batch: &[Job]) -> Result<Vec<Done>, Trouble> {
         let mut unit = Unit::default();
         let mut apart = false;
+        let together = together(batch, turn.careful);
+        let mut is_together = together.iter();
         for job in batch {
             match job {
-                Job::Commit(commit, _) if is_events_alone(commit) => unit.commits.push(commit),
+                Job::Commit(commit, _) if is_together.next() == Some(&true) => {
+                    unit.commits.push(commit);
+                }
                 Job::Settle(now, settlements, _) => unit.settles.push((*now, settlements)),
                 Job::Commit(..)
                 | Job::Lease(..)
@@ -276,26 +281,33 @@ impl Writer {
         }
         let (link, shared, careful) = (turn.link, turn.shared, turn.careful);
         let accounts = unit.accounts();
-        let (begun, looked, knew) = tokio::join!(
+        let (begun, looked, stood, knew) = tokio::join!(
             biased;
             link.simply(sql::begin),
             unit.look(link, shared, careful),
+            Standings::look(link, shared, &unit.commits),
             turn.know(&accounts),
         );
         begun?;
         let known = looked?;
         knew?;
+        let (refusals, writes) = unit.sift(shared, &stood?)?;
         let end = (!apart).then_some((self.number, self.batch));
-        let outcome = Box::pin(unit.carry_out(turn, known, end)).await?;
+        let outcome = Box::pin(unit.carry_out(turn, known, writes, end)).await?;
         let (mut commits, mut settles) = (outcome.commits.into_iter(), outcome.settles.into_iter());
+        let mut refusals = refusals.into_iter();
         if apart {
             self.release(turn, batch).await?;
         }
+        let mut together = together.into_iter();
         let mut done = Vec::with_capacity(batch.len());
         for job in batch {
             done.push(match job {
-                Job::Commit(commit, _) if is_events_alone(commit) => {
-                    Done::Commit(commits.next().unwrap_or_else(|| Ok(Committed::default())))
+                Job::Commit(..) if together.next() == Some(true) => {
+                    Done::Commit(match refusals.next().flatten() {
+                        Some(fault) => Err(fault),
+                        None => commits.next().unwrap_or_else(|| Ok(Committed::default())),
+                    })
                 }
                 Job::Settle(..) => Done::Settle(settles.next().unwrap_or_default()),
                 Job::Commit(..)
@@ -349,6 +361,21 @@ impl Writer {
 /// Tells whether a commit has events for subscribers alone: the hot path.
 fn is_events_alone(commit: &Commit) -> bool {
     commit.writes.is_empty() && commit.deliveries.is_empty() && commit.reply.is_none()
+}
+
+/// Tells of each commit of a batch whether it is carried out together with others.
+fn together(batch: &[Job], careful: bool) -> Vec<bool> {
+    let commits = batch.iter().filter_map(|job| match job {
+        Job::Commit(commit, _) => Some(commit.as_ref()),
+        Job::Settle(..) | Job::Lease(..) | Job::Release(_) | Job::Timers(..) | Job::Probe(..) => {
+            None
+        }
+    });
+    let commits: Vec<&Commit> = commits.collect();
+    let stated = states::together(&commits).into_iter();
+    let is_together =
+        |(stated, commit): (bool, &&Commit)| is_events_alone(commit) || stated && !careful;
+    stated.zip(&commits).map(is_together).collect()
 }
 
 /// Answers a job. A caller who went away misses nothing: the work is done.

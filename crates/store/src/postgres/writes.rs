@@ -19,6 +19,7 @@ use super::link::Link;
 use super::rows::{self, Id, Trouble};
 use super::settle::Of;
 use super::state::Turn;
+use super::states::{Expected, States};
 use super::unit::Known;
 use super::{health, sql};
 use crate::error::Error;
@@ -35,6 +36,9 @@ pub(super) struct Writes {
     pub(super) counted: BTreeMap<DeliveryId, (AccountId, u32, u32)>,
     pub(super) timeline: Vec<Linked>,
     heads: Vec<((AccountId, RequestId), Place)>,
+    heads_new: Vec<((AccountId, RequestId), Place)>,
+    /// States of commits that are carried out together.
+    pub(super) states: States,
     /// How many of those that are gone have an order key that is known.
     pub(super) ordered: i64,
 }
@@ -180,7 +184,7 @@ impl Writes {
         of.sort_unstable();
         of.dedup();
         let heads = of.into_iter().filter_map(|of| Some((of, (*known.heads.get(&of)?)?)));
-        self.heads = heads.collect();
+        (self.heads_new, self.heads) = heads.partition(|(of, _)| known.heads_new.contains(of));
     }
 
     /// Writes everything, and is empty then; with an end, the transaction is committed behind it.
@@ -189,20 +193,23 @@ impl Writes {
         turn: &mut Turn<'_>,
         end: Option<&End<'_>>,
     ) -> Result<(), Trouble> {
-        let writes = mem::take(self);
+        let mut writes = mem::take(self);
+        let mut states = mem::take(&mut writes.states);
         let base = turn.shared.log_base + turn.place;
         let said = large(writes.events.len() as u64);
         turn.place += said;
         turn.said += said;
         let link = turn.link;
         let trouble = |error| if turn.careful { again(error) } else { untrue(error) };
-        let (settled, counted, saying, timeline, heads, ended) = tokio::join!(
+        let (stated, settled, counted, saying, timeline, heads_new, heads, ended) = tokio::join!(
             biased;
+            states.write(link, Expected::All),
             writes.settle(turn),
             writes.count(link),
             writes.say(link, turn.node.id, base),
             writes.timeline(link),
-            writes.heads(link),
+            heads(link, sql::head_insert, &writes.heads_new),
+            heads(link, sql::head_write, &writes.heads),
             async {
                 match end {
                     None => Ok(()),
@@ -210,10 +217,12 @@ impl Writes {
                 }
             },
         );
+        stated.map_err(untrue)?;
         settled.map_err(trouble)?;
         counted?;
         saying?;
         timeline?;
+        heads_new?;
         heads?;
         ended
     }
@@ -402,18 +411,21 @@ impl Writes {
         )
         .await
     }
+}
 
-    async fn heads(&self, link: &Link) -> Result<u64, tokio_postgres::Error> {
-        let rows = &self.heads;
-        if rows.is_empty() {
-            return Ok(0);
-        }
-        let accounts: Vec<Id> = rows.iter().map(|(of, _)| Id(of.0.bits())).collect();
-        let requests: Vec<Id> = rows.iter().map(|(of, _)| Id(of.1.bits())).collect();
-        let seqs: Vec<i64> = rows.iter().map(|(_, place)| large(place.seq)).collect();
-        let hashes: Vec<&[u8]> = rows.iter().map(|(_, place)| place.hash.0.as_slice()).collect();
-        link.run(sql::head_write, &[&accounts, &requests, &seqs, &hashes]).await
+async fn heads(
+    link: &Link,
+    text: &'static str,
+    rows: &[((AccountId, RequestId), Place)],
+) -> Result<u64, tokio_postgres::Error> {
+    if rows.is_empty() {
+        return Ok(0);
     }
+    let accounts: Vec<Id> = rows.iter().map(|(of, _)| Id(of.0.bits())).collect();
+    let requests: Vec<Id> = rows.iter().map(|(of, _)| Id(of.1.bits())).collect();
+    let seqs: Vec<i64> = rows.iter().map(|(_, place)| large(place.seq)).collect();
+    let hashes: Vec<&[u8]> = rows.iter().map(|(_, place)| place.hash.0.as_slice()).collect();
+    link.run(text, &[&accounts, &requests, &seqs, &hashes]).await
 }
 
 /// Says that something changed between a look and a write.

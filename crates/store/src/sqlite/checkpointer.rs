@@ -82,6 +82,9 @@ fn copy_all(db: &Connection, woken: &Receiver<()>, pages: &AtomicU32) {
 
 /// Copies what can be copied. A failure leaves the log as it is: what is in it is safe, and the next turn tries again.
 fn copy(db: &Connection, pages: &AtomicU32) {
+    // The log, and then the database.
+    #[cfg(feature = "conformance")]
+    super::spent::flushed(2);
     let copied = db
         .prepare_cached(sql::checkpoint)
         .and_then(|mut statement| statement.query_row([], |row| row.get::<_, i64>(1)));

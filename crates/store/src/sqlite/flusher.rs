@@ -178,6 +178,8 @@ impl Work {
     fn flush_log(&self, committed: &[Committed]) -> io::Result<()> {
         let is_due = |committed: &Committed| !matches!(committed.flush, Flush::Nothing);
         if committed.iter().any(is_due) {
+            #[cfg(feature = "conformance")]
+            super::spent::flushed(1);
             self.log.sync_data()?;
         }
         for committed in committed {

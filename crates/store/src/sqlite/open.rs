@@ -79,7 +79,7 @@ pub(super) fn refuse_half(folder: &Path) -> Result<(), Error> {
 /// Opens the one connection that writes, and brings the schema up to date.
 pub(super) fn writer(folder: &Path) -> Result<Connection, Error> {
     let mut db = Connection::open(folder.join(FILE)).map_err(trouble)?;
-    prepare_once(&db)?;
+    prepare_once(&mut db)?;
     db.execute_batch(sql::settings_writer).map_err(trouble)?;
     migrate(&mut db)?;
     Ok(db)
@@ -106,8 +106,8 @@ pub(super) fn try_key(db: &Connection, master: &MasterKey) -> Result<(), Error> 
 /// Opens a connection that only reads.
 pub(super) fn reader(folder: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(folder.join(FILE), flags).map_err(trouble)?;
-    prepare_once(&db)?;
+    let mut db = Connection::open_with_flags(folder.join(FILE), flags).map_err(trouble)?;
+    prepare_once(&mut db)?;
     db.execute_batch(sql::settings_reader).map_err(trouble)?;
     Ok(db)
 }
@@ -115,15 +115,17 @@ pub(super) fn reader(folder: &Path) -> Result<Connection, Error> {
 /// Opens a connection that copies the log into the database.
 pub(super) fn copier(folder: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(folder.join(FILE), flags).map_err(trouble)?;
-    prepare_once(&db)?;
+    let mut db = Connection::open_with_flags(folder.join(FILE), flags).map_err(trouble)?;
+    prepare_once(&mut db)?;
     db.execute_batch(sql::settings_writer).map_err(trouble)?;
     Ok(db)
 }
 
 /// Keeps statements prepared. Without the guarantee of stable plans, the database engine would plan those anew whose
 /// parameters stand beside the condition of a partial index, at each call: half of the time of a settlement, measured.
-fn prepare_once(db: &Connection) -> Result<(), Error> {
+fn prepare_once(db: &mut Connection) -> Result<(), Error> {
+    #[cfg(feature = "conformance")]
+    super::spent::watch(db).map_err(trouble)?;
     db.set_prepared_statement_cache_capacity(PREPARED_MAX);
     db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(trouble)?;
     Ok(())

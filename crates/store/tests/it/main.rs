@@ -7,6 +7,8 @@ mod carry;
 #[cfg(test)]
 mod contracts;
 #[cfg(test)]
+mod cost;
+#[cfg(test)]
 mod disk;
 #[cfg(test)]
 mod folder;

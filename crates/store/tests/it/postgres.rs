@@ -2,9 +2,12 @@
 
 mod carry;
 mod contracts;
+mod cost;
 mod database;
+mod encryption;
 mod model;
 mod nodes;
 mod opening;
 mod plans;
 mod races;
+mod wire;

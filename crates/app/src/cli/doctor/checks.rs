@@ -13,7 +13,7 @@ use domain::secret::Secret;
 use domain::time::{Clock as _, SECOND_MS, Timestamp};
 #[cfg(unix)]
 use rustix::fs::statvfs;
-use store::postgres::{self, About};
+use store::postgres::{self, About, Protection};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use url::{Host, Url};
@@ -199,6 +199,7 @@ fn told(about: &About, now: Timestamp) -> String {
         about.schema,
         about.schema_wanted
     )];
+    lines.push(protected(about.protection).to_owned());
     lines.push(about.due_since.map_or("no delivery is due".to_owned(), |since| {
         let late_s = now.millis_since(since) / SECOND_MS;
         format!("{} deliveries are due, the oldest for {late_s} s", about.due)
@@ -216,6 +217,19 @@ fn told(about: &About, now: Timestamp) -> String {
         ));
     }
     lines.join("\n                 ")
+}
+
+/// Says how the way to a database is protected.
+const fn protected(protection: Protection) -> &'static str {
+    match protection {
+        Protection::None => "nothing is encrypted on the way (sslmode=disable)",
+        Protection::Offered => "encrypted on the way if the server offers it, whoever it is",
+        Protection::Unverified => "encrypted on the way, whoever the server is (sslmode=require)",
+        Protection::Authority => "encrypted on the way, and the server's certificate is looked at",
+        Protection::Host => {
+            "encrypted on the way, and the server's certificate and name are looked at"
+        }
+    }
 }
 
 fn embedded(settings: &Settings) -> Finding {
