@@ -18,8 +18,10 @@ mod nodes;
 mod open;
 mod order;
 mod pool;
+mod questions;
 mod rows;
 mod say;
+mod servers;
 mod settle;
 mod sql;
 mod state;
@@ -61,7 +63,7 @@ const JOBS_WAITING_MAX: usize = 16_384;
 
 /// How to open the store of several nodes.
 pub struct Options {
-    /// Where the database is: `postgres://user:password@host:5432/name`.
+    /// Where the database is: `postgres://user:password@host:5432/name`; of several hosts, the one that takes writes.
     pub url: Secret,
     /// Seals secrets; the same on every node.
     pub master: MasterKey,
@@ -99,15 +101,15 @@ impl Postgres {
     /// Connects, brings the schema up to date, enters the crew and starts the writers.
     pub async fn open(options: Options) -> Result<Self, Error> {
         let Options { url, master, mut chance, lanes, node_name } = options;
-        let config = open::config(&url)?;
-        let link = open::connect(&config).await?;
+        let servers = open::servers(&url)?;
+        let link = open::connect(&servers).await?;
         open::check(&link).await?;
         open::migrate(&link).await?;
         open::try_key(&link, &master).await?;
         let log = open::log_end(&link).await?;
         let node = u128::from(chance.draw()) << 64 | u128::from(chance.draw());
         nodes::join(&link, node, &node_name).await?;
-        let shared = Shared::new(config, (master, chance), lanes, (node_name, node), log);
+        let shared = Shared::new(servers, (master, chance), lanes, (node_name, node), log);
         let shared = Arc::new(shared);
 
         let (chores, chores_waiting) = mpsc::unbounded_channel();
@@ -117,7 +119,7 @@ impl Postgres {
         let (closed, closes) = watch::channel(false);
         let mut writers = JoinSet::new();
         for number in 0..WRITERS {
-            let link = Link::open_writer(&shared.config).await.map_err(Trouble::into_error)?;
+            let link = Link::open_writer(&shared.servers).await.map_err(Trouble::into_error)?;
             let jobs = if number == 0 { Arc::clone(&steward) } else { Arc::clone(&queue) };
             let writer = Writer::new(number, Arc::clone(&shared), jobs, link);
             writers.spawn(writer.run(closes.clone()));

@@ -52,7 +52,7 @@ pub struct NodeRow {
 
 /// Looks at a database without entering its crew, and makes sure that its secrets open.
 pub async fn inspect(url: &Secret, master: &MasterKey, now: Timestamp) -> Result<About, Error> {
-    let link = open::connect(&open::config(url)?).await?;
+    let link = open::connect(&open::servers(url)?).await?;
     open::check(&link).await?;
     let mut trips = Vec::with_capacity(ROUND_TRIPS);
     let mut server = 0;

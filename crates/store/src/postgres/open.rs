@@ -9,6 +9,7 @@ use tokio_postgres::config::SslMode;
 
 use super::link::Link;
 use super::rows::{self, SEAL_ACCOUNT, trouble};
+use super::servers::{self, Servers};
 use super::sql;
 use crate::error::Error;
 use crate::seal::MasterKey;
@@ -25,14 +26,19 @@ fn unusable(detail: impl Into<String>) -> Error {
     Error::Unusable { detail: detail.into(), source: None }
 }
 
-/// Reads a URL.
-pub(super) fn config(url: &Secret) -> Result<Config, Error> {
+/// Reads a URL, which may name several servers.
+pub(super) fn servers(url: &Secret) -> Result<Servers, Error> {
+    let each = servers::each(url.expose());
+    Ok(Servers::new(each.iter().map(|url| config(url)).collect::<Result<_, _>>()?))
+}
+
+fn config(url: &str) -> Result<Config, Error> {
     // The driver's error may quote what it could not read, and a password is in there.
-    let parsed = url.expose().parse();
+    let parsed = url.parse();
     let mut config: Config = parsed.map_err(|_quotes_the_url: tokio_postgres::Error| {
         unusable(
             "the database's URL cannot be read; write it as postgres://user:password@host:5432/name, \
-             with %XX for what a URL may not hold, and sslmode=disable or prefer",
+             with %XX for what a URL may not hold, several hosts with commas between, and sslmode=disable or prefer",
         )
     })?;
     if config.get_ssl_mode() == SslMode::Require {
@@ -70,8 +76,8 @@ fn refused(error: tokio_postgres::Error) -> Error {
 }
 
 /// Connects for the first time.
-pub(super) async fn connect(config: &Config) -> Result<Link, Error> {
-    Link::open_with(config, sql::settings_writer, refused).await
+pub(super) async fn connect(servers: &Servers) -> Result<Link, Error> {
+    Link::open_with(servers, sql::settings_writer, refused).await
 }
 
 /// Makes sure that the server will do.
@@ -175,7 +181,7 @@ mod tests {
     use super::*;
 
     fn refusal(url: &str) -> String {
-        config(&Secret::new(url)).unwrap_err().to_string()
+        servers(&Secret::new(url)).unwrap_err().to_string()
     }
 
     #[test]

@@ -12,10 +12,10 @@ use domain::endpoint::{Endpoint, Status};
 use domain::id::{AccountId, Chance, DeliveryId, EndpointId, Mint};
 use domain::time::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, Notify};
-use tokio_postgres::Config;
 
 use super::link::Link;
 use super::rows::{self, Id, Trouble};
+use super::servers::Servers;
 use super::sql;
 use crate::error::Error;
 use crate::lanes::{Lanes, Lease};
@@ -23,7 +23,7 @@ use crate::seal::MasterKey;
 
 /// What the writers of one node share.
 pub(super) struct Shared {
-    pub(super) config: Config,
+    pub(super) servers: Servers,
     pub(super) master: MasterKey,
     pub(super) lanes: Arc<dyn Lanes>,
     /// What places in the log are counted from.
@@ -97,7 +97,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shared {
     /// Joins the parts.
     pub(super) fn new(
-        config: Config,
+        servers: Servers,
         sealing: (MasterKey, Box<dyn Chance>),
         lanes: Arc<dyn Lanes>,
         node: (String, u128),
@@ -105,7 +105,7 @@ impl Shared {
     ) -> Self {
         let (name, node) = node;
         Self {
-            config,
+            servers,
             master: sealing.0,
             lanes,
             log_base: log.1,

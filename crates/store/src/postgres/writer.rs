@@ -197,7 +197,7 @@ impl Writer {
     ) -> Result<(Vec<Done>, Effects), Trouble> {
         let link = match self.link.take().filter(|link| !link.is_closed()) {
             Some(link) => link,
-            None => Link::open_writer(&self.shared.config).await?,
+            None => Link::open_writer(&self.shared.servers).await?,
         };
         self.batch += 1;
         let shared = Arc::clone(&self.shared);
@@ -246,7 +246,7 @@ impl Writer {
     /// Looks whether the last batch was committed, once its transaction has ended. `None` when it cannot be told.
     async fn look_for(&mut self, node: u128) -> Option<bool> {
         for _ in 0..LOOKS_MAX {
-            if let Ok(link) = Link::open_writer(&self.shared.config).await {
+            if let Ok(link) = Link::open_writer(&self.shared.servers).await {
                 let arguments: Arguments<'_> = &[&Id(node), &self.number];
                 if let Ok(row) = link.first(sql::writer_read, arguments).await {
                     let last: Option<i64> = row.and_then(|row| rows::column(&row, 0).ok());

@@ -1,6 +1,7 @@
 //! Opening a database, and what stands in it.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::slice;
 use std::sync::Arc;
@@ -48,6 +49,36 @@ async fn a_server_that_is_away_may_come_back() {
     let options = at(&database, |_| "postgres://postgres@127.0.0.1:1/a".to_owned());
     let error = Postgres::open(options).await.unwrap_err();
     assert!(error.is_transient(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_keeps_nobody_from_the_next() {
+    let database = Database::new().await;
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("@{},", silent.local_addr().unwrap());
+    let options = at(&database, |url| url.replace('@', &silent));
+    Postgres::open(options).await.unwrap().close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_became_a_standby_is_left() {
+    let database = Arc::new(Database::new().await);
+    let world = database.world(1, Arc::clone(&database)).await;
+    let now = world.account().minted_at();
+    let client = database.client().await;
+    let name = database.name();
+    let connections = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    let setting = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
+    client.batch_execute(&setting).await.unwrap();
+    client.batch_execute(connections).await.unwrap();
+    let Error::Unavailable { hint, .. } = world.store.probe(now).await.unwrap_err() else {
+        panic!("it may take writes again")
+    };
+    assert!(hint.contains("it is a standby"), "{hint}");
+    let setting = format!("ALTER DATABASE {name} RESET default_transaction_read_only");
+    client.batch_execute(&setting).await.unwrap();
+    world.store.probe(now).await.unwrap();
 }
 
 #[tokio::test]
