@@ -18,6 +18,7 @@ mod world;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    env,
     fmt::Write as _,
     fs, mem,
     path::PathBuf,
@@ -25,7 +26,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, ValueEnum};
 use tokio::{
     runtime::Builder,
@@ -64,6 +65,9 @@ pub(crate) struct Options {
     /// Rounds between two censuses.
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     census_every: u32,
+    /// After so many minutes the rounds end early, with a census.
+    #[arg(long, default_value_t = 60)]
+    minutes: u64,
     /// Clients that post.
     #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u64).range(1..=100))]
     clients: u64,
@@ -73,9 +77,9 @@ pub(crate) struct Options {
     /// Only these faults.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Fault>,
-    /// Countersign's binary.
-    #[arg(long, default_value = "target/release/countersign")]
-    binary: PathBuf,
+    /// Countersign's binary; without it, the one beside this program.
+    #[arg(long)]
+    binary: Option<PathBuf>,
     /// Where the world's folder is made; without it, where temporary files go.
     #[arg(long)]
     data: Option<PathBuf>,
@@ -163,6 +167,7 @@ async fn rounds(
     tally: &mut Tally,
 ) -> Result<()> {
     world.begin_posting();
+    let all = clock::now();
     for (blow, round) in blows.iter().zip(1_u32..) {
         let began = clock::now();
         // The endpoint that is down at times is so for three rounds in eight.
@@ -176,15 +181,16 @@ async fn rounds(
             blow.fault.name(),
             began.elapsed().as_millis()
         );
-        if round % options.census_every == 0 || blows.len() == round as usize {
+        let is_late = all.elapsed() > Duration::from_secs(options.minutes * 60);
+        let is_last = is_late || blows.len() == round as usize;
+        if is_last || round.is_multiple_of(options.census_every) {
             census(world, options, tally).await.context("at a census")?;
-            if !tally.sum.broken.is_empty() {
-                return Ok(());
+            if is_last || !tally.sum.broken.is_empty() {
+                break;
             }
             world.begin_posting();
         }
     }
-    world.end_posting().await?;
     doctor(world, options)
 }
 
@@ -208,17 +214,19 @@ async fn census(world: &mut World, options: &Options, tally: &mut Tally) -> Resu
     }
     tally.slowest_drain = tally.slowest_drain.max(began.elapsed());
     let (span, broken) = world.book.turn();
+    let takeovers = world.takeovers();
     let mut evidence = Evidence {
         rules: receiver::rules(),
         told: span.told,
         sights: span.sights,
-        doubling_faults: span.doubling_faults,
-        ended_nodes: span.ended_nodes,
+        ends_ms: span.ends_ms,
+        unwritten_ms_max: UNWRITTEN_MS_MAX,
+        takeovers: takeovers - tally.sum.takeovers,
         ended_before: mem::take(&mut tally.ended),
         ..Evidence::default()
     };
     for request in &span.requests {
-        let events = hearing.timeline(request, &options.binary, world.folder()).await?;
+        let events = hearing.timeline(request, &options.binary()?, world.folder()).await?;
         evidence.told.extend(events);
     }
     let told = evidence.told.iter().map(|told| &told.event);
@@ -240,6 +248,7 @@ async fn census(world: &mut World, options: &Options, tally: &mut Tally) -> Resu
         began.elapsed().as_millis(),
     );
     tally.sum.add(verdict);
+    tally.sum.takeovers = takeovers;
     tally.sum.broken.extend(broken);
     Ok(())
 }
@@ -248,7 +257,7 @@ async fn census(world: &mut World, options: &Options, tally: &mut Tally) -> Resu
 fn doctor(world: &World, options: &Options) -> Result<()> {
     let Some(node) = world.nodes.first() else { return Ok(()) };
     let Some(url) = node.database_url() else { return Ok(()) };
-    let mut command = Command::new(&options.binary);
+    let mut command = Command::new(&options.binary()?);
     command
         .arg("doctor")
         .env("COUNTERSIGN_DATABASE_URL", url)
@@ -288,6 +297,8 @@ fn table(
         ("deliveries wanted".to_owned(), sum.deliveries.to_string()),
         ("attempts seen".to_owned(), sum.attempts_seen.to_string()),
         ("deliveries taken again".to_owned(), sum.doubled.to_string()),
+        ("- of these by two nodes, both in the history".to_owned(), sum.doubled_by_two.to_string()),
+        ("nodes taken for dead that lived".to_owned(), sum.takeovers.to_string()),
         (
             "attempts without a history, since their node ended".to_owned(),
             sum.forgotten.to_string(),
@@ -321,6 +332,16 @@ impl Options {
         all.filter(|fault| self.inside || *fault != Fault::FullDisk).collect()
     }
 
+    fn binary(&self) -> Result<PathBuf> {
+        if let Some(binary) = &self.binary {
+            return Ok(binary.clone());
+        }
+        let ourselves = env::current_exe().context("finding the bench itself")?;
+        let binary = ourselves.with_file_name("countersign");
+        ensure!(binary.is_file(), "there is no {}; build it, or name --binary", binary.display());
+        Ok(binary)
+    }
+
     /// The arguments that play the same plot again.
     fn again(&self, seed: u64) -> String {
         let store = self.store.to_possible_value().map(|value| value.get_name().to_owned());
@@ -345,6 +366,7 @@ impl Verdict {
         self.deliveries += other.deliveries;
         self.attempts_seen += other.attempts_seen;
         self.doubled += other.doubled;
+        self.doubled_by_two += other.doubled_by_two;
         self.forgotten += other.forgotten;
         self.broken.extend(other.broken);
     }
@@ -353,3 +375,5 @@ impl Verdict {
 /// Long enough for a dead node to be missed, and for work that no hint told of to be looked for.
 const DRAIN_PATIENCE: Duration = Duration::from_mins(2);
 const TURN: Duration = Duration::from_millis(100);
+/// An outage, the pause before the next try, and a connection that fell silent: an ending waits for each of them.
+const UNWRITTEN_MS_MAX: u64 = 60_000;

@@ -8,10 +8,7 @@ use std::{
 };
 
 use crate::{
-    chaos::{
-        judge::{Sight, Told},
-        plot::Blow,
-    },
+    chaos::judge::{Sight, Told},
     clock,
 };
 
@@ -27,8 +24,8 @@ pub(crate) struct Span {
     /// Signature requests that were sent, and of which steps were acknowledged.
     pub(crate) requests: BTreeSet<String>,
     pub(crate) sights: Vec<Sight>,
-    pub(crate) doubling_faults: u64,
-    pub(crate) ended_nodes: u64,
+    /// When nodes ended.
+    pub(crate) ends_ms: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -37,6 +34,7 @@ struct Pages {
     /// What was wrong at once.
     broken: Vec<String>,
     refusals: BTreeMap<String, u64>,
+    began: Instant,
     last_acknowledged: Instant,
     slowest: Duration,
 }
@@ -56,6 +54,7 @@ impl Book {
             span: Span::default(),
             broken: Vec::new(),
             refusals: BTreeMap::new(),
+            began: clock::now(),
             last_acknowledged: clock::now(),
             slowest: Duration::ZERO,
         };
@@ -79,13 +78,16 @@ impl Book {
     }
 
     pub(crate) fn saw(&self, sight: Sight) {
-        self.pages().span.sights.push(sight);
+        let mut pages = self.pages();
+        let at_ms = pages.now_ms();
+        pages.span.sights.push(Sight { at_ms, ..sight });
     }
 
-    pub(crate) fn struck(&self, blow: Blow) {
+    /// Notes that a node has ended just now.
+    pub(crate) fn ended(&self) {
         let mut pages = self.pages();
-        pages.span.doubling_faults += u64::from(blow.fault.may_double());
-        pages.span.ended_nodes += u64::from(blow.fault.ends_a_node());
+        let now_ms = pages.now_ms();
+        pages.span.ends_ms.push(now_ms);
     }
 
     pub(crate) fn broke(&self, what: String) {
@@ -119,6 +121,10 @@ impl Book {
 }
 
 impl Pages {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn acknowledged_now(&mut self) {
         let now = clock::now();
         self.slowest = self.slowest.max(now.duration_since(self.last_acknowledged));

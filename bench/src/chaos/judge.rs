@@ -3,10 +3,11 @@
 //! What is claimed, of everything acknowledged between two censuses:
 //! 1. Each event was taken by each endpoint (answered with success), and its delivery says `delivered`.
 //! 2. To the ordered endpoint, the first time that each event of a key was taken is in the order of acknowledgement.
-//! 3. An endpoint took a delivery again at most as often as attempts may have been under way at the faults that can keep
-//!    an ending from being written; and never after the census at which it had ended.
-//! 4. Each attempt that the receiver answered is in the history of its delivery, with that answer; or as one that failed,
-//!    where the answer did not come through; at most as many are missing as nodes that ended may have had under way.
+//! 3. An endpoint took a delivery again only where the ending of the time before was not written when the next attempt
+//!    began: it is not in the history (4), it is there as a failure since its answer did not come through, or it was
+//!    written by a node that others had taken for dead. And never after the census at which the delivery had ended.
+//! 4. Each attempt that the receiver saw is in the history of its delivery, with its answer, or as one that failed; but
+//!    for those that came no longer before the end of their node than a node may keep an ending that it cannot write.
 //! 5. One post made one event, however often it was repeated.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,7 @@ pub(crate) struct Rule {
     pub(crate) place: usize,
     pub(crate) ordered: bool,
     /// Attempts that may be under way at once, all nodes together.
-    pub(crate) in_flight_max: u64,
+    pub(crate) in_flight_max: u32,
 }
 
 /// An event that was acknowledged.
@@ -46,6 +47,7 @@ pub(crate) struct Sight {
     /// What the answer carried, which is nobody else's.
     pub(crate) nonce: u64,
     pub(crate) reaction: Reaction,
+    pub(crate) at_ms: u64,
     /// Which post the event is of, where the body says it.
     pub(crate) post: Option<String>,
 }
@@ -68,10 +70,12 @@ pub(crate) struct Evidence {
     pub(crate) sights: Vec<Sight>,
     /// By place and event.
     pub(crate) histories: BTreeMap<(usize, String), History>,
-    /// Faults that can keep an ending from being written.
-    pub(crate) doubling_faults: u64,
-    /// How many nodes ended, killed or asked.
-    pub(crate) ended_nodes: u64,
+    /// When nodes ended, killed or asked; for as long as one was asked, the end of that.
+    pub(crate) ends_ms: Vec<u64>,
+    /// How long a node may keep an ending that it cannot write, while faults go on.
+    pub(crate) unwritten_ms_max: u64,
+    /// How often a node was taken for dead and lived.
+    pub(crate) takeovers: u64,
     /// Events that had ended at the census before.
     pub(crate) ended_before: BTreeSet<String>,
 }
@@ -82,7 +86,11 @@ pub(crate) struct Verdict {
     pub(crate) events: u64,
     pub(crate) deliveries: u64,
     pub(crate) attempts_seen: u64,
+    /// Deliveries taken again.
     pub(crate) doubled: u64,
+    /// Of these, those of which the history has both, since two nodes have made one each.
+    pub(crate) doubled_by_two: u64,
+    pub(crate) takeovers: u64,
     /// Attempts seen and answered that no history has, since their node ended.
     pub(crate) forgotten: u64,
     /// What must not be.
@@ -146,46 +154,62 @@ fn delivered(evidence: &Evidence, rule: Rule, seen: &Seen<'_>, verdict: &mut Ver
 
 fn once(evidence: &Evidence, rule: Rule, seen: &Seen<'_>, verdict: &mut Verdict) {
     let place = rule.place;
-    let mut doubled = 0;
     for (event, sights) in seen {
         if evidence.ended_before.contains(*event) {
-            verdict
-                .broken
-                .push(format!("heard again: {event} at endpoint {place}, after it had ended"));
+            let what = format!("heard again: {event} at endpoint {place}, after it had ended");
+            verdict.broken.push(what);
             continue;
         }
-        doubled += took(sights).saturating_sub(1);
+        let again = took(sights).saturating_sub(1);
+        if again == 0 {
+            continue;
+        }
+        verdict.doubled += again;
+        let known = known(evidence, place, event);
+        let written = sights
+            .iter()
+            .filter(|sight| sight.reaction == Reaction::Took && known.contains(&sight.nonce));
+        let by_two = (written.count() as u64).saturating_sub(1);
+        verdict.doubled_by_two += by_two;
+        if by_two > 0 && evidence.takeovers == 0 {
+            verdict.broken.push(format!(
+                "doubled: the history of {event} to endpoint {place} has more than one success, and no node was taken for dead"
+            ));
+        }
     }
-    let bound = rule.in_flight_max * evidence.doubling_faults;
-    if doubled > bound {
-        verdict.broken.push(format!(
-            "doubled: endpoint {place} took {doubled} deliveries again; no more than {bound} were under way at the faults"
-        ));
-    }
-    verdict.doubled += doubled;
+}
+
+fn known(evidence: &Evidence, place: usize, event: &str) -> BTreeSet<u64> {
+    let history = evidence.histories.get(&(place, event.to_owned()));
+    history.iter().flat_map(|history| history.attempts.iter().flatten().copied()).collect()
 }
 
 fn remembered(evidence: &Evidence, rule: Rule, seen: &Seen<'_>, verdict: &mut Verdict) {
     let place = rule.place;
-    let mut forgotten = Vec::new();
     for (event, sights) in seen {
         let Some(history) = evidence.histories.get(&(place, (*event).to_owned())) else { continue };
-        let known: BTreeSet<u64> = history.attempts.iter().flatten().copied().collect();
-        let failed = history.attempts.iter().filter(|nonce| nonce.is_none()).count();
+        let known = known(evidence, place, event);
         // An answer that did not come through is in the history as a failure.
-        let unmatched = sights.iter().filter(|sight| !known.contains(&sight.nonce));
-        forgotten.extend(unmatched.skip(failed).map(|_| *event));
+        let failed = history.attempts.iter().filter(|nonce| nonce.is_none()).count();
+        let (ended_with, other): (Vec<&Sight>, Vec<&Sight>) = sights
+            .iter()
+            .copied()
+            .filter(|sight| !known.contains(&sight.nonce))
+            .partition(|sight| ended_with_its_node(evidence, sight));
+        let missing = other.len().saturating_sub(failed);
+        let left = failed.saturating_sub(other.len());
+        verdict.forgotten += ended_with.len().saturating_sub(left) as u64;
+        if missing > 0 {
+            verdict.broken.push(format!(
+                "no history: {missing} attempts of {event} at endpoint {place} are nowhere, though no node ended"
+            ));
+        }
     }
-    let bound = rule.in_flight_max * evidence.ended_nodes;
-    let count = forgotten.len() as u64;
-    if count > bound {
-        let some: Vec<_> = forgotten.iter().take(3).copied().collect();
-        verdict.broken.push(format!(
-            "no history: {count} attempts at endpoint {place}, such as of {}; no more than {bound} were under way when nodes ended",
-            some.join(", ")
-        ));
-    }
-    verdict.forgotten += count;
+}
+
+fn ended_with_its_node(evidence: &Evidence, sight: &Sight) -> bool {
+    let until = sight.at_ms.saturating_add(evidence.unwritten_ms_max);
+    evidence.ends_ms.iter().any(|end| *end >= sight.at_ms && *end <= until)
 }
 
 fn in_order(evidence: &Evidence, rule: Rule, verdict: &mut Verdict) {
@@ -227,7 +251,7 @@ mod tests {
     use super::*;
 
     fn sight(event: &str, nonce: u64, reaction: Reaction) -> Sight {
-        Sight { place: 1, event: event.to_owned(), nonce, reaction, post: None }
+        Sight { place: 1, event: event.to_owned(), nonce, reaction, at_ms: 50, post: None }
     }
 
     fn history(attempts: &[Option<u64>]) -> History {
@@ -245,6 +269,7 @@ mod tests {
                 ((1, "a".to_owned()), history(&[Some(1)])),
                 ((1, "b".to_owned()), history(&[Some(2)])),
             ]),
+            unwritten_ms_max: 100,
             ..Evidence::default()
         }
     }
@@ -286,20 +311,30 @@ mod tests {
     }
 
     #[test]
-    fn a_doubled_delivery_needs_a_fault_that_explains_it() {
+    fn a_doubled_delivery_needs_a_node_that_was_taken_for_dead() {
         let mut evidence = evidence();
         evidence.sights.push(sight("b", 3, Reaction::Took));
         evidence.histories.insert((1, "b".to_owned()), history(&[Some(2), Some(3)]));
         assert_eq!(broken(&evidence), ["doubled"]);
-        evidence.doubling_faults = 1;
+        evidence.takeovers = 1;
         assert_eq!(broken(&evidence), Vec::<String>::new());
-        assert_eq!(judge(&evidence).doubled, 1);
+        assert_eq!((judge(&evidence).doubled, judge(&evidence).doubled_by_two), (1, 1));
+    }
+
+    #[test]
+    fn a_doubled_delivery_may_be_one_whose_first_ending_died_with_its_node() {
+        let mut evidence = evidence();
+        evidence.sights.push(sight("b", 3, Reaction::Took));
+        evidence.histories.insert((1, "b".to_owned()), history(&[Some(3)]));
+        assert_eq!(broken(&evidence), ["no history"]);
+        evidence.ends_ms.push(60);
+        assert_eq!(broken(&evidence), Vec::<String>::new());
+        assert_eq!((judge(&evidence).doubled, judge(&evidence).forgotten), (1, 1));
     }
 
     #[test]
     fn what_had_ended_is_not_heard_again() {
         let mut evidence = evidence();
-        evidence.doubling_faults = 9;
         evidence.ended_before.insert("z".to_owned());
         evidence.sights.push(sight("z", 3, Reaction::Took));
         assert_eq!(broken(&evidence), ["heard again"]);
@@ -310,7 +345,10 @@ mod tests {
         let mut evidence = evidence();
         evidence.histories.insert((1, "b".to_owned()), history(&[Some(9)]));
         assert_eq!(broken(&evidence), ["no history"]);
-        evidence.ended_nodes = 1;
+        // An end long after it, or before it, explains nothing.
+        evidence.ends_ms = vec![49, 151];
+        assert_eq!(broken(&evidence), ["no history"]);
+        evidence.ends_ms.push(150);
         assert_eq!(broken(&evidence), Vec::<String>::new());
         assert_eq!(judge(&evidence).forgotten, 1);
     }
@@ -318,7 +356,6 @@ mod tests {
     #[test]
     fn an_answer_that_did_not_come_through_is_a_failure_of_the_history() {
         let mut evidence = evidence();
-        evidence.doubling_faults = 1;
         evidence.sights.push(sight("b", 3, Reaction::Took));
         evidence.histories.insert((1, "b".to_owned()), history(&[None, Some(3)]));
         assert_eq!(broken(&evidence), Vec::<String>::new());
@@ -330,7 +367,7 @@ mod tests {
         evidence.sights.reverse();
         assert_eq!(broken(&evidence), ["order"]);
         evidence.sights.insert(0, sight("a", 3, Reaction::Took));
-        evidence.doubling_faults = 1;
+        evidence.takeovers = 1;
         evidence.histories.insert((1, "a".to_owned()), history(&[Some(3), Some(1)]));
         assert_eq!(broken(&evidence), Vec::<String>::new());
     }

@@ -126,6 +126,11 @@ impl Node {
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
+    pub(crate) fn takeovers(&self) -> u64 {
+        let log = fs::read_to_string(self.log()).unwrap_or_default();
+        log.matches("had taken this node for dead").count() as u64
+    }
+
     pub(crate) fn database_url(&self) -> Option<&str> {
         self.database_url.as_deref()
     }

@@ -118,7 +118,8 @@ impl Fault {
             Self::Cut => 14,
             Self::Truncate => 12,
             Self::Swallow => 6,
-            Self::Silence | Self::FullDisk | Self::Failover => 3,
+            Self::Silence => 1,
+            Self::FullDisk | Self::Failover => 3,
         }
     }
 
@@ -133,16 +134,6 @@ impl Fault {
             Self::StopDatabase | Self::KillDatabase | Self::KillStandby => (0, 700),
             Self::Failover => (0, 0),
         }
-    }
-
-    /// Tells whether it may keep an attempt's ending from being written in time.
-    pub(crate) const fn may_double(self) -> bool {
-        !matches!(self, Self::Delay)
-    }
-
-    /// Tells whether a node's memory is gone with it.
-    pub(crate) const fn ends_a_node(self) -> bool {
-        matches!(self, Self::KillNode | Self::StopNode)
     }
 
     /// Tells whether one node on an embedded store can suffer it.

@@ -127,7 +127,7 @@ async fn answer(
     let nonce = shared.nonces.fetch_add(1, Ordering::Relaxed);
     let (reaction, wait) = shared.mood(place);
     let post = serde_json::from_slice::<Body>(&body).unwrap_or_default().data.post;
-    shared.book.saw(Sight { place, event: event.to_owned(), nonce, reaction, post });
+    shared.book.saw(Sight { place, event: event.to_owned(), nonce, reaction, at_ms: 0, post });
     if let Some(wait) = wait {
         clock::pause(wait).await;
     }
@@ -160,4 +160,4 @@ const MOODY: usize = 2;
 const ORDERED: usize = 3;
 const FLAPPING: usize = 4;
 /// What each endpoint allows to be under way.
-pub(crate) const IN_FLIGHT_MAX: u64 = 6;
+const IN_FLIGHT_MAX: u32 = 6;

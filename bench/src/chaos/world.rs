@@ -67,7 +67,7 @@ impl World {
         let book = Arc::new(Book::new());
         let mut tasks = JoinSet::new();
         let receiver = Receiver::start(Arc::clone(&book), seed, &mut tasks).await?;
-        let binary = options.binary.clone();
+        let binary = options.binary()?;
         let mut world = Self {
             book: Arc::clone(&book),
             nodes: Vec::new(),
@@ -212,18 +212,20 @@ impl World {
 
     /// Does one blow, and heals what it broke, but for a node that is to stand still for longer.
     pub(crate) async fn strike(&mut self, blow: Blow) -> Result<()> {
-        self.book.struck(blow);
+        let book = Arc::clone(&self.book);
         let length = Duration::from_millis(blow.length_ms);
         match blow.fault {
             Fault::KillNode => {
                 let Some(node) = self.chosen(blow.whom) else { return Ok(()) };
                 node.kill()?;
+                book.ended();
                 clock::pause(length).await;
                 node.start()?;
             }
             Fault::StopNode => {
                 let Some(node) = self.chosen(blow.whom) else { return Ok(()) };
                 node.stop().await?;
+                book.ended();
                 clock::pause(length).await;
                 node.start()?;
             }
@@ -337,6 +339,7 @@ impl World {
                 node.go_on()?;
             }
             if let Some(wrong) = node.watch()? {
+                self.book.ended();
                 self.book.broke(format!("{wrong}:\n{}", node.end_of_log()));
             }
             node.is_ready().await;
@@ -364,6 +367,11 @@ impl World {
             );
         }
         Ok(())
+    }
+
+    /// How often a node was taken for dead and lived, as their logs say.
+    pub(crate) fn takeovers(&self) -> u64 {
+        self.nodes.iter().map(Node::takeovers).sum()
     }
 
     fn pair(&mut self) -> Result<&mut Pair> {
