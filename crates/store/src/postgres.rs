@@ -55,7 +55,7 @@ use link::Link;
 use nodes::{Keeper, WRITERS};
 use pool::Readers;
 use rows::Trouble;
-use state::Shared;
+use state::{STEWARD, Shared};
 use writer::{Job, Writer};
 
 /// Jobs that wait for the writers at most; more are refused as unavailable.
@@ -120,7 +120,7 @@ impl Postgres {
         let mut writers = JoinSet::new();
         for number in 0..WRITERS {
             let link = Link::open_writer(&shared.servers).await.map_err(Trouble::into_error)?;
-            let jobs = if number == 0 { Arc::clone(&steward) } else { Arc::clone(&queue) };
+            let jobs = if number == STEWARD { Arc::clone(&steward) } else { Arc::clone(&queue) };
             let writer = Writer::new(number, Arc::clone(&shared), jobs, link);
             writers.spawn(writer.run(closes.clone()));
         }

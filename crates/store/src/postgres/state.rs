@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +21,9 @@ use super::sql;
 use crate::error::Error;
 use crate::lanes::{Lanes, Lease};
 use crate::seal::MasterKey;
+
+/// The number of the writer to whom everything goes that must not overtake what is handed back.
+pub(super) const STEWARD: i32 = 0;
 
 /// What the writers of one node share.
 pub(super) struct Shared {
@@ -38,6 +42,8 @@ pub(super) struct Shared {
     pub(super) told: Notify,
     /// Jobs that no writer has taken yet.
     pub(super) waiting: AtomicUsize,
+    /// What was handed back and could not be written.
+    unreleased: Mutex<Vec<(EndpointId, DeliveryId)>>,
     /// How this node is called.
     pub(super) name: String,
     /// No other node lives, as far as this one knows.
@@ -116,6 +122,7 @@ impl Shared {
             news: Mutex::default(),
             told: Notify::new(),
             waiting: AtomicUsize::new(0),
+            unreleased: Mutex::default(),
             name,
             alone: AtomicBool::new(false),
             renewing: AsyncMutex::new(()),
@@ -202,6 +209,16 @@ impl Shared {
             news.changed.remove(id);
         }
         (due, changed)
+    }
+
+    /// Keeps what was handed back until the steward can write it.
+    pub(super) fn release_later(&self, leases: Vec<(EndpointId, DeliveryId)>) {
+        lock(&self.unreleased).extend(leases);
+    }
+
+    /// Takes what is still to be written of what was handed back, if the writer of that number is the steward.
+    pub(super) fn unreleased(&self, writer: i32) -> Vec<(EndpointId, DeliveryId)> {
+        if writer == STEWARD { mem::take(&mut *lock(&self.unreleased)) } else { Vec::new() }
     }
 
     /// Counts a job that a writer has taken.

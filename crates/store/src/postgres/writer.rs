@@ -85,12 +85,14 @@ impl Writer {
     pub(super) async fn run(mut self, mut closes: watch::Receiver<bool>) {
         let mut crowded = false;
         loop {
-            let batch = self.gather(crowded, &mut closes).await;
+            let mut batch = self.gather(crowded, &mut closes).await;
             if batch.is_empty() {
                 return;
             }
             crowded = batch.len() >= CROWD;
             self.shared.taken(batch.len());
+            let unreleased = self.shared.unreleased(self.number);
+            batch.extend((!unreleased.is_empty()).then_some(Job::Release(unreleased)));
             self.turn(batch).await;
         }
     }
@@ -130,7 +132,7 @@ impl Writer {
                 if batch.len() == 1 || error.is_transient() =>
             {
                 for job in batch {
-                    refuse(job, &error);
+                    self.refuse(job, &error);
                 }
             }
             Err(_) => {
@@ -142,7 +144,7 @@ impl Writer {
                         Ok(done) => done.into_iter().take(1).zip([job]).for_each(|(done, job)| {
                             answer(job, done);
                         }),
-                        Err(trouble) => refuse(job, &trouble.into_error()),
+                        Err(trouble) => self.refuse(job, &trouble.into_error()),
                     }
                 }
             }
@@ -171,6 +173,15 @@ impl Writer {
                 return Err(trouble);
             }
             tries += 1;
+        }
+    }
+
+    /// Tells a job's caller why it failed. What was handed back has no caller, and is handed back again later: nobody
+    /// else would ever free it.
+    fn refuse(&self, job: Job, error: &Error) {
+        match job {
+            Job::Release(leases) => self.shared.release_later(leases),
+            other => refuse(other, error),
         }
     }
 

@@ -60,25 +60,52 @@ async fn a_server_that_says_nothing_keeps_nobody_from_the_next() {
     Postgres::open(options).await.unwrap().close().await.unwrap();
 }
 
+/// Has a database take no writes any more, as a server does that became a standby; every connection ends.
+async fn stand_by(database: &Database) {
+    let setting = "default_transaction_read_only = on";
+    let client = database.client().await;
+    let set = format!("ALTER DATABASE {} SET {setting}", database.name());
+    client.batch_execute(&set).await.unwrap();
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    client.batch_execute(end).await.unwrap();
+}
+
+async fn take_writes_again(database: &Database) {
+    let client = database.client().await;
+    client.batch_execute("SET default_transaction_read_only = off").await.unwrap();
+    let reset = format!("ALTER DATABASE {} RESET default_transaction_read_only", database.name());
+    client.batch_execute(&reset).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_server_that_became_a_standby_is_left() {
     let database = Arc::new(Database::new().await);
     let world = database.world(1, Arc::clone(&database)).await;
     let now = world.account().minted_at();
-    let client = database.client().await;
-    let name = database.name();
-    let connections = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid()";
-    let setting = format!("ALTER DATABASE {name} SET default_transaction_read_only = on");
-    client.batch_execute(&setting).await.unwrap();
-    client.batch_execute(connections).await.unwrap();
+    stand_by(&database).await;
     let Error::Unavailable { hint, .. } = world.store.probe(now).await.unwrap_err() else {
         panic!("it may take writes again")
     };
     assert!(hint.contains("it is a standby"), "{hint}");
-    let setting = format!("ALTER DATABASE {name} RESET default_transaction_read_only");
-    client.batch_execute(&setting).await.unwrap();
+    take_writes_again(&database).await;
     world.store.probe(now).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_handed_back_while_the_database_was_away_is_due_again() {
+    let database = Arc::new(Database::new().await);
+    let world = database.world(1, Arc::clone(&database)).await;
+    let account = world.account();
+    world.register(world.endpoint(account)).await;
+    let event = world.event(account, "custom.a");
+    world.say(slice::from_ref(&event)).await;
+    let leased = world.lanes.taken().remove(0).delivery;
+    stand_by(&database).await;
+    world.release(&leased);
+    world.store.probe(account.minted_at()).await.unwrap_err();
+    take_writes_again(&database).await;
+    assert_eq!(world.lease_all(0).await.taken, 1);
 }
 
 #[tokio::test]
