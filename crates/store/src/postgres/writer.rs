@@ -179,10 +179,10 @@ impl Writer {
     /// Tells a job's caller why it failed. What was handed back has no caller, and is handed back again later: nobody
     /// else would ever free it.
     fn refuse(&self, job: Job, error: &Error) {
-        match job {
-            Job::Release(leases) => self.shared.release_later(leases),
-            other => refuse(other, error),
+        if let Job::Release(leases) = job {
+            return self.shared.release_later(leases);
         }
+        refuse(job, error);
     }
 
     fn happen(&self, effects: Effects) {
