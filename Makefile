@@ -7,8 +7,9 @@ SEEDS ?= 1000
 STEPS ?= 400
 FUZZ_SECONDS ?= 60
 NODES ?= 1
+ROUNDS ?= 100
 
-.PHONY: help run test bench bench-postgres lint fuzz sim audit
+.PHONY: help run test bench bench-postgres chaos lint fuzz sim audit
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +31,12 @@ bench-postgres: ## Measure NODES nodes on a PostgreSQL of their own
 	@scripts/setup.sh bench-postgres
 	cargo build --release --package countersign --package bench
 	cargo xtask with-postgres -- cargo run --release --package bench -- run --store postgres --nodes $(NODES)
+
+chaos: ## Hit the service with ROUNDS faults on each store, of the plot of SEED if given (docs/faults.md)
+	@scripts/setup.sh chaos
+	cargo build --release --package countersign --package bench
+	cargo run --release --package bench -- chaos --store embedded --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+	cargo run --release --package bench -- chaos --store postgres --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 lint: ## Check layout, lints, arrows between rooms, files and dependencies; no tests
 	@scripts/setup.sh lint

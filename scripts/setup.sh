@@ -1,7 +1,7 @@
 #!/bin/sh
 # Looks for what a command of the Makefile needs, installs what is missing, and says plainly what it cannot.
 #
-#   scripts/setup.sh run|test|bench|bench-postgres|lint|fuzz|sim|audit
+#   scripts/setup.sh run|test|bench|bench-postgres|chaos|lint|fuzz|sim|audit
 #
 # Nothing is installed that is already there, so that a second run is quick.
 
@@ -107,7 +107,7 @@ need_c_compiler
 
 case $for_what in
 run | bench | sim) ;;
-bench-postgres) need_postgres ;;
+bench-postgres | chaos) need_postgres ;;
 test)
 	need_python
 	need_postgres
@@ -133,6 +133,6 @@ fuzz)
 	need_cargo_tool cargo-fuzz fuzz || fail "cargo-fuzz could not be installed"
 	;;
 *)
-	fail "unknown: $for_what; say one of run, test, bench, bench-postgres, lint, fuzz, sim, audit"
+	fail "unknown: $for_what; say one of run, test, bench, bench-postgres, chaos, lint, fuzz, sim, audit"
 	;;
 esac

@@ -7,6 +7,7 @@
 
 mod call;
 mod census;
+mod chaos;
 mod clock;
 mod driver;
 mod histogram;
@@ -34,6 +35,8 @@ use crate::{machine::Machine, sink::remote::Sink, yardstick::Bare};
 enum Command {
     /// Puts a server through the scenarios.
     Run(Box<scenario::Options>),
+    /// Hits a server with one fault after the other, and proves that it kept its promises.
+    Chaos(Box<chaos::Options>),
     /// Measures the yardstick alone: the load generator straight at the sink.
     Bare(BareOptions),
     /// The receiver, in a process of its own.
@@ -66,6 +69,7 @@ struct BareOptions {
 fn main() -> ExitCode {
     let ended = match Command::parse() {
         Command::Run(options) => scenario::run(*options),
+        Command::Chaos(options) => chaos::run(&options),
         Command::Bare(options) => bare(&options),
         Command::Sink(arguments) => sink::run(&arguments),
         Command::Relay(arguments) => relay::run(&arguments),

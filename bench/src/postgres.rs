@@ -39,7 +39,7 @@ impl Cluster {
     /// Connects, and looks where the server keeps its data.
     pub(crate) fn find(url: Option<&Url>) -> Result<Self> {
         let url = url.with_context(|| format!("{VARIABLE} is not set; {ADVICE}"))?.clone();
-        let programs = programs()?;
+        let programs = programs(&PROGRAMS)?;
         let version = ask(&programs, &url, "SHOW server_version")?;
         let version = version.split(' ').next().unwrap_or_default().to_owned();
         let folder = PathBuf::from(ask(&programs, &url, "SHOW data_directory")?);
@@ -132,9 +132,9 @@ impl Debug for Url {
     }
 }
 
-/// Finds the folder of the programs: in the PATH, or the newest of the system's versions.
-fn programs() -> Result<PathBuf> {
-    let all = |folder: &PathBuf| PROGRAMS.iter().all(|name| folder.join(name).is_file());
+/// Finds the folder that has all of the programs: in the PATH, or the newest of the system's versions.
+pub(crate) fn programs(names: &[&str]) -> Result<PathBuf> {
+    let all = |folder: &PathBuf| names.iter().all(|name| folder.join(name).is_file());
     let path = env::var_os("PATH").unwrap_or_default();
     if let Some(folder) = env::split_paths(&path).find(all) {
         return Ok(folder);

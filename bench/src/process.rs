@@ -70,23 +70,42 @@ impl Process {
         Ok(())
     }
 
-    /// Asks the process to end, and kills it when it takes too long.
-    pub(crate) async fn stop(&mut self) -> Result<()> {
-        let id = self.child.id().to_string();
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal, by its name without `SIG`, unless the process has ended.
+    pub(crate) fn signal(&mut self, name: &str) -> Result<()> {
         if self.ended()?.is_none() {
             Command::new("kill")
-                .args(["-TERM", &id])
+                .args(["-s", name, &self.id().to_string()])
                 .stderr(Stdio::null())
                 .status()
                 .context("running kill")?;
         }
-        for _ in 0..GRACE_TURNS {
+        Ok(())
+    }
+
+    /// Waits until the process is gone, which it must be about to be.
+    pub(crate) fn wait(&mut self) -> Result<()> {
+        self.child.wait().context("waiting for a child process").map(drop)
+    }
+
+    /// Asks the process to end, and kills it when it takes too long.
+    pub(crate) async fn stop(&mut self) -> Result<()> {
+        self.stop_within(GRACE).await
+    }
+
+    pub(crate) async fn stop_within(&mut self, patience: Duration) -> Result<()> {
+        self.signal("TERM")?;
+        let began = clock::now();
+        while began.elapsed() < patience {
             if self.ended()?.is_some() {
                 return Ok(());
             }
             clock::pause(GRACE_TURN).await;
         }
-        eprintln!("bench: process {id} did not end when asked; killing it");
+        eprintln!("bench: process {} did not end when asked; killing it", self.id());
         self.kill()
     }
 }
@@ -200,9 +219,9 @@ fn number_at(text: &str, key: &str) -> Option<u64> {
 /// Fields after the name, counted from 0.
 const OWN_TICKS: usize = 11;
 const ENDED_CHILDREN_TICKS: usize = 13;
-const SETPRIV: &str = "/usr/bin/setpriv";
+pub(crate) const SETPRIV: &str = "/usr/bin/setpriv";
 const GRACE_TURN: Duration = Duration::from_millis(20);
-const GRACE_TURNS: u32 = 500;
+const GRACE: Duration = Duration::from_secs(10);
 /// Linux shows 100 ticks a second to programs on every machine we build for.
 pub(crate) const MILLIS_PER_TICK: u64 = 10;
 

@@ -20,7 +20,7 @@ struct Step {
     variable: Option<(&'static str, &'static str)>,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step { name: "format", command: &["cargo", "fmt", "--all", "--check"], variable: None },
     Step {
         name: "clippy",
@@ -49,6 +49,23 @@ const STEPS: [Step; 8] = [
         ],
         // A snapshot that differs is a failure, never a file to be looked at later.
         variable: Some(("INSTA_UPDATE", "no")),
+    },
+    // A dozen faults against the binary that the tests have built; `make chaos` plays more.
+    Step {
+        name: "chaos",
+        command: &[
+            "cargo",
+            "run",
+            "--package",
+            "bench",
+            "--",
+            "chaos",
+            "--rounds",
+            "12",
+            "--seed",
+            "13",
+        ],
+        variable: None,
     },
     Step { name: "doctests", command: &["cargo", "test", "--workspace", "--doc"], variable: None },
     Step {
@@ -121,8 +138,17 @@ mod tests {
     #[test]
     fn what_fails_fast_comes_first() {
         let names = STEPS.map(|step| step.name);
-        let expected =
-            ["format", "clippy", "rooms", "tidy", "deny", "tests", "doctests", "documents"];
+        let expected = [
+            "format",
+            "clippy",
+            "rooms",
+            "tidy",
+            "deny",
+            "tests",
+            "chaos",
+            "doctests",
+            "documents",
+        ];
         assert_eq!(names, expected);
     }
 

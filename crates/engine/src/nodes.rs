@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use tracing::warn;
+
 use crate::Engine;
 
 /// A node whose last beat began longer ago than this starts nothing. Others declare it dead after ten seconds.
@@ -32,6 +34,9 @@ impl Engine {
     }
 
     fn met(&self, began: Duration, crew: store::Crew) {
+        if crew.renewed {
+            warn!("others had taken this node for dead; it goes on under another id");
+        }
         let looks = self.lanes().meet(began, crew);
         let surplus = self.lanes().surplus();
         if !surplus.is_empty() {

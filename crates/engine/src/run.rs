@@ -32,6 +32,8 @@ const CROWD: usize = 8;
 const COMPANY_WAIT: Duration = Duration::from_millis(2);
 /// The longest pause between two tries to reach a store that is away.
 const PAUSE_MS_MAX: i64 = 5 * SECOND_MS;
+/// The same for what ended: until that is written, whoever dies leaves it to be attempted again.
+const SETTLE_PAUSE_MS_MAX: i64 = SECOND_MS / 2;
 /// The longest sleep: the real clock may step while we sleep.
 const SLEEP_MAX: Duration = Duration::from_hours(1);
 
@@ -176,7 +178,7 @@ impl Engine {
     /// Asks the store for work that is due.
     async fn lease_loop(&self, stop: &Shutdown) {
         let mut begun = pin!(stop.begun());
-        let mut pause = Pause::default();
+        let mut pause = Pause::up_to(PAUSE_MS_MAX);
         // A node of several takes nothing before it knows its share.
         let mut scope = (!self.lanes().is_shared()).then_some(LeaseScope::All);
         loop {
@@ -270,7 +272,7 @@ impl Engine {
     /// Writes what ended, again and again until it is written.
     async fn settle_loop(&self, stop: &Shutdown) {
         let mut begun = pin!(stop.begun());
-        let mut pause = Pause::default();
+        let mut pause = Pause::up_to(SETTLE_PAUSE_MS_MAX);
         loop {
             match self.settle().await {
                 Ok(0) => {
@@ -324,7 +326,7 @@ impl Engine {
     /// Acts on what falls due by itself.
     async fn timer_loop(&self, stop: &Shutdown) {
         let mut begun = pin!(stop.begun());
-        let mut pause = Pause::default();
+        let mut pause = Pause::up_to(PAUSE_MS_MAX);
         let mut look = true;
         loop {
             let now = self.now();
@@ -358,7 +360,7 @@ impl Engine {
     /// Forgets what may be forgotten, a batch at a time.
     async fn retention_loop(&self, stop: &Shutdown) {
         let mut begun = pin!(stop.begun());
-        let (mut pass, mut pause) = (Pass::default(), Pause::default());
+        let (mut pass, mut pause) = (Pass::default(), Pause::up_to(PAUSE_MS_MAX));
         loop {
             let at = match self.step_retention(&mut pass).await {
                 Ok(at) => {
@@ -401,17 +403,22 @@ fn report(ended: Result<(), JoinError>) {
 }
 
 /// Pauses between tries to reach a store that is away.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Pause {
     tries: u32,
+    ms_max: i64,
 }
 
 impl Pause {
+    const fn up_to(ms_max: i64) -> Self {
+        Self { tries: 0, ms_max }
+    }
+
     fn next(&mut self, now: Timestamp, error: &store::Error, doing: &str) -> Timestamp {
         if self.tries == 0 {
             warn!(error = %error, doing, "the store is away; trying again");
         }
-        let pause_ms = 50_i64.saturating_mul(1 << self.tries.min(10)).min(PAUSE_MS_MAX);
+        let pause_ms = 50_i64.saturating_mul(1 << self.tries.min(10)).min(self.ms_max);
         self.tries += 1;
         now.plus_millis(pause_ms)
     }
@@ -421,5 +428,20 @@ impl Pause {
             info!("the store is back");
         }
         self.tries = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ended_is_tried_again_soon_however_long_the_store_was_away() {
+        let error = store::Error::Closed;
+        let mut pause = Pause::up_to(SETTLE_PAUSE_MS_MAX);
+        let now = Timestamp::default();
+        let waits: Vec<_> =
+            (0..6).map(|_| pause.next(now, &error, "settling").as_millis()).collect();
+        assert_eq!(waits, [50, 100, 200, 400, 500, 500]);
     }
 }

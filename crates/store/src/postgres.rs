@@ -20,9 +20,11 @@ mod nodes;
 mod open;
 mod order;
 mod pool;
+mod questions;
 mod rows;
 mod say;
 mod server;
+mod servers;
 mod settle;
 mod sql;
 mod state;
@@ -61,8 +63,8 @@ use link::Link;
 use nodes::{Keeper, WRITERS};
 use pool::Readers;
 use rows::Trouble;
-use server::Server;
-use state::Shared;
+use servers::Servers;
+use state::{STEWARD, Shared};
 pub use tls::Protection;
 use writer::{Job, Writer};
 
@@ -72,7 +74,7 @@ const JOBS_WAITING_MAX: usize = 16_384;
 /// How to open the store of several nodes.
 pub struct Options {
     /// Where the database is: `postgres://user:password@host:5432/name`, with libpq's words for encryption (`sslmode`,
-    /// `sslrootcert`) behind a `?`.
+    /// `sslrootcert`) behind a `?`; of several hosts, the one that takes writes.
     pub url: Secret,
     /// Seals secrets; the same on every node.
     pub master: MasterKey,
@@ -111,8 +113,8 @@ impl Postgres {
     /// Connects, brings the schema up to date, enters the crew and starts the writers.
     pub async fn open(options: Options) -> Result<Self, Error> {
         let Options { url, master, mut chance, lanes, node_name } = options;
-        let server = Server::read(&url)?;
-        let link = open::connect(&server).await?;
+        let servers = Servers::read(&url)?;
+        let link = open::connect(&servers).await?;
         open::check(&link).await?;
         open::migrate(&link).await?;
         open::refuse_half(&link).await?;
@@ -120,7 +122,7 @@ impl Postgres {
         let log = open::log_end(&link).await?;
         let node = u128::from(chance.draw()) << 64 | u128::from(chance.draw());
         nodes::join(&link, node, &node_name).await?;
-        let shared = Shared::new(server, (master, chance), lanes, (node_name, node), log);
+        let shared = Shared::new(servers, (master, chance), lanes, (node_name, node), log);
         let shared = Arc::new(shared);
 
         let (chores, chores_waiting) = mpsc::unbounded_channel();
@@ -130,8 +132,8 @@ impl Postgres {
         let (closed, closes) = watch::channel(false);
         let mut writers = JoinSet::new();
         for number in 0..WRITERS {
-            let link = Link::open_writer(&shared.server).await.map_err(Trouble::into_error)?;
-            let jobs = if number == 0 { Arc::clone(&steward) } else { Arc::clone(&queue) };
+            let link = Link::open_writer(&shared.servers).await.map_err(Trouble::into_error)?;
+            let jobs = if number == STEWARD { Arc::clone(&steward) } else { Arc::clone(&queue) };
             let writer = Writer::new(number, Arc::clone(&shared), jobs, link);
             writers.spawn(writer.run(closes.clone()));
         }
@@ -153,7 +155,7 @@ impl Postgres {
 
     /// Tells how the way to the database is protected, as the URL asks.
     pub fn protection(&self) -> Protection {
-        self.shared.server.protection()
+        self.shared.servers.protection()
     }
 
     /// Gives what may be read.
@@ -226,7 +228,7 @@ impl Store for Postgres {
     }
 
     async fn forget(&self, outlived: Outlived, limit: u32) -> Result<Forgotten, Error> {
-        self.forgetter.forget(&self.shared.server, outlived, limit).await
+        self.forgetter.forget(&self.shared.servers, outlived, limit).await
     }
 
     fn highest_id(&self) -> u128 {

@@ -92,7 +92,7 @@ pub(crate) const TABLE: [Setting; 14] = [
         key: Name::DatabaseUrl,
         name: "database_url",
         hint: "URL",
-        doc: "A PostgreSQL that any number of nodes share, postgres://user:password@host:5432/name [default: the embedded store]",
+        doc: "A PostgreSQL that any number of nodes share, postgres://user:password@host:5432/name; of several hosts, the one that takes writes [default: the embedded store]",
         default: "",
         in_development: None,
         shape: Shape::Address,

@@ -9,7 +9,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, IsolationLevel, Row as Found, Transaction};
 
 use super::rows::{self, Id, trouble};
-use super::server::Server;
+use super::servers::Servers;
 use super::{open, sql};
 use crate::carry::{
     Batch, CHAINS, Cell, Chains, Column, Counts, Findings, Kind, Lines, Pen, Progress, ROWS_TOLD,
@@ -34,7 +34,7 @@ const IMPORTS: [&str; TABLES.len()] = statement_of_each!("postgres/import");
 
 /// Writes all rows of a database, which may be in use.
 pub async fn export(url: &Secret, mut pen: Pen<'_>) -> Result<Counts, Error> {
-    let link = open::connect_with(&Server::read(url)?, SETTINGS).await?;
+    let link = open::connect_with(&Servers::read(url)?, SETTINGS).await?;
     open::check(&link).await?;
     let (schema, wanted) = (open::schema(&link).await?, open::schema_wanted());
     if schema == 0 {
@@ -110,7 +110,7 @@ pub async fn import(
     master: &MasterKey,
     lines: &mut Lines<'_>,
 ) -> Result<Findings, Error> {
-    let link = open::connect_with(&Server::read(url)?, SETTINGS).await?;
+    let link = open::connect_with(&Servers::read(url)?, SETTINGS).await?;
     open::check(&link).await?;
     open::migrate(&link).await?;
     let claimed = link.ask(CLAIM, &[]).await?;

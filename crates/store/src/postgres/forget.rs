@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::link::{Arguments, Link};
 use super::rows::{self, Id, Trouble};
-use super::server::Server;
+use super::servers::Servers;
 use super::sql;
 use crate::error::Error;
 use crate::forget::{Forgotten, Outlived};
@@ -25,14 +25,14 @@ impl Forgetter {
     /// Forgets what is asked for, looking at `limit` rows at most, in one transaction.
     pub(super) async fn forget(
         &self,
-        server: &Server,
+        servers: &Servers,
         asked: Outlived,
         limit: u32,
     ) -> Result<Forgotten, Error> {
         let mut kept = self.link.lock().await;
         let link = match kept.take().filter(|link| !link.is_closed()) {
             Some(link) => link,
-            None => Link::open(server, sql::settings_writer).await.map_err(Trouble::into_error)?,
+            None => Link::open(servers, sql::settings_writer).await.map_err(Trouble::into_error)?,
         };
         // A connection on which something failed is dropped, and its transaction with it.
         let forgotten = transact(&link, asked, limit).await.map_err(Trouble::into_error)?;

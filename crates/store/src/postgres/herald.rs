@@ -16,6 +16,7 @@ use tokio_postgres::{AsyncMessage, Connection, Socket};
 
 use super::link::{Arguments, Link};
 use super::nodes;
+use super::questions::{LOOK_EVERY, Questions};
 use super::rows::{self, Id, Trouble, trouble};
 use super::sql;
 use super::state::Shared;
@@ -38,10 +39,16 @@ pub(super) struct Ear {
 
 /// Starts to listen.
 pub(super) async fn listen(shared: &Shared) -> Result<Ear, Trouble> {
-    let (client, connection) = shared.server.connect().await?;
+    let (client, connection) = shared.servers.connect(Trouble::from).await?;
     let (hearing, heard) = mpsc::unbounded_channel();
-    drop(Handle::current().spawn(drive(connection, hearing)));
-    let link = Link::new(client);
+    let questions = Arc::<Questions>::default();
+    let link = Link::new(client, Arc::clone(&questions));
+    drop(Handle::current().spawn(async move {
+        tokio::select! {
+            () = drive(connection, hearing) => {}
+            () = questions.overdue(LOOK_EVERY) => {}
+        }
+    }));
     link.simply(sql::settings_writer).await?;
     link.simply(sql::listen).await?;
     Ok(Ear { link, heard })

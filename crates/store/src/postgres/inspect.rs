@@ -9,7 +9,7 @@ use domain::time::Timestamp;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 
-use super::server::Server;
+use super::servers::Servers;
 use super::tls::Protection;
 use super::{open, rows, sql};
 use crate::error::Error;
@@ -58,9 +58,9 @@ pub struct NodeRow {
 
 /// Looks at a database without entering its crew, and makes sure that its secrets open.
 pub async fn inspect(url: &Secret, master: &MasterKey, now: Timestamp) -> Result<About, Error> {
-    let server = Server::read(url)?;
-    let protection = server.protection();
-    let link = open::connect(&server).await?;
+    let servers = Servers::read(url)?;
+    let protection = servers.protection();
+    let link = open::connect(&servers).await?;
     open::check(&link).await?;
     let mut trips = Vec::with_capacity(ROUND_TRIPS);
     let mut version = 0;

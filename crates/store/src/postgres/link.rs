@@ -1,19 +1,19 @@
 //! One connection to the database, with its statements prepared.
 //!
-//! Invariant: a statement is prepared once for each connection; what is sent together goes out in the order of asking.
+//! Invariants: a statement is prepared once for each connection; what is sent together goes out in the order of asking;
+//! a connection on which a question waits for too long is given up, with everything that was asked on it.
 //! Left to others: what a failure means (`rows`), when to connect anew (`writer`, `pool`, `keeper`).
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
-use tokio::time;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
 
+use super::questions::{LOOK_EVERY, Questions};
 use super::rows::{Trouble, trouble};
-use super::server::Server;
+use super::servers::Servers;
 use super::sql;
 use crate::error::Error;
 
@@ -22,50 +22,49 @@ pub(super) type Arguments<'a> = &'a [Argument<'a>];
 /// One of these.
 pub(super) type Argument<'a> = &'a (dyn ToSql + Sync);
 
-/// A connection takes so long at most.
-const CONNECT_WAIT: Duration = Duration::from_secs(10);
-
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Link {
     client: Client,
+    questions: Arc<Questions>,
     /// By their text.
     prepared: Mutex<BTreeMap<&'static str, Statement>>,
 }
 
 impl Link {
-    /// Takes a connection that is open and being driven.
-    pub(super) const fn new(client: Client) -> Self {
-        Self { client, prepared: Mutex::new(BTreeMap::new()) }
+    /// Takes a connection that is open, and driven until its questions are overdue.
+    pub(super) const fn new(client: Client, questions: Arc<Questions>) -> Self {
+        Self { client, questions, prepared: Mutex::new(BTreeMap::new()) }
     }
 
     /// Connects with those settings.
-    pub(super) async fn open(server: &Server, settings: &str) -> Result<Self, Trouble> {
-        Self::open_with(server, settings, Trouble::from).await
+    pub(super) async fn open(servers: &Servers, settings: &str) -> Result<Self, Trouble> {
+        Self::open_with(servers, settings, Trouble::from).await
     }
 
     /// Connects with those settings; says what goes wrong in the caller's words.
     pub(super) async fn open_with<E: From<Error>>(
-        server: &Server,
+        servers: &Servers,
         settings: &str,
         wrong: fn(tokio_postgres::Error) -> E,
     ) -> Result<Self, E> {
-        let connecting = time::timeout(CONNECT_WAIT, server.connect());
-        let connected = connecting.await.map_err(|error| {
-            let hint =
-                "PostgreSQL does not answer; look whether it runs, and at the network between";
-            Error::Unavailable { hint, source: Box::new(error) }
-        })?;
-        let (client, connection) = connected.map_err(wrong)?;
+        let (client, connection) = servers.connect(wrong).await?;
+        let questions = Arc::<Questions>::default();
+        let link = Self::new(client, Arc::clone(&questions));
         // It ends with its client; what goes wrong with it is told to whoever asks next.
-        drop(Handle::current().spawn(connection));
-        client.batch_execute(settings).await.map_err(wrong)?;
-        Ok(Self::new(client))
+        drop(Handle::current().spawn(async move {
+            tokio::select! {
+                ended = connection => drop(ended),
+                () = questions.overdue(LOOK_EVERY) => {}
+            }
+        }));
+        link.simply(settings).await.map_err(wrong)?;
+        Ok(link)
     }
 
     /// Connects, and prepares all statements, so that they may be sent together.
-    pub(super) async fn open_writer(server: &Server) -> Result<Self, Trouble> {
-        let link = Self::open(server, sql::settings_writer).await?;
+    pub(super) async fn open_writer(servers: &Servers) -> Result<Self, Trouble> {
+        let link = Self::open(servers, sql::settings_writer).await?;
         for (name, text) in sql::ALL {
             if !SETTINGS.contains(name) {
                 link.prepared(text).await?;
@@ -86,7 +85,10 @@ impl Link {
 
     /// Runs a statement without arguments.
     pub(super) async fn simply(&self, text: &str) -> Result<(), tokio_postgres::Error> {
-        self.client.batch_execute(text).await
+        let number = self.questions.ask();
+        let answer = self.client.batch_execute(text).await;
+        self.questions.answered(number);
+        answer
     }
 
     /// Reads the rows of a statement.
@@ -96,7 +98,10 @@ impl Link {
         arguments: Arguments<'_>,
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
         let statement = self.prepared(text).await?;
-        self.client.query(&statement, arguments).await
+        let number = self.questions.ask();
+        let answer = self.client.query(&statement, arguments).await;
+        self.questions.answered(number);
+        answer
     }
 
     /// Reads the first row of a statement, if there is one.
@@ -115,7 +120,10 @@ impl Link {
         arguments: Arguments<'_>,
     ) -> Result<u64, tokio_postgres::Error> {
         let statement = self.prepared(text).await?;
-        self.client.execute(&statement, arguments).await
+        let number = self.questions.ask();
+        let answer = self.client.execute(&statement, arguments).await;
+        self.questions.answered(number);
+        answer
     }
 
     /// Runs a statement whose failure is the store's.
@@ -132,7 +140,10 @@ impl Link {
         if let Some(statement) = known {
             return Ok(statement);
         }
-        let statement = self.client.prepare(text).await?;
+        let number = self.questions.ask();
+        let statement = self.client.prepare(text).await;
+        self.questions.answered(number);
+        let statement = statement?;
         let mut prepared = self.prepared.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(prepared.entry(text).or_insert(statement).clone())
     }

@@ -88,7 +88,7 @@ pub(super) async fn renew(shared: &Shared, link: Option<&Link>) -> Result<(), Tr
     let link = if let Some(link) = link {
         link
     } else {
-        own = Link::open(&shared.server, sql::settings_writer).await?;
+        own = Link::open(&shared.servers, sql::settings_writer).await?;
         &own
     };
     let id = shared.draw();
@@ -140,7 +140,7 @@ impl Keeper {
         let mut watch = self.watch.lock().await;
         let link = match watch.link.take().filter(|link| !link.is_closed()) {
             Some(link) => link,
-            None => Link::open(&self.shared.server, sql::settings_writer)
+            None => Link::open(&self.shared.servers, sql::settings_writer)
                 .await
                 .map_err(Trouble::into_error)?,
         };
@@ -239,7 +239,7 @@ impl Keeper {
     /// Leaves the crew: what this node had leased is free at once.
     pub(super) async fn leave(&self) -> Result<(), Error> {
         let mut watch = self.watch.lock().await;
-        let link = Link::open(&self.shared.server, sql::settings_writer)
+        let link = Link::open(&self.shared.servers, sql::settings_writer)
             .await
             .map_err(Trouble::into_error)?;
         let us = self.shared.node().id;

@@ -11,7 +11,7 @@ use rustls::Error as TlsError;
 
 use super::link::Link;
 use super::rows::{self, SEAL_ACCOUNT, trouble};
-use super::server::Server;
+use super::servers::Servers;
 use super::{sql, tls};
 use crate::error::Error;
 use crate::seal::MasterKey;
@@ -69,13 +69,13 @@ fn unencrypted(error: tokio_postgres::Error) -> Error {
 const NO_TLS: &str = "server does not support TLS";
 
 /// Connects for the first time.
-pub(super) async fn connect(server: &Server) -> Result<Link, Error> {
-    connect_with(server, sql::settings_writer).await
+pub(super) async fn connect(servers: &Servers) -> Result<Link, Error> {
+    connect_with(servers, sql::settings_writer).await
 }
 
 /// Connects for the first time, with other settings.
-pub(super) async fn connect_with(server: &Server, settings: &str) -> Result<Link, Error> {
-    Link::open_with(server, settings, refused).await
+pub(super) async fn connect_with(servers: &Servers, settings: &str) -> Result<Link, Error> {
+    Link::open_with(servers, settings, refused).await
 }
 
 /// Makes sure that the server will do.

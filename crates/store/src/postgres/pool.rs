@@ -60,7 +60,7 @@ impl Readers {
         let link = if let Some(link) = idle.filter(|link| !link.is_closed()) {
             link
         } else {
-            let opened = Link::open(&self.shared.server, sql::settings_reader).await;
+            let opened = Link::open(&self.shared.servers, sql::settings_reader).await;
             Arc::new(opened.map_err(Trouble::into_error)?)
         };
         Ok(Lent { readers: self, link, _turn: turn })

@@ -126,6 +126,8 @@ pub(super) fn is_away(error: &tokio_postgres::Error) -> bool {
                 SqlState::CRASH_SHUTDOWN,
                 SqlState::CANNOT_CONNECT_NOW,
                 SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT,
+                // The server became a standby: the primary is elsewhere.
+                SqlState::READ_ONLY_SQL_TRANSACTION,
             ];
             gone.contains(code) || code.code().starts_with("08")
         }
@@ -143,9 +145,14 @@ pub(super) fn trouble(error: tokio_postgres::Error) -> Error {
 
 /// Says what an operator should look at, where the same verb may succeed later.
 fn hint(error: &tokio_postgres::Error) -> Option<&'static str> {
+    const STANDBY: &str = "PostgreSQL takes no writes: it is a standby; connect to the primary";
     const AWAY: &str =
         "PostgreSQL cannot be reached; look whether it runs, and at the network between";
     let Some(code) = error.code() else {
+        let is_standby = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        if is_standby.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied) {
+            return Some(STANDBY);
+        }
         return is_away(error).then_some(AWAY);
     };
     Some(match code.code() {
@@ -161,7 +168,7 @@ fn hint(error: &tokio_postgres::Error) -> Option<&'static str> {
         "25P03" | "25P04" => {
             "PostgreSQL closed a connection that was slow; look how busy this machine is"
         }
-        "25006" => "PostgreSQL takes no writes: it is a standby; connect to the primary",
+        "25006" => STANDBY,
         "40001" | "40P01" | "55P03" | "23505" => {
             "other transactions were in the way again and again"
         }

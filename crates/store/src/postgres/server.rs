@@ -1,12 +1,14 @@
-//! Where the database is, as a URL says, and the way there.
+//! One server of the database, as a URL says, and the way there.
 //!
 //! Invariants: what the URL asks for is done or refused, never left out in silence; its password is never said.
 //! Left to others: how the way is encrypted (`tls`), what is said over it (`link`).
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use domain::secret::Secret;
+use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::{Client, Config, Connection, Socket};
 
 use super::open::unusable;
@@ -15,6 +17,14 @@ use crate::error::Error;
 
 /// What this service calls itself, so that an operator sees whose connections are there.
 const APPLICATION: &str = "countersign";
+/// What was sent and not confirmed by the other machine for so long ends the connection.
+const CONFIRM_WAIT: Duration = Duration::from_secs(15);
+/// A connection on which nothing is said is tried after so long.
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
+/// And again after so long.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+/// So often, before it is given up.
+const KEEPALIVE_RETRIES: u32 = 3;
 
 /// Where the database is.
 #[derive(Clone)]
@@ -37,8 +47,8 @@ impl Server {
         // The driver's error may quote what it could not read, and a password is in there.
         let mut config: Config = rest.parse().map_err(|_quotes_the_url: tokio_postgres::Error| {
             unusable(
-                "the database's URL cannot be read; write it as postgres://user:password@host:5432/name, with %XX for \
-                 what a URL may not hold, and if need be sslmode=verify-full and sslrootcert=FILE behind a ?",
+                "the database's URL cannot be read; write it as postgres://user:password@host:5432/name, several hosts with \
+                 commas between, with %XX for what a URL may not hold, and if need be sslmode=verify-full and sslrootcert=FILE behind a ?",
             )
         })?;
         let roots = words.roots.as_deref().map(|path| match path {
@@ -54,6 +64,12 @@ impl Server {
         if config.get_application_name().is_none() {
             config.application_name(APPLICATION);
         }
+        config
+            .target_session_attrs(TargetSessionAttrs::ReadWrite)
+            .tcp_user_timeout(CONFIRM_WAIT)
+            .keepalives_idle(KEEPALIVE_IDLE)
+            .keepalives_interval(KEEPALIVE_INTERVAL)
+            .keepalives_retries(KEEPALIVE_RETRIES);
         Ok(Self { config, connector, protection })
     }
 

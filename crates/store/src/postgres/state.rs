@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,15 +16,18 @@ use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use super::link::Link;
 use super::rows::{self, Id, Trouble};
-use super::server::Server;
+use super::servers::Servers;
 use super::sql;
 use crate::error::Error;
 use crate::lanes::{Lanes, Lease};
 use crate::seal::MasterKey;
 
+/// The number of the writer to whom everything goes that must not overtake what is handed back.
+pub(super) const STEWARD: i32 = 0;
+
 /// What the writers of one node share.
 pub(super) struct Shared {
-    pub(super) server: Server,
+    pub(super) servers: Servers,
     pub(super) master: MasterKey,
     pub(super) lanes: Arc<dyn Lanes>,
     /// What places in the log are counted from.
@@ -38,6 +42,8 @@ pub(super) struct Shared {
     pub(super) told: Notify,
     /// Jobs that no writer has taken yet.
     pub(super) waiting: AtomicUsize,
+    /// What was handed back and could not be written.
+    unreleased: Mutex<Vec<(EndpointId, DeliveryId)>>,
     /// How this node is called.
     pub(super) name: String,
     /// No other node lives, as far as this one knows.
@@ -97,7 +103,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Shared {
     /// Joins the parts.
     pub(super) fn new(
-        server: Server,
+        servers: Servers,
         sealing: (MasterKey, Box<dyn Chance>),
         lanes: Arc<dyn Lanes>,
         node: (String, u128),
@@ -105,7 +111,7 @@ impl Shared {
     ) -> Self {
         let (name, node) = node;
         Self {
-            server,
+            servers,
             master: sealing.0,
             lanes,
             log_base: log.1,
@@ -116,6 +122,7 @@ impl Shared {
             news: Mutex::default(),
             told: Notify::new(),
             waiting: AtomicUsize::new(0),
+            unreleased: Mutex::default(),
             name,
             alone: AtomicBool::new(false),
             renewing: AsyncMutex::new(()),
@@ -202,6 +209,16 @@ impl Shared {
             news.changed.remove(id);
         }
         (due, changed)
+    }
+
+    /// Keeps what was handed back until the steward can write it.
+    pub(super) fn release_later(&self, leases: Vec<(EndpointId, DeliveryId)>) {
+        lock(&self.unreleased).extend(leases);
+    }
+
+    /// Takes what is still to be written of what was handed back, if the writer of that number is the steward.
+    pub(super) fn unreleased(&self, writer: i32) -> Vec<(EndpointId, DeliveryId)> {
+        if writer == STEWARD { mem::take(&mut *lock(&self.unreleased)) } else { Vec::new() }
     }
 
     /// Counts a job that a writer has taken.

@@ -84,12 +84,14 @@ impl Writer {
     pub(super) async fn run(mut self, mut closes: watch::Receiver<bool>) {
         let mut crowded = false;
         loop {
-            let batch = self.gather(crowded, &mut closes).await;
+            let mut batch = self.gather(crowded, &mut closes).await;
             if batch.is_empty() {
                 return;
             }
             crowded = batch.len() >= CROWD;
             self.shared.taken(batch.len());
+            let unreleased = self.shared.unreleased(self.number);
+            batch.extend((!unreleased.is_empty()).then_some(Job::Release(unreleased)));
             self.turn(batch).await;
         }
     }
@@ -129,7 +131,7 @@ impl Writer {
                 if batch.len() == 1 || error.is_transient() =>
             {
                 for job in batch {
-                    refuse(job, &error);
+                    self.refuse(job, &error);
                 }
             }
             Err(_) => {
@@ -141,7 +143,7 @@ impl Writer {
                         Ok(done) => done.into_iter().take(1).zip([job]).for_each(|(done, job)| {
                             answer(job, done);
                         }),
-                        Err(trouble) => refuse(job, &trouble.into_error()),
+                        Err(trouble) => self.refuse(job, &trouble.into_error()),
                     }
                 }
             }
@@ -173,6 +175,15 @@ impl Writer {
         }
     }
 
+    /// Tells a job's caller why it failed. What was handed back has no caller, and is handed back again later: nobody
+    /// else would ever free it.
+    fn refuse(&self, job: Job, error: &Error) {
+        if let Job::Release(leases) = job {
+            return self.shared.release_later(leases);
+        }
+        refuse(job, error);
+    }
+
     fn happen(&self, effects: Effects) {
         let Effects { leases, changed, refused } = effects;
         for endpoint in &changed {
@@ -196,7 +207,7 @@ impl Writer {
     ) -> Result<(Vec<Done>, Effects), Trouble> {
         let link = match self.link.take().filter(|link| !link.is_closed()) {
             Some(link) => link,
-            None => Link::open_writer(&self.shared.server).await?,
+            None => Link::open_writer(&self.shared.servers).await?,
         };
         self.batch += 1;
         let shared = Arc::clone(&self.shared);
@@ -245,7 +256,7 @@ impl Writer {
     /// Looks whether the last batch was committed, once its transaction has ended. `None` when it cannot be told.
     async fn look_for(&mut self, node: u128) -> Option<bool> {
         for _ in 0..LOOKS_MAX {
-            if let Ok(link) = Link::open_writer(&self.shared.server).await {
+            if let Ok(link) = Link::open_writer(&self.shared.servers).await {
                 let arguments: Arguments<'_> = &[&Id(node), &self.number];
                 if let Ok(row) = link.first(sql::writer_read, arguments).await {
                     let last: Option<i64> = row.and_then(|row| rows::column(&row, 0).ok());

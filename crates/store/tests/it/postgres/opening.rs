@@ -1,6 +1,7 @@
 //! Opening a database, and what stands in it.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::Path;
 use std::slice;
 use std::sync::Arc;
@@ -48,6 +49,63 @@ async fn a_server_that_is_away_may_come_back() {
     let options = at(&database, |_| "postgres://postgres@127.0.0.1:1/a".to_owned());
     let error = Postgres::open(options).await.unwrap_err();
     assert!(error.is_transient(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_keeps_nobody_from_the_next() {
+    let database = Database::new().await;
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("@{},", silent.local_addr().unwrap());
+    let options = at(&database, |url| url.replace('@', &silent));
+    Postgres::open(options).await.unwrap().close().await.unwrap();
+}
+
+/// Has a database take no writes any more, as a server does that became a standby; every connection ends.
+async fn stand_by(database: &Database) {
+    let setting = "default_transaction_read_only = on";
+    let client = database.client().await;
+    let set = format!("ALTER DATABASE {} SET {setting}", database.name());
+    client.batch_execute(&set).await.unwrap();
+    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    client.batch_execute(end).await.unwrap();
+}
+
+async fn take_writes_again(database: &Database) {
+    let client = database.client().await;
+    client.batch_execute("SET default_transaction_read_only = off").await.unwrap();
+    let reset = format!("ALTER DATABASE {} RESET default_transaction_read_only", database.name());
+    client.batch_execute(&reset).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_became_a_standby_is_left() {
+    let database = Arc::new(Database::new().await);
+    let world = database.world(1, Arc::clone(&database)).await;
+    let now = world.account().minted_at();
+    stand_by(&database).await;
+    let Error::Unavailable { hint, .. } = world.store.probe(now).await.unwrap_err() else {
+        panic!("it may take writes again")
+    };
+    assert!(hint.contains("it is a standby"), "{hint}");
+    take_writes_again(&database).await;
+    world.store.probe(now).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_handed_back_while_the_database_was_away_is_due_again() {
+    let database = Arc::new(Database::new().await);
+    let world = database.world(1, Arc::clone(&database)).await;
+    let account = world.account();
+    world.register(world.endpoint(account)).await;
+    let event = world.event(account, "custom.a");
+    world.say(slice::from_ref(&event)).await;
+    let leased = world.lanes.taken().remove(0).delivery;
+    stand_by(&database).await;
+    world.release(&leased);
+    world.store.probe(account.minted_at()).await.unwrap_err();
+    take_writes_again(&database).await;
+    assert_eq!(world.lease_all(0).await.taken, 1);
 }
 
 #[tokio::test]
