@@ -23,6 +23,7 @@ mod say;
 mod server;
 mod settle;
 mod sql;
+mod standings;
 mod state;
 mod states;
 mod timers;
