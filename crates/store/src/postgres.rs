@@ -27,6 +27,7 @@ mod server;
 mod servers;
 mod settle;
 mod sql;
+mod standings;
 mod state;
 mod states;
 mod timers;

@@ -18,8 +18,8 @@ use tokio_postgres::Row;
 use super::link::Link;
 use super::order::Pair;
 use super::rows::{self, Id, Trouble};
+use super::standings::{self, Standings};
 use super::state::{Shared, Turn};
-use super::states::{self, Standings};
 use super::writes::{End, Writes};
 use super::{health, order, say, settle, sql};
 use crate::commit::{Audience, Commit, Committed, Fault, Settled, Settlement};
@@ -166,7 +166,7 @@ impl<'a> Unit<'a> {
         if !careful {
             // Nobody else can have begun the chain of a request that is new.
             known.heads_new =
-                self.commits.iter().flat_map(|commit| states::requests_new(commit)).collect();
+                self.commits.iter().flat_map(|commit| standings::requests_new(commit)).collect();
             known.heads.extend(known.heads_new.iter().map(|of| (*of, None)));
             requests.retain(|of| !known.heads_new.contains(of));
         }

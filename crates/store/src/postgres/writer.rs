@@ -17,8 +17,8 @@ use tokio::{task, time};
 
 use super::link::{Arguments, Link};
 use super::rows::{self, Id, Trouble};
+use super::standings::{self, Standings};
 use super::state::{Effects, Shared, Turn};
-use super::states::{self, Standings};
 use super::unit::Unit;
 use super::writes::take_turn;
 use super::{apply, lease, nodes, sql, timers};
@@ -383,7 +383,7 @@ fn together(batch: &[Job], careful: bool) -> Vec<bool> {
         }
     });
     let commits: Vec<&Commit> = commits.collect();
-    let stated = states::together(&commits).into_iter();
+    let stated = standings::together(&commits).into_iter();
     let is_together =
         |(stated, commit): (bool, &&Commit)| is_events_alone(commit) || stated && !careful;
     stated.zip(&commits).map(is_together).collect()
