@@ -2,13 +2,17 @@
 //!
 //! Invariant: nothing here tells anything about an account's data.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract;
 use axum::response::Response;
+use engine::Readiness;
 use engine::problem::Problem as Page;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode, Uri};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::answer;
 use crate::auth::Name;
@@ -23,9 +27,16 @@ pub(crate) async fn healthz() -> Response {
     answer::unkept(answer::json((200, r#"{"status":"alive"}"#.to_owned())))
 }
 
+/// Whoever asks whether work gets done is told after so long, also where a store says nothing at all.
+const READY_TIME_MAX: Duration = Duration::from_secs(2);
+
 /// `GET /readyz`: work gets done.
 pub(crate) async fn readyz(extract::State(state): Reached) -> Response {
-    let readiness = state.engine().readiness().await;
+    let readiness = timeout(READY_TIME_MAX, state.engine().readiness()).await;
+    let readiness = readiness.unwrap_or_else(|_elapsed| {
+        let why = format!("the store did not answer for {} s", READY_TIME_MAX.as_secs());
+        Readiness { ready: false, reasons: vec![why] }
+    });
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({"ready": readiness.ready, "reasons": readiness.reasons});
     answer::unkept(answer::json((status.as_u16(), body.to_string())))

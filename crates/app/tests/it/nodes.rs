@@ -68,6 +68,8 @@ impl Drop for Shared {
 struct Way {
     port: u16,
     open: Arc<AtomicBool>,
+    /// While somebody holds it, nothing arrives.
+    gate: Arc<Mutex<()>>,
     streams: Arc<Mutex<Vec<TcpStream>>>,
 }
 
@@ -76,7 +78,9 @@ impl Way {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let (open, streams) = (Arc::new(AtomicBool::new(true)), Arc::default());
-        let way = Self { port, open: Arc::clone(&open), streams: Arc::clone(&streams) };
+        let gate = Arc::default();
+        let (gated, opened, kept) = (Arc::clone(&gate), Arc::clone(&open), Arc::clone(&streams));
+        let way = Self { port, open: opened, gate: gated, streams: kept };
         thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.unwrap();
@@ -88,7 +92,8 @@ impl Way {
                 for (from, to) in [(&client, &server), (&server, &client)] {
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
                     streams.push(from.try_clone().unwrap());
-                    thread::spawn(move || drop(carry(from, to)));
+                    let gate = Arc::clone(&gate);
+                    thread::spawn(move || drop(carry(from, to, &gate)));
                 }
             }
         });
@@ -109,11 +114,13 @@ impl Way {
     }
 }
 
-fn carry(mut from: TcpStream, mut to: TcpStream) -> io::Result<()> {
+fn carry(mut from: TcpStream, mut to: TcpStream, gate: &Mutex<()>) -> io::Result<()> {
     to.set_nodelay(true)?;
     let mut bytes = [0; 16_384];
     loop {
-        match from.read(&mut bytes) {
+        let read = from.read(&mut bytes);
+        drop(gate.lock());
+        match read {
             Ok(count @ 1..) => to.write_all(&bytes[..count])?,
             Ok(0) | Err(_) => return to.shutdown(Shutdown::Both),
         }
@@ -387,6 +394,20 @@ fn the_doctor_and_keys_work_on_a_database() {
     assert!(said.contains("PostgreSQL ") && said.contains("node one: since "), "{said}");
     assert!(!text(&looked.stdout).contains(KEY));
     one.stop();
+}
+
+#[test]
+fn a_node_that_hears_nothing_of_its_database_says_so_meanwhile() {
+    let shared = Shared::new();
+    let node = shared.node("one");
+    let ready = || node.send("GET", "/readyz", &[], b"");
+    let held = shared.way.gate.lock().unwrap();
+    let answer = ready();
+    assert_eq!(answer.status(), 503);
+    assert!(answer.text().contains("did not answer for 2 s"), "{}", answer.text());
+    drop(held);
+    until("the node to be ready again", || (ready().status() == 200).then_some(()));
+    node.stop();
 }
 
 #[test]
