@@ -21,8 +21,8 @@ fn days_pass(service: &Service, days: u32) {
 /// Exports a timeline, and has it checked; gives what was said.
 fn verified(service: &Service, request: &str) -> String {
     let export = read(service, &format!("/requests/{request}/timeline"));
-    fs::write(service.scratch.path().join("timeline.json"), export.to_string())
-        .expect("a file of its own is written");
+    let kept = fs::write(service.scratch.path().join("timeline.json"), export.to_string());
+    assert!(kept.is_ok(), "{kept:?}");
     let output = service.scratch.run(&["verify", "timeline.json"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     text(&output.stdout)

@@ -11,6 +11,7 @@ use store::carry::Progress;
 use store::conformance::Recorder;
 use store::sqlite;
 
+use crate::carry::fill;
 use crate::folder::{Folder, open_in};
 use crate::kill::{Acknowledged, child, listen};
 
@@ -102,7 +103,7 @@ async fn a_backup_laid_over_an_old_folder_takes_its_place() {
 async fn a_damaged_copy_is_noticed() {
     let (folder, copy) = (Folder::new(), Folder::new());
     let world = open_in(folder.path(), Recorder::new(), 1, ()).unwrap();
-    crate::carry::fill(&world).await;
+    fill(&world).await;
     drop(world);
     sqlite::backup(folder.path(), copy.path(), &mut |_| ()).unwrap();
     let file = copy.path().join("countersign.db");

@@ -9,8 +9,8 @@ use std::slice;
 use domain::endpoint::{Endpoint, Ordering};
 use domain::id::AccountId;
 use store::carry::{self, Findings, Lines, Pen};
-use store::conformance::Recorder;
-use store::{Error, MasterKey, postgres};
+use store::conformance::{Recorder, World, chains};
+use store::{DeliveryFilter, Error, MasterKey, Page, RequestFilter, postgres};
 
 use super::database::Database;
 use crate::carry::{all_have_rows, carried, complete, export, fill, import, rows};
@@ -66,7 +66,7 @@ async fn a_database_goes_into_another_one() {
     assert_eq!(rows(&export_from(&other).await), rows(&first));
     // What the one has for an operator, the other has as well.
     let (one, other) = (database.world(2, ()).await, other.world(3, ()).await);
-    let stats = async |world: &store::conformance::World| {
+    let stats = async |world: &World| {
         let stats = world.views.stats().await.unwrap();
         (stats.pending, stats.events)
     };
@@ -74,7 +74,7 @@ async fn a_database_goes_into_another_one() {
     let account = one.views.accounts().await.unwrap()[0].id;
     for state in ["exhausted", "pending"] {
         let filter =
-            || store::DeliveryFilter { state: Some(state.to_owned()), ..Default::default() };
+            || DeliveryFilter { state: Some(state.to_owned()), ..DeliveryFilter::default() };
         let (one, other) =
             (one.deliveries(account, filter()).await, other.deliveries(account, filter()).await);
         assert_eq!(one, other);
@@ -84,13 +84,13 @@ async fn a_database_goes_into_another_one() {
     assert_eq!(other.lease_all(0).await.taken, 5);
     let request = other
         .views
-        .requests(account, Default::default(), store::Page { limit: 9, after: None })
+        .requests(account, RequestFilter::default(), Page { limit: 9, after: None })
         .await;
     let request = request.unwrap()[0].id;
     other.say(&[other.event_of(account, request, "signer.viewed")]).await;
-    let page = store::Page { limit: 99, after: None };
+    let page = Page { limit: 99, after: None };
     let entries = other.views.timeline(account, request, page).await.unwrap();
-    assert_eq!(store::conformance::chains::verify(request, &entries), 8);
+    assert_eq!(chains::verify(request, &entries), 8);
 }
 
 #[tokio::test]
