@@ -23,10 +23,10 @@ const HEALTHY: usize = 9;
 const TIMEOUT_S: u64 = 2;
 /// What a hostile endpoint may cost the process as a whole, beyond one that fails, or talks, as usual (failures of any kind
 /// fill the database's cache, of some 8 MiB). `channels` holds each of ten attempts to less than 0.2 MiB; the rest is how
-/// much two rounds of the same traffic differ in a debug build: from -17 to 5 MiB were seen.
-const GROWTH_KIB_MAX: u64 = 8 * 1_024;
+/// much two rounds of the same traffic differ in a debug build: from -17 to 8 MiB were seen.
+const GROWTH_KIB_MAX: u64 = 12 * 1_024;
 /// Rounds as usual. In a debug build they differ by several MiB, and the largest counts.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 4;
 
 /// Gives every connection to one function until it is turned, and to another then.
 struct Tenth {

@@ -56,7 +56,7 @@ fn sign_at_once(service: &Service, round: usize) -> String {
 fn events(service: &Service, id: &str) -> Vec<String> {
     let path = format!("/events?request_id={id}&order=asc&limit=100");
     let listed = service.api("GET", &path, None).expect(200).json();
-    assert_eq!(listed["next_cursor"], Value::Null);
+    assert!(listed["data"].as_array().unwrap().len() < 100, "that is all of them");
     let name = |event: &Value| event["type"].as_str().unwrap().to_owned();
     listed["data"].as_array().unwrap().iter().map(name).collect()
 }
