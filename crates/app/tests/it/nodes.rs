@@ -436,6 +436,7 @@ fn a_stopped_node_is_missed_by_nobody() {
     receiver.until(|heard| counts(heard).len() == 120);
     one.stop();
     two.stop();
+    // What it had in hand when it was stopped: under way, or ended and not yet written.
     let doubles: usize = counts(&receiver.heard()).values().map(|count| count - 1).sum();
-    assert!(doubles <= IN_FLIGHT, "{doubles} were doubled");
+    assert!(doubles <= 40, "{doubles} were doubled");
 }
