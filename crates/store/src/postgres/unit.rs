@@ -113,7 +113,9 @@ impl<'a> Unit<'a> {
         if !pairs.is_empty() {
             writes.write_heads(&known);
             Box::pin(writes.flush(turn, None)).await?;
-            known.heads_new.clear();
+            // Those that have no entry yet are still to be made.
+            let Known { heads, heads_new, .. } = &mut known;
+            heads_new.retain(|of| heads.get(of).is_none_or(Option::is_none));
             let ended = &recorded.ended;
             behind = order::follow(turn, recorded.now, &pairs, ended).await?;
         }
