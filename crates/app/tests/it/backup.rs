@@ -110,8 +110,11 @@ fn a_backup_that_is_killed_leaves_none_and_is_begun_anew() {
     let partial = service.scratch.path().join("copy.partial");
     for _ in 0..3 {
         let command = service.scratch.command(&["backup", "copy", "--data", "data", "--rate", "1"]);
+        let changed = || fs::metadata(partial.join("countersign.db")).ok()?.modified().ok();
+        let left = changed();
         let running = Running::start(command);
-        until("the copying", || partial.join("countersign.db").exists().then_some(()));
+        // Not what the one before has left.
+        until("the copying", || (changed() > left).then_some(()));
         let second = refused(&service.scratch, &["backup", "copy", "--data", "data"]);
         assert!(second.contains("another command makes the same backup"), "{second}");
         drop(running);

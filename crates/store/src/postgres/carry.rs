@@ -4,10 +4,14 @@
 //! off; what another node has leased is due.
 //! Left to others: how a row looks outside (`carry`).
 
+use std::time::Duration;
+
 use domain::secret::Secret;
+use tokio::time;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, IsolationLevel, Row as Found, Transaction};
 
+use super::link::Link;
 use super::rows::{self, Id, trouble};
 use super::servers::Servers;
 use super::{open, sql};
@@ -18,6 +22,10 @@ use crate::carry::{
 use crate::error::Error;
 use crate::seal::MasterKey;
 
+/// A claim is tried so often.
+const CLAIMS_MAX: u32 = 20;
+/// And after such pauses.
+const CLAIM_PAUSE: Duration = Duration::from_millis(100);
 /// Rows that are fetched at once.
 const FETCHED: i32 = 512;
 
@@ -102,6 +110,19 @@ fn cell(row: &Found, at: usize, kind: Kind) -> Result<Cell, Error> {
     Ok(cell.unwrap_or(Cell::Nothing))
 }
 
+/// Makes this the only import. The claim of one that has just ended lasts until the server has noticed.
+async fn claim(link: &Link) -> Result<(), Error> {
+    let mut pause = time::interval(CLAIM_PAUSE);
+    for _ in 0..CLAIMS_MAX {
+        pause.tick().await;
+        let claimed = link.ask(CLAIM, &[]).await?;
+        if claimed.first().map_or(Ok(false), |row| rows::column(row, 0))? {
+            return Ok(());
+        }
+    }
+    Err(unusable("another import into the database is under way; wait for its end, or stop it"))
+}
+
 /// Fills a database, which must be empty, from an export.
 ///
 /// As long as that has not come to its end, no node opens the database; the next import into it begins anew.
@@ -113,12 +134,7 @@ pub async fn import(
     let link = open::connect_with(&Servers::read(url)?, SETTINGS).await?;
     open::check(&link).await?;
     open::migrate(&link).await?;
-    let claimed = link.ask(CLAIM, &[]).await?;
-    if !claimed.first().map_or(Ok(false), |row| rows::column(row, 0))? {
-        return Err(unusable(
-            "another import into the database is under way; wait for its end, or stop it",
-        ));
-    }
+    claim(&link).await?;
     let [is_full, lives, was_begun] = standing(&link.ask(STANDING, &[]).await?)?;
     if lives {
         return Err(unusable(
