@@ -1,7 +1,7 @@
 //! Chaos: faults against real nodes, a real database and a real receiver, one after the other, with a load going on.
 //!
 //! Invariants: bounded in rounds and time; the plot of faults follows from the seed; everything that was started ends
-//! with us. What is promised is what [`judge`] says, and it is looked at in a census every so many rounds.
+//! with us. What is promised is what [`mod@judge`] says, and it is looked at in a census every so many rounds.
 
 mod book;
 mod disk;
