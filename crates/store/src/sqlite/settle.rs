@@ -85,9 +85,7 @@ fn record_first(
 ) -> Result<bool, Error> {
     let (of, delivery) = (blob(account.bits()), blob(attempt.delivery.bits()));
     let (name, due_at, ended_at, why) = rows::state_columns(state);
-    let outcome = rows::written("deliveries", &attempt.outcome)?;
-    let id = blob(attempt.id.bits());
-    let changed = db
+    let recorded = db
         .prepare_cached(sql::delivery_settle_first)
         .map_err(trouble)?
         .execute(params![
@@ -97,34 +95,16 @@ fn record_first(
             due_at,
             ended_at,
             why,
-            id,
+            blob(attempt.id.bits()),
             attempt.at.as_millis(),
             attempt.took_ms,
             attempt.url,
             attempt.body_digest,
             attempt.remote,
-            outcome,
+            rows::written("deliveries", &attempt.outcome)?,
         ])
         .map_err(trouble)?;
-    if changed > 0 {
-        return Ok(true);
-    }
-    let noted = db
-        .prepare_cached(sql::delivery_note_first)
-        .map_err(trouble)?
-        .execute(params![
-            of,
-            delivery,
-            id,
-            attempt.at.as_millis(),
-            attempt.took_ms,
-            attempt.url,
-            attempt.body_digest,
-            attempt.remote,
-            outcome,
-        ])
-        .map_err(trouble)?;
-    Ok(noted > 0)
+    Ok(recorded > 0)
 }
 
 /// Writes an attempt that is not the first.
