@@ -5,32 +5,29 @@
 //! with `cargo run --release -p store --features conformance --example forget_rate`, if need be with the data folder (or
 //! the URL of an empty database), the number of old events, and the events said in a second as arguments.
 
+#[path = "parts/parts.rs"]
+mod parts;
+
 use std::borrow::Cow;
 use std::env;
 use std::error::Error;
 use std::fs;
-use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use domain::call::{Answer, Outcome};
-use domain::delivery::{Attempt, State};
-use domain::endpoint::Endpoint;
 use domain::event::{Event, Kind};
-use domain::id::{AccountId, AttemptId, Chance, DeliveryId, EndpointId, EventId, Mint};
+use domain::id::{AccountId, DeliveryId, EventId, Mint};
 use domain::secret::Secret;
 use domain::time::{DAY_MS, Timestamp};
 use store::conformance::{Recorder, World};
 use store::postgres::{self, Postgres};
 use store::sqlite::{self, Sqlite};
-use store::{
-    Audience, Commit, Guarded, Lanes, Lease, MasterKey, Outlived, Said, Settlement, Store, Views,
-    Write,
-};
-use tokio::sync::Notify;
+use store::{Audience, Commit, Guarded, Lanes, MasterKey, Outlived, Said, Store, Views, Write};
 use tokio::task::JoinSet;
 use tokio::time;
+
+use parts::{Heap, Xorshift, delivered};
 
 const ACCOUNT: AccountId = AccountId::new(1);
 const NOON: Timestamp = Timestamp::from_millis(1_767_268_800_000);
@@ -39,43 +36,6 @@ const PHASE: Duration = Duration::from_secs(20);
 /// As `engine` has it.
 const BATCH: u32 = 500;
 const PAUSE_TIMES: u32 = 4;
-
-/// Lanes that hold whatever comes until it is settled.
-#[derive(Debug, Default)]
-struct Heap {
-    leases: Mutex<Vec<Lease>>,
-    filled: Notify,
-}
-
-impl Lanes for Heap {
-    fn admit(&self, _: &Arc<Endpoint>, _: usize) -> bool {
-        true
-    }
-
-    fn take(&self, leases: Vec<Lease>) {
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner).extend(leases);
-        self.filled.notify_one();
-    }
-
-    fn withdraw(&self, _: EndpointId, _: usize) {}
-
-    fn changed(&self, _: &Arc<Endpoint>) {}
-
-    fn hint(&self, _: Vec<EndpointId>) {}
-}
-
-struct Xorshift(u64);
-
-impl Chance for Xorshift {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            chunk.iter_mut().zip(self.0.to_le_bytes()).for_each(|(to, byte)| *to = byte);
-        }
-    }
-}
 
 type Ids = Arc<Mutex<(Mint, Xorshift)>>;
 type Fallible<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -104,31 +64,10 @@ fn said(ids: &Ids, at: Timestamp) -> Said {
     Said { event, audience: Audience::Subscribers }
 }
 
-fn settlement(lease: &Lease, ids: &Ids, at: Timestamp) -> Settlement {
-    Settlement {
-        account: ACCOUNT,
-        endpoint: lease.endpoint.id,
-        request: None,
-        attempt: Attempt {
-            id: AttemptId::new(next(ids, at)),
-            delivery: lease.delivery.id,
-            number: 1,
-            at,
-            took_ms: 1,
-            url: lease.endpoint.url.clone(),
-            body_digest: [7; 32],
-            remote: Some("192.0.2.7:443".to_owned()),
-            outcome: Outcome::Answered(Answer { status: 200, ..Answer::default() }),
-        },
-        state: State::Delivered { at },
-        health: Some(true),
-        events: Vec::new(),
-    }
-}
-
 async fn settle(store: &dyn Store, lanes: &Heap, ids: &Ids, at: Timestamp) -> Fallible<()> {
-    let leases = mem::take(&mut *lanes.leases.lock().unwrap_or_else(PoisonError::into_inner));
-    let settlements: Vec<_> = leases.iter().map(|lease| settlement(lease, ids, at)).collect();
+    let leases = lanes.empty();
+    let settlements: Vec<_> =
+        leases.iter().map(|lease| delivered(lease, (next(ids, at), at))).collect();
     for part in settlements.chunks(1_000) {
         store.settle(at, part.to_vec()).await?;
     }

@@ -4,66 +4,30 @@
 //! Everything is as durable as in service. Run it with `cargo xtask with-postgres -- cargo run --release -p store
 //! --example postgres_rate`, if need be with the seconds to run and the number of committers as arguments.
 
+#[path = "parts/parts.rs"]
+mod parts;
+
 use std::borrow::Cow;
+use std::env;
 use std::error::Error;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use std::{env, mem};
 
-use domain::call::{Answer, Outcome};
-use domain::delivery::{Attempt, State};
-use domain::endpoint::Endpoint;
 use domain::event::{Event, Kind};
-use domain::id::{AccountId, AttemptId, Chance, EndpointId, EventId, Mint};
+use domain::id::{AccountId, EventId, Mint};
 use domain::secret::Secret;
 use domain::time::Timestamp;
 use store::conformance::{Recorder, World};
 use store::postgres::{Options, Postgres};
-use store::{Audience, Commit, Guarded, Lanes, Lease, MasterKey, Said, Settlement, Store, Write};
-use tokio::sync::Notify;
+use store::{Audience, Commit, Guarded, Lanes, MasterKey, Said, Store, Write};
 use tokio::task::JoinSet;
 use tokio::{runtime::Handle, time};
 use tokio_postgres::{Client, NoTls};
 
+use parts::{Heap, Xorshift, delivered};
+
 const ACCOUNT: AccountId = AccountId::new(1);
-
-/// Lanes that hold whatever comes until it is settled.
-#[derive(Debug, Default)]
-struct Heap {
-    leases: Mutex<Vec<Lease>>,
-    filled: Notify,
-}
-
-impl Lanes for Heap {
-    fn admit(&self, _: &Arc<Endpoint>, _: usize) -> bool {
-        true
-    }
-
-    fn take(&self, leases: Vec<Lease>) {
-        self.leases.lock().unwrap_or_else(PoisonError::into_inner).extend(leases);
-        self.filled.notify_one();
-    }
-
-    fn withdraw(&self, _: EndpointId, _: usize) {}
-
-    fn changed(&self, _: &Arc<Endpoint>) {}
-
-    fn hint(&self, _: Vec<EndpointId>) {}
-}
-
-struct Xorshift(u64);
-
-impl Chance for Xorshift {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        for chunk in bytes.chunks_mut(8) {
-            self.0 ^= self.0 << 13;
-            self.0 ^= self.0 >> 7;
-            self.0 ^= self.0 << 17;
-            chunk.iter_mut().zip(self.0.to_le_bytes()).for_each(|(to, byte)| *to = byte);
-        }
-    }
-}
 
 /// Gives out ids that rise with the clock.
 struct Ids {
@@ -107,38 +71,15 @@ async fn commit(store: Arc<Postgres>, ids: Arc<Ids>, stop: Arc<AtomicBool>, coun
     }
 }
 
-fn settlement(lease: &Lease, ids: &Ids) -> Settlement {
-    let (id, at) = ids.next();
-    Settlement {
-        account: ACCOUNT,
-        endpoint: lease.endpoint.id,
-        request: None,
-        attempt: Attempt {
-            id: AttemptId::new(id),
-            delivery: lease.delivery.id,
-            number: 1,
-            at,
-            took_ms: 1,
-            url: lease.endpoint.url.clone(),
-            body_digest: [7; 32],
-            remote: Some("192.0.2.7:443".to_owned()),
-            outcome: Outcome::Answered(Answer { status: 200, ..Answer::default() }),
-        },
-        state: State::Delivered { at },
-        health: Some(true),
-        events: Vec::new(),
-    }
-}
-
 async fn settle(store: Arc<Postgres>, lanes: Arc<Heap>, ids: Arc<Ids>, count: Arc<AtomicU64>) {
     loop {
-        let leases = mem::take(&mut *lanes.leases.lock().unwrap_or_else(PoisonError::into_inner));
+        let leases = lanes.empty();
         if leases.is_empty() {
             lanes.filled.notified().await;
             continue;
         }
         let settled = leases.len() as u64;
-        let settlements = leases.iter().map(|lease| settlement(lease, &ids)).collect();
+        let settlements = leases.iter().map(|lease| delivered(lease, ids.next())).collect();
         if store.settle(ids.next().1, settlements).await.is_err() {
             return;
         }
