@@ -29,14 +29,15 @@ struct Room {
     tests_may_know: &'static [&'static str],
 }
 
-const ROOMS: [Room; 10] = [
+const ROOMS: [Room; 11] = [
     Room { name: "domain", may_know: &[], tests_may_know: &[] },
     Room { name: "dialects", may_know: &["domain"], tests_may_know: &[] },
     Room { name: "channels", may_know: &["domain"], tests_may_know: &[] },
     Room { name: "store", may_know: &["domain"], tests_may_know: &[] },
+    Room { name: "templates", may_know: &["domain"], tests_may_know: &[] },
     Room {
         name: "engine",
-        may_know: &["domain", "dialects", "channels", "store"],
+        may_know: &["domain", "dialects", "channels", "store", "templates"],
         tests_may_know: &[],
     },
     // Tests of web step a whole service, which only the lower rooms can give them.
@@ -48,7 +49,7 @@ const ROOMS: [Room; 10] = [
     // Tests of the binary may borrow the world that sim keeps for its own.
     Room {
         name: "countersign",
-        may_know: &["domain", "dialects", "channels", "store", "engine", "web"],
+        may_know: &["domain", "dialects", "channels", "store", "templates", "engine", "web"],
         tests_may_know: &["sim"],
     },
     Room {

@@ -9,9 +9,12 @@
 #![warn(missing_docs)]
 
 mod classify;
+mod email;
 mod guard;
 mod http;
+pub mod provider;
 mod resolve;
+mod sms;
 
 use std::fmt::Debug;
 use std::time::Duration;

@@ -83,6 +83,9 @@ pub struct Answer {
     /// Whether more came than was kept.
     #[serde(default)]
     pub body_cut: bool,
+    /// Of the headers those that say what a provider made of a message, names in lower case; read at once, not stored.
+    #[serde(skip)]
+    pub headers: Vec<(&'static str, String)>,
 }
 
 /// Why there was no answer.

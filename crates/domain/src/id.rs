@@ -195,6 +195,10 @@ ids! {
     ReplayId = "rpl";
     /// An API key.
     KeyId = "key";
+    /// A provider.
+    ProviderId = "prv";
+    /// A notice; the bits are those of its delivery.
+    NoticeId = "ntc";
 }
 
 #[cfg(test)]

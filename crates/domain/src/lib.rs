@@ -14,6 +14,8 @@
 //! | chain, entry, link | [`chain`] |
 //! | replay | [`replay`] |
 //! | key, scope | [`key`] |
+//! | message, receipt, report | [`message`] |
+//! | provider | [`provider`] |
 //! | ids, chance | [`id`] |
 //! | moments, clocks | [`time`] |
 //!
@@ -31,6 +33,8 @@ pub mod facts;
 pub mod health;
 pub mod id;
 pub mod key;
+pub mod message;
+pub mod provider;
 pub mod replay;
 pub mod request;
 pub mod retention;

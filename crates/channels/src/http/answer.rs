@@ -69,6 +69,15 @@ pub(crate) fn retry_after_s(headers: &HeaderMap) -> Option<u32> {
     Some(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX))
 }
 
+/// Headers in which providers say what they made of a message.
+const KEPT: [&str; 2] = ["x-message-id", "x-amzn-errortype"];
+
+/// Keeps the headers that say what a provider made of a message.
+pub(crate) fn kept(headers: &HeaderMap) -> Vec<(&'static str, String)> {
+    let value = |name: &&'static str| Some((*name, headers.get(*name)?.to_str().ok()?.to_owned()));
+    KEPT.iter().filter_map(value).collect()
+}
+
 /// Reads how long the receiver says it keeps an idle connection.
 pub(crate) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
     let parameters = headers.get(HeaderName::from_static("keep-alive"))?.to_str().ok()?;

@@ -125,7 +125,8 @@ impl Live {
         self.whole = !body.is_cut();
         self.keep_alive = answer::keep_alive(&head.headers);
         let (body, body_cut) = body.into_text();
-        Ok(Answer { status, retry_after_s: answer::retry_after_s(&head.headers), body, body_cut })
+        let retry_after_s = answer::retry_after_s(&head.headers);
+        Ok(Answer { status, retry_after_s, body, body_cut, headers: answer::kept(&head.headers) })
     }
 
     /// Reads a body to its end, or until more came than is kept.

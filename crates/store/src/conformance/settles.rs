@@ -177,6 +177,7 @@ pub async fn an_outcome_comes_back_as_it_was(world: &World) {
         retry_after_s: Some(9),
         body: "a\0b \u{fffd} ✓ \"\\\n".to_owned(),
         body_cut: true,
+        headers: Vec::new(),
     };
     let failed = Outcome::failed(Reason::TlsFailed, "the certificate ran out");
     let settlement = |delivery: &Delivery, outcome: Outcome, remote: Option<&str>| {
