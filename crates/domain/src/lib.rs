@@ -16,6 +16,7 @@
 //! | key, scope | [`key`] |
 //! | message, receipt, report | [`message`] |
 //! | provider | [`provider`] |
+//! | notice, rule, occasion | [`notice`] |
 //! | ids, chance | [`id`] |
 //! | moments, clocks | [`time`] |
 //!
@@ -34,6 +35,7 @@ pub mod health;
 pub mod id;
 pub mod key;
 pub mod message;
+pub mod notice;
 pub mod provider;
 pub mod replay;
 pub mod request;
