@@ -338,7 +338,10 @@ mod tests {
     #[test]
     fn a_bounce_after_a_delivery_counts_and_a_late_acceptance_does_not() {
         assert_eq!(after(&[Fact::Delivered, Fact::Bounced]).stage, Some(Fact::Bounced));
-        assert_eq!(after(&[Fact::Bounced, Fact::Delivered, Fact::Accepted]).stage, Some(Fact::Bounced));
+        assert_eq!(
+            after(&[Fact::Bounced, Fact::Delivered, Fact::Accepted]).stage,
+            Some(Fact::Bounced)
+        );
         assert_eq!(after(&[Fact::Delivered, Fact::Delayed]).stage, Some(Fact::Delivered));
     }
 
