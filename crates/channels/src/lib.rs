@@ -8,13 +8,16 @@
 
 #![warn(missing_docs)]
 
+mod address;
 mod aws;
 mod classify;
 mod email;
 mod guard;
 mod http;
+mod mime;
 mod proof;
 pub mod provider;
+mod reception;
 mod resolve;
 mod sms;
 
