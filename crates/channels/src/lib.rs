@@ -18,6 +18,7 @@ mod mime;
 mod proof;
 pub mod provider;
 mod reception;
+pub mod report;
 mod resolve;
 mod sms;
 

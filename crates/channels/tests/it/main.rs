@@ -9,6 +9,8 @@ mod hostile;
 #[cfg(test)]
 mod keep_alive;
 #[cfg(test)]
+mod providers_email;
+#[cfg(test)]
 mod receiver;
 #[cfg(test)]
 mod requests;
