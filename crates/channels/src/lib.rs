@@ -21,6 +21,7 @@ mod reception;
 pub mod report;
 mod resolve;
 mod sms;
+pub mod smtp;
 
 use std::fmt::Debug;
 use std::time::Duration;
