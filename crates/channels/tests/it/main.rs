@@ -17,4 +17,6 @@ mod requests;
 #[cfg(test)]
 mod secure;
 #[cfg(test)]
+mod smtp;
+#[cfg(test)]
 mod targets;
