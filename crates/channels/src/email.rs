@@ -17,7 +17,8 @@ use serde_json::Value;
 use url::Url;
 
 use crate::address;
-use crate::provider::{Field, Form, Protocol, Unbuildable, setting};
+use crate::provider::{Field, Form, Protocol, Unbuildable, secret, setting};
+use crate::reception::one_line;
 
 /// Gives the protocol of a kind that carries mails over HTTP.
 pub(crate) fn protocol(kind: ProviderKind) -> Option<&'static dyn Protocol> {
@@ -130,10 +131,16 @@ fn with_json(mut call: Call, body: &Value) -> Call {
     call
 }
 
+/// Adds a member to a JSON object.
+fn set(object: &mut Value, name: &str, value: Value) {
+    if let Some(object) = object.as_object_mut() {
+        object.insert(name.to_owned(), value);
+    }
+}
+
 /// Gives a secret that must be there.
 fn need<'a>(provider: &'a Provider, name: &str) -> Result<&'a str, Unbuildable> {
-    crate::provider::secret(provider, name)
-        .ok_or_else(|| Unbuildable(format!("the provider has no {name}; set it")))
+    secret(provider, name).ok_or_else(|| Unbuildable(format!("the provider has no {name}; set it")))
 }
 
 /// Writes a name and an address as one text, in which services that take Unicode read both.
@@ -149,7 +156,7 @@ const KEY: &str = "notice_id";
 
 /// Gives a text of a report, bounded.
 fn text(value: Option<&Value>) -> Option<String> {
-    value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(crate::reception::one_line)
+    value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(one_line)
 }
 
 /// Gives our key out of what a report carries.

@@ -26,8 +26,8 @@ pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
 
 /// Gives one id for a list of texts, so that no two lists share one.
 pub(crate) fn id_of(parts: &[&str]) -> String {
-    let text: String = parts.iter().map(|part| format!("{}:{part},", part.len())).collect();
-    sha256_hex(text.as_bytes()).chars().take(ID_CHARS).collect()
+    let parts: Vec<String> = parts.iter().map(|part| format!("{}:{part},", part.len())).collect();
+    sha256_hex(parts.concat().as_bytes()).chars().take(ID_CHARS).collect()
 }
 
 /// 128 bits.

@@ -9,7 +9,10 @@ use std::fmt::Debug;
 use domain::call::{Answer, Call};
 use domain::message::{Message, Receipt, Report};
 use domain::provider::{Provider, ProviderKind};
+use domain::secret::Secret;
 use domain::time::Timestamp;
+
+use crate::{email, sms};
 
 /// One kind of provider that takes messages over HTTP.
 pub trait Protocol: Debug + Send + Sync {
@@ -153,7 +156,7 @@ pub fn protocol(kind: ProviderKind) -> Option<&'static dyn Protocol> {
         | ProviderKind::Sendgrid
         | ProviderKind::Mailgun
         | ProviderKind::Postmark
-        | ProviderKind::Resend => crate::email::protocol(kind),
+        | ProviderKind::Resend => email::protocol(kind),
         ProviderKind::Twilio
         | ProviderKind::Vonage
         | ProviderKind::VonageSms
@@ -162,7 +165,7 @@ pub fn protocol(kind: ProviderKind) -> Option<&'static dyn Protocol> {
         | ProviderKind::Sinch
         | ProviderKind::AwsSms
         | ProviderKind::SnsSms
-        | ProviderKind::HttpSms => crate::sms::protocol(kind),
+        | ProviderKind::HttpSms => sms::protocol(kind),
     }
 }
 
@@ -173,5 +176,5 @@ pub(crate) fn setting<'a>(provider: &'a Provider, name: &str) -> Option<&'a str>
 
 /// Gives a secret.
 pub(crate) fn secret<'a>(provider: &'a Provider, name: &str) -> Option<&'a str> {
-    provider.secrets.values.get(name).map(domain::secret::Secret::expose)
+    provider.secrets.values.get(name).map(Secret::expose)
 }

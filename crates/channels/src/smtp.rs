@@ -10,7 +10,7 @@ mod client;
 mod reply;
 mod settings;
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Formatter};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -84,7 +84,7 @@ struct Idle {
 }
 
 impl Debug for Idle {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.debug_struct("Idle").field("provider", &self.provider).finish_non_exhaustive()
     }
 }

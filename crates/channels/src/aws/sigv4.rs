@@ -55,14 +55,15 @@ fn canonical(call: &Call) -> (String, String) {
         headers.entry(name.to_ascii_lowercase()).or_default().push(words.join(" "));
     }
     let signed = headers.keys().map(String::as_str).collect::<Vec<_>>().join(";");
-    let headers: String =
-        headers.iter().map(|(name, values)| format!("{name}:{}\n", values.join(","))).collect();
+    let line = |(name, values): (&String, &Vec<String>)| format!("{name}:{}\n", values.join(","));
+    let headers: Vec<String> = headers.iter().map(line).collect();
     let path: Vec<String> = call.url.path().split('/').map(encode).collect();
     let canonical = format!(
-        "{}\n{}\n{}\n{headers}\n{signed}\n{}",
+        "{}\n{}\n{}\n{}\n{signed}\n{}",
         call.method.as_str(),
         path.join("/"),
         query(&call.url),
+        headers.concat(),
         sha256_hex(&call.body),
     );
     (canonical, signed)

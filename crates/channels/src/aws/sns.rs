@@ -20,7 +20,7 @@ use rustls::pki_types::{
 };
 use serde_json::Value;
 use url::Url;
-use webpki::{EndEntityCert, Error, KeyUsage};
+use webpki::{EndEntityCert, Error, KeyUsage, ring as algorithms};
 
 use crate::proof::{is_timely, unbase64};
 use crate::provider::{Field, Form, Received, Unreadable, Untrusted, setting};
@@ -196,7 +196,7 @@ fn trust(
 fn is_signed(envelope: &Envelope, certificate: &CertificateDer<'_>) -> bool {
     let algorithm: &dyn SignatureVerificationAlgorithm = match envelope.text("SignatureVersion") {
         Some("1") => &RsaSha1,
-        Some("2") => webpki::ring::RSA_PKCS1_2048_8192_SHA256,
+        Some("2") => algorithms::RSA_PKCS1_2048_8192_SHA256,
         Some(_) | None => return false,
     };
     let code = envelope.text("Signature").and_then(unbase64);

@@ -29,10 +29,10 @@ impl Protocol for Postmark {
         for (name, secret_name) in pairs {
             match (setting(provider, name), secret(provider, secret_name)) {
                 (Some(_), None) => {
-                    flaws.push((secret_name, format!("a text, since {name} is set")))
+                    flaws.push((secret_name, format!("a text, since {name} is set")));
                 }
                 (None, Some(_)) => {
-                    flaws.push((name, format!("a text, since {secret_name} is set")))
+                    flaws.push((name, format!("a text, since {secret_name} is set")));
                 }
                 (Some(_), Some(_)) | (None, None) => {}
             }
@@ -60,7 +60,7 @@ impl Protocol for Postmark {
         let optional = [("HtmlBody", &mail.html), ("ReplyTo", &mail.reply_to), ("Tag", &mail.tag)];
         for (name, value) in optional {
             if let Some(value) = value {
-                body[name] = json!(value);
+                email::set(&mut body, name, json!(value));
             }
         }
         let mut call = email::post(provider, "https://api.postmarkapp.com", "/email")?;

@@ -49,10 +49,10 @@ impl Protocol for Resend {
             "tags": [{ "name": KEY, "value": mail.key }],
         });
         if let Some(html) = &mail.html {
-            body["html"] = json!(html);
+            email::set(&mut body, "html", json!(html));
         }
         if let Some(reply_to) = &mail.reply_to {
-            body["reply_to"] = json!(reply_to);
+            email::set(&mut body, "reply_to", json!(reply_to));
         }
         let mut call = email::post(provider, "https://api.resend.com", "/emails")?;
         let authorization = format!("Bearer {}", email::need(provider, "api_key")?);

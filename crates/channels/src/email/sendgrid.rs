@@ -50,10 +50,10 @@ impl Protocol for Sendgrid {
             "content": content,
         });
         if let Some(reply_to) = &mail.reply_to {
-            body["reply_to"] = json!({ "email": reply_to });
+            email::set(&mut body, "reply_to", json!({ "email": reply_to }));
         }
         if let Some(tag) = &mail.tag {
-            body["categories"] = json!([tag]);
+            email::set(&mut body, "categories", json!([tag]));
         }
         let mut call = email::post(provider, "https://api.sendgrid.com", "/v3/mail/send")?;
         let authorization = format!("Bearer {}", email::need(provider, "api_key")?);

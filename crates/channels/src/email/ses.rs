@@ -104,7 +104,7 @@ fn body(provider: &Provider, message: &Message) -> Result<Value, Unbuildable> {
     let part = |text: &str| json!({ "Data": text, "Charset": "UTF-8" });
     let mut content = json!({ "Text": part(&mail.text) });
     if let Some(html) = &mail.html {
-        content["Html"] = part(html);
+        email::set(&mut content, "Html", part(html));
     }
     let mut body = json!({
         "FromEmailAddress": mailbox(&mail.from),
@@ -117,10 +117,10 @@ fn body(provider: &Provider, message: &Message) -> Result<Value, Unbuildable> {
         "EmailTags": [{ "Name": KEY, "Value": mail.key }],
     });
     if let Some(reply_to) = &mail.reply_to {
-        body["ReplyToAddresses"] = json!([reply_to]);
+        email::set(&mut body, "ReplyToAddresses", json!([reply_to]));
     }
     if let Some(name) = setting(provider, CONFIGURATION_SET) {
-        body["ConfigurationSetName"] = json!(name);
+        email::set(&mut body, "ConfigurationSetName", json!(name));
     }
     Ok(body)
 }

@@ -90,14 +90,14 @@ impl Client {
             Tls::Implicit => {
                 dialler.secure(&host, stream, progress).await.map_err(Trouble::Lost)?
             }
-            Tls::StartTls | Tls::None => Wire::Plain(stream),
+            Tls::Upgraded | Tls::None => Wire::Plain(stream),
         };
         progress.stage = Stage::Asking;
         let mut client = Self { wire, remote, unread: Vec::new(), known: Extensions::default() };
         let greeting = client.hear().await?;
         wanted(&greeting, "greet us")?;
         client.greet(settings).await?;
-        if settings.tls == Tls::StartTls {
+        if settings.tls == Tls::Upgraded {
             client = client.secured(dialler, settings, progress).await?;
             client.greet(settings).await?;
         }

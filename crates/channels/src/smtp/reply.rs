@@ -50,6 +50,7 @@ pub(super) fn line(text: &str) -> Option<Line<'_>> {
 
 /// What a server says it can do.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is there or not, whatever the others")]
 pub(super) struct Extensions {
     pub(super) starttls: bool,
     pub(super) dsn: bool,

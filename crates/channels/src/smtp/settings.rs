@@ -29,7 +29,7 @@ pub(super) enum Tls {
     /// From its beginning.
     Implicit,
     /// Before anything is said; a server that does not offer it gets nothing.
-    StartTls,
+    Upgraded,
     /// Never.
     None,
 }
@@ -46,7 +46,7 @@ impl<'a> Settings<'a> {
         let tls = match setting(provider, TLS) {
             Some("implicit") => Tls::Implicit,
             Some("none_insecure") => Tls::None,
-            Some(_) | None => Tls::StartTls,
+            Some(_) | None => Tls::Upgraded,
         };
         let port = match provider.settings.get(PORT).and_then(Value::as_u64) {
             Some(port) => u16::try_from(port).ok().ok_or("the provider's port is none; set it")?,
