@@ -8,10 +8,12 @@
 
 #![warn(missing_docs)]
 
+mod aws;
 mod classify;
 mod email;
 mod guard;
 mod http;
+mod proof;
 pub mod provider;
 mod resolve;
 mod sms;
