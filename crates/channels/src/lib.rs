@@ -9,6 +9,7 @@
 #![warn(missing_docs)]
 
 mod aws;
+mod calls;
 mod classify;
 mod email;
 mod guard;
@@ -16,6 +17,7 @@ mod http;
 mod proof;
 pub mod provider;
 mod resolve;
+pub mod shorten;
 mod sms;
 
 use std::fmt::Debug;

@@ -40,11 +40,8 @@ pub trait Protocol: Debug + Send + Sync {
     fn prove(&self, provider: &Provider, received: &Received<'_>) -> Result<(), Untrusted>;
 
     /// Reads reports, after they were proven. It may carry several, or none.
-    fn reports(
-        &self,
-        provider: &Provider,
-        received: &Received<'_>,
-    ) -> Result<Feedback, Unreadable>;
+    fn reports(&self, provider: &Provider, received: &Received<'_>)
+    -> Result<Feedback, Unreadable>;
 }
 
 /// What a kind needs to know.
