@@ -8,14 +8,17 @@
 
 #![warn(missing_docs)]
 
+mod address;
 mod aws;
 mod calls;
 mod classify;
 mod email;
 mod guard;
 mod http;
+mod mime;
 mod proof;
 pub mod provider;
+mod reception;
 mod resolve;
 pub mod shorten;
 mod sms;
