@@ -1,15 +1,14 @@
 //! What an answer means, as far as that is the same with every service.
 //!
 //! Invariant: a detail is one short line without URLs, since a link in a message is a secret.
-//!
-//! None of these services knows our key before it answers, so a message that may have been taken must not be handed
-//! over again lightly. Surely not taken is what was answered with 429 or 503, and what was answered with 401, 402, 403,
-//! 404 or a redirection: then the settings are wrong or the account is, and another provider may carry the message.
-//! Every other 5xx, and a 2xx that makes no sense, leaves open what happened.
+//! None of these services knows our key before it answers: what may have been taken must not be handed over again lightly.
+//! Left to others: what a status says ([`crate::reception`]).
 
 use domain::call::Answer;
 use domain::message::{Receipt, Reception};
 use serde_json::Value;
+
+use crate::reception::{self, Repeats, one_line};
 
 /// Says that the provider has the message.
 pub(crate) const fn accepted(message_id: Option<String>) -> Receipt {
@@ -18,23 +17,12 @@ pub(crate) const fn accepted(message_id: Option<String>) -> Receipt {
 
 /// Reads an answer by its status alone. A 2xx is one that could not be read.
 pub(crate) fn by_status(answer: &Answer, said: &str) -> Receipt {
-    let reception = match answer.status {
-        408 | 425 | 429 | 503 => later(answer),
-        300..=399 | 401..=405 | 407 => Reception::Later { after_s: None, provider: true },
-        400..=499 => REFUSED,
-        _ => Reception::Unknown,
-    };
-    receipt(reception, answer, said)
+    reception::by_status(answer, &line(said), Repeats::Doubled)
 }
 
 /// Says what became of a message, and what was answered.
 pub(crate) fn receipt(reception: Reception, answer: &Answer, said: &str) -> Receipt {
-    let said = line(said);
-    let detail = match (answer.status, said.is_empty()) {
-        (200..=299, true) => "the answer makes no sense".to_owned(),
-        (status, true) => format!("HTTP {status}"),
-        (status, false) => format!("HTTP {status}: {said}"),
-    };
+    let detail = reception::detail(answer.status, &line(said));
     Receipt { reception, message_id: None, detail }
 }
 
@@ -80,14 +68,5 @@ const ID_CHARS_MAX: usize = 256;
 /// Gives a text as one short line, URLs left out.
 pub(crate) fn line(text: &str) -> String {
     let words = text.split_whitespace().filter(|word| !word.contains("://"));
-    let words: Vec<&str> = words.collect();
-    words
-        .join(" ")
-        .chars()
-        .filter(|character| !character.is_control())
-        .take(LINE_CHARS_MAX)
-        .collect()
+    one_line(&words.collect::<Vec<_>>().join(" "))
 }
-
-/// The most characters of a provider's words that are kept.
-const LINE_CHARS_MAX: usize = 200;
