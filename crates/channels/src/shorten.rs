@@ -12,6 +12,7 @@ use domain::call::{Answer, Call};
 use domain::secret::Secret;
 use url::Url;
 
+use crate::reception::detail;
 use crate::sms::receipts::line;
 
 /// A service that shortens URLs, and how it is used.
@@ -109,13 +110,13 @@ fn normal(text: &str) -> Option<Url> {
 /// The longest URL that is still a short one.
 const SHORT_BYTES_MAX: usize = 200;
 
-fn no(answer: &Answer, said: Option<String>) -> NotShortened {
-    let detail = match (answer.status, said) {
-        (200..=299, _) => "the answer makes no sense".to_owned(),
-        (status, Some(said)) => format!("HTTP {status}: {}", line(&said)),
-        (status, None) => format!("HTTP {status}"),
+fn no(answer: &Answer, said: Option<&str>) -> NotShortened {
+    let said = match answer.status {
+        200..=299 => "the answer makes no sense".to_owned(),
+        _ => line(said.unwrap_or_default()),
     };
-    NotShortened { detail, again: matches!(answer.status, 408 | 425 | 429 | 500..=599) }
+    let again = matches!(answer.status, 408 | 425 | 429 | 500..=599);
+    NotShortened { detail: detail(answer.status, &said), again }
 }
 
 #[cfg(test)]

@@ -30,5 +30,5 @@ pub(super) fn read(answer: &Answer) -> Result<Url, NotShortened> {
     let body: Value = serde_json::from_str(&answer.body).unwrap_or(Value::Null);
     let text = |name: &str| body.get(name).and_then(Value::as_str);
     let short = text("link").filter(|_| matches!(answer.status, 200 | 201)).and_then(normal);
-    short.ok_or_else(|| no(answer, text("message").map(ToOwned::to_owned)))
+    short.ok_or_else(|| no(answer, text("message")))
 }

@@ -50,7 +50,7 @@ pub(super) fn read(
         }
         _ => None,
     };
-    short.ok_or_else(|| no(answer, text("/message").map(ToOwned::to_owned)))
+    short.ok_or_else(|| no(answer, text("/message")))
 }
 
 /// Tells whether there is such a link already. Nobody else can have made it: its name follows from our key.

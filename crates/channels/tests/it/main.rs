@@ -9,10 +9,14 @@ mod hostile;
 #[cfg(test)]
 mod keep_alive;
 #[cfg(test)]
+mod providers_sms;
+#[cfg(test)]
 mod receiver;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod secure;
+#[cfg(test)]
+mod shorten;
 #[cfg(test)]
 mod targets;
