@@ -10,6 +10,7 @@
 
 mod address;
 mod aws;
+mod calls;
 mod classify;
 mod email;
 mod guard;
@@ -20,6 +21,7 @@ pub mod provider;
 mod reception;
 pub mod report;
 mod resolve;
+pub mod shorten;
 mod sms;
 pub mod smtp;
 

@@ -32,7 +32,7 @@ pub trait Protocol: Debug + Send + Sync {
     ) -> Result<Call, Unbuildable>;
 
     /// Reads what the provider answered to such a call.
-    fn read(&self, answer: &Answer) -> Receipt;
+    fn read(&self, provider: &Provider, answer: &Answer) -> Receipt;
 
     /// Tells whether handing over the same message again is safe after a lost answer: the provider knows our key.
     fn has_idempotency(&self) -> bool {
@@ -43,7 +43,8 @@ pub trait Protocol: Debug + Send + Sync {
     fn prove(&self, provider: &Provider, received: &Received<'_>) -> Result<(), Untrusted>;
 
     /// Reads reports, after they were proven. It may carry several, or none.
-    fn reports(&self, received: &Received<'_>) -> Result<Feedback, Unreadable>;
+    fn reports(&self, provider: &Provider, received: &Received<'_>)
+    -> Result<Feedback, Unreadable>;
 }
 
 /// What a kind needs to know.

@@ -67,7 +67,7 @@ impl Protocol for Mailgun {
         Ok(call)
     }
 
-    fn read(&self, answer: &Answer) -> Receipt {
+    fn read(&self, _provider: &Provider, answer: &Answer) -> Receipt {
         let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
         let text = |name: &str| body.get(name).and_then(Value::as_str);
         match (answer.status, text("id")) {
@@ -99,7 +99,11 @@ impl Protocol for Mailgun {
         }
     }
 
-    fn reports(&self, received: &Received<'_>) -> Result<Feedback, Unreadable> {
+    fn reports(
+        &self,
+        _provider: &Provider,
+        received: &Received<'_>,
+    ) -> Result<Feedback, Unreadable> {
         let body: Value = serde_json::from_slice(received.body)
             .map_err(|error| Unreadable(format!("the body is no event: {error}")))?;
         let token = email::text(body.pointer("/signature/token"))

@@ -70,7 +70,7 @@ impl Protocol for Postmark {
         Ok(email::with_json(call, &body))
     }
 
-    fn read(&self, answer: &Answer) -> Receipt {
+    fn read(&self, _provider: &Provider, answer: &Answer) -> Receipt {
         let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
         let said = body.get("Message").and_then(Value::as_str).unwrap_or_default();
         let receipt = by_status(answer, said, Repeats::Doubled);
@@ -112,7 +112,11 @@ impl Protocol for Postmark {
         }
     }
 
-    fn reports(&self, received: &Received<'_>) -> Result<Feedback, Unreadable> {
+    fn reports(
+        &self,
+        _provider: &Provider,
+        received: &Received<'_>,
+    ) -> Result<Feedback, Unreadable> {
         let event: Value = serde_json::from_slice(received.body)
             .map_err(|error| Unreadable(format!("the body is no event: {error}")))?;
         let reports = report(&event).into_iter().collect();

@@ -61,7 +61,7 @@ impl Protocol for Resend {
         Ok(email::with_json(call, &body))
     }
 
-    fn read(&self, answer: &Answer) -> Receipt {
+    fn read(&self, _provider: &Provider, answer: &Answer) -> Receipt {
         let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
         let text = |name: &str| body.get(name).and_then(Value::as_str);
         let said = text("message").unwrap_or_default();
@@ -106,7 +106,11 @@ impl Protocol for Resend {
         if fits { Ok(()) } else { Err(Untrusted::Forged("the signature does not fit the report")) }
     }
 
-    fn reports(&self, received: &Received<'_>) -> Result<Feedback, Unreadable> {
+    fn reports(
+        &self,
+        _provider: &Provider,
+        received: &Received<'_>,
+    ) -> Result<Feedback, Unreadable> {
         let event: Value = serde_json::from_slice(received.body)
             .map_err(|error| Unreadable(format!("the body is no event: {error}")))?;
         let id = received

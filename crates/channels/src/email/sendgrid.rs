@@ -61,7 +61,7 @@ impl Protocol for Sendgrid {
         Ok(email::with_json(call, &body))
     }
 
-    fn read(&self, answer: &Answer) -> Receipt {
+    fn read(&self, _provider: &Provider, answer: &Answer) -> Receipt {
         if matches!(answer.status, 200 | 202) {
             let id = answer.headers.iter().find(|(name, _)| *name == "x-message-id");
             return accepted(id.map(|(_, id)| id.as_str()));
@@ -91,7 +91,11 @@ impl Protocol for Sendgrid {
             .ok_or(Untrusted::Forged("the signature does not fit the report"))
     }
 
-    fn reports(&self, received: &Received<'_>) -> Result<Feedback, Unreadable> {
+    fn reports(
+        &self,
+        _provider: &Provider,
+        received: &Received<'_>,
+    ) -> Result<Feedback, Unreadable> {
         let events: Vec<Value> = serde_json::from_slice(received.body)
             .map_err(|error| Unreadable(format!("the body is no list of events: {error}")))?;
         let reports = events.iter().filter_map(report).collect();

@@ -58,7 +58,7 @@ impl Protocol for Ses {
         Ok(call)
     }
 
-    fn read(&self, answer: &Answer) -> Receipt {
+    fn read(&self, _provider: &Provider, answer: &Answer) -> Receipt {
         let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
         let text = |name: &str| body.get(name).and_then(Value::as_str);
         if let (200, Some(id)) = (answer.status, text("MessageId")) {
@@ -81,7 +81,11 @@ impl Protocol for Ses {
         sns::prove(provider, received)
     }
 
-    fn reports(&self, received: &Received<'_>) -> Result<Feedback, Unreadable> {
+    fn reports(
+        &self,
+        _provider: &Provider,
+        received: &Received<'_>,
+    ) -> Result<Feedback, Unreadable> {
         match sns::open(received)? {
             Content::Confirmation(url) => {
                 Ok(Feedback { confirm: Some(url), ..Feedback::default() })

@@ -135,7 +135,7 @@ impl Came {
     }
 
     fn read(&self, provider: &Provider) -> Feedback {
-        of(provider).reports(&self.received()).unwrap()
+        of(provider).reports(provider, &self.received()).unwrap()
     }
 }
 

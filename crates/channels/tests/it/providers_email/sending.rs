@@ -154,92 +154,101 @@ fn answer(status: u16, body: &Value) -> Answer {
     Answer { status, body, ..Answer::default() }
 }
 
-#[test]
-fn answers_are_read_as_documented() {
-    let later = |provider| Reception::Later { after_s: None, provider };
-    let refused = |suppressed| Reception::Refused { suppressed };
-    let taken = Reception::Accepted;
-    for (provider, status, body, reception, id) in [
-        (
-            ses(),
-            200,
-            parsed(fixture!("ses/send-email.response.json")),
-            taken,
-            Some("010001923a4b5c6d-11111111-2222-3333-4444-555555555555-000000"),
-        ),
-        (
-            ses(),
-            429,
-            parsed(fixture!("ses/error.throttled.json"))["body"].clone(),
-            later(true),
-            None,
-        ),
-        (ses(), 400, json!({ "__type": "MessageRejected", "message": "no" }), refused(false), None),
-        (ses(), 400, json!({ "__type": "aws#LimitExceededException" }), later(true), None),
-        (ses(), 200, json!("?"), Reception::Unknown, None),
-        (ses(), 500, json!({}), Reception::Unknown, None),
-        (sendgrid(), 202, Value::Null, taken, None),
-        (sendgrid(), 400, parsed(fixture!("sendgrid/error.json")), refused(false), None),
-        (sendgrid(), 429, json!({}), later(true), None),
-        (sendgrid(), 503, json!({}), later(true), None),
-        (
-            mailgun(),
-            200,
-            parsed(fixture!("mailgun/messages.response.json")),
-            taken,
-            Some("20260702100000.1.ABCDEF0123456789@mg.example.com"),
-        ),
-        (
-            mailgun(),
-            400,
-            parsed(fixture!("mailgun/error.json"))["body"].clone(),
-            refused(false),
-            None,
-        ),
-        (mailgun(), 404, json!({}), later(true), None),
-        (mailgun(), 200, json!("<html>"), Reception::Unknown, None),
-        (
-            postmark(),
-            200,
-            parsed(fixture!("postmark/email.response.json")),
-            taken,
-            Some("0a129aee-e1cd-480d-b08d-4f48548ff48d"),
-        ),
-        (
-            postmark(),
-            422,
-            parsed(fixture!("postmark/error.inactive-recipient.json"))["body"].clone(),
-            refused(true),
-            None,
-        ),
-        (postmark(), 422, json!({ "ErrorCode": 300 }), refused(false), None),
-        (postmark(), 422, json!({ "ErrorCode": 405 }), later(true), None),
-        (postmark(), 200, json!({ "ErrorCode": 300 }), refused(false), None),
-        (postmark(), 200, json!("OK"), Reception::Unknown, None),
-        (postmark(), 401, json!({ "ErrorCode": 10 }), later(true), None),
-        (
-            resend(),
-            200,
-            parsed(fixture!("resend/emails.response.json")),
-            taken,
-            Some("49a3999c-0ce1-4ea6-ab68-afcd6dc2e794"),
-        ),
-        (
-            resend(),
-            422,
-            parsed(fixture!("resend/error.json"))["body"].clone(),
-            refused(false),
-            None,
-        ),
-        (resend(), 409, json!({ "name": "invalid_idempotent_request" }), taken, None),
-        (resend(), 409, json!({ "name": "concurrent_idempotent_requests" }), later(false), None),
-        (resend(), 500, json!({}), later(true), None),
-        (resend(), 200, json!([]), Reception::Unknown, None),
-    ] {
-        let receipt = of(&provider).read(&answer(status, &body));
-        assert_eq!(receipt.reception, reception, "{:?} {status} {body}", provider.kind);
-        assert_eq!(receipt.message_id.as_deref(), id, "{:?} {status}", provider.kind);
+/// An answer, what becomes of the message by it, and the provider's id for that.
+type Case = (u16, Value, Reception, Option<&'static str>);
+
+const TAKEN: Reception = Reception::Accepted;
+const REFUSED: Reception = Reception::Refused { suppressed: false };
+const SUPPRESSED: Reception = Reception::Refused { suppressed: true };
+const LATER: Reception = Reception::Later { after_s: None, provider: true };
+const UNKNOWN: Reception = Reception::Unknown;
+
+fn check(provider: &Provider, cases: &[Case]) {
+    for (status, body, reception, id) in cases {
+        let receipt = of(provider).read(provider, &answer(*status, body));
+        assert_eq!(receipt.reception, *reception, "{status} {body}");
+        assert_eq!(receipt.message_id.as_deref(), *id, "{status} {body}");
     }
+}
+
+#[test]
+fn answers_of_ses_are_read_as_documented() {
+    let id = "010001923a4b5c6d-11111111-2222-3333-4444-555555555555-000000";
+    let error = |kind: &str| json!({ "__type": kind, "message": "no" });
+    check(
+        &ses(),
+        &[
+            (200, parsed(fixture!("ses/send-email.response.json")), TAKEN, Some(id)),
+            (429, parsed(fixture!("ses/error.throttled.json"))["body"].clone(), LATER, None),
+            (400, error("MessageRejected"), REFUSED, None),
+            (400, error("aws#LimitExceededException"), LATER, None),
+            (200, json!("?"), UNKNOWN, None),
+            (500, json!({}), UNKNOWN, None),
+        ],
+    );
+}
+
+#[test]
+fn answers_of_sendgrid_are_read_as_documented() {
+    check(
+        &sendgrid(),
+        &[
+            (202, Value::Null, TAKEN, None),
+            (400, parsed(fixture!("sendgrid/error.json")), REFUSED, None),
+            (429, json!({}), LATER, None),
+            (503, json!({}), LATER, None),
+            (502, json!({}), UNKNOWN, None),
+        ],
+    );
+}
+
+#[test]
+fn answers_of_mailgun_are_read_as_documented() {
+    let id = "20260702100000.1.ABCDEF0123456789@mg.example.com";
+    check(
+        &mailgun(),
+        &[
+            (200, parsed(fixture!("mailgun/messages.response.json")), TAKEN, Some(id)),
+            (400, parsed(fixture!("mailgun/error.json"))["body"].clone(), REFUSED, None),
+            (404, json!({}), LATER, None),
+            (200, json!("<html>"), UNKNOWN, None),
+        ],
+    );
+}
+
+#[test]
+fn answers_of_postmark_are_read_as_documented() {
+    let inactive = parsed(fixture!("postmark/error.inactive-recipient.json"))["body"].clone();
+    let id = "0a129aee-e1cd-480d-b08d-4f48548ff48d";
+    check(
+        &postmark(),
+        &[
+            (200, parsed(fixture!("postmark/email.response.json")), TAKEN, Some(id)),
+            (422, inactive, SUPPRESSED, None),
+            (422, json!({ "ErrorCode": 300 }), REFUSED, None),
+            (422, json!({ "ErrorCode": 405 }), LATER, None),
+            (200, json!({ "ErrorCode": 300 }), REFUSED, None),
+            (200, json!("OK"), UNKNOWN, None),
+            (401, json!({ "ErrorCode": 10 }), LATER, None),
+        ],
+    );
+}
+
+#[test]
+fn answers_of_resend_are_read_as_documented() {
+    let id = "49a3999c-0ce1-4ea6-ab68-afcd6dc2e794";
+    let under_way = Reception::Later { after_s: None, provider: false };
+    check(
+        &resend(),
+        &[
+            (200, parsed(fixture!("resend/emails.response.json")), TAKEN, Some(id)),
+            (422, parsed(fixture!("resend/error.json"))["body"].clone(), REFUSED, None),
+            (409, json!({ "name": "invalid_idempotent_request" }), TAKEN, None),
+            (409, json!({ "name": "concurrent_idempotent_requests" }), under_way, None),
+            (500, json!({}), LATER, None),
+            (200, json!([]), UNKNOWN, None),
+        ],
+    );
 }
 
 #[test]
@@ -249,14 +258,17 @@ fn headers_of_answers_are_heard() {
         headers: named("x-message-id", "14c5d75ce93dfd64b469"),
         ..answer(202, &Value::Null)
     };
-    assert_eq!(of(&sendgrid()).read(&taken).message_id.as_deref(), Some("14c5d75ce93dfd64b469"));
+    assert_eq!(
+        of(&sendgrid()).read(&sendgrid(), &taken).message_id.as_deref(),
+        Some("14c5d75ce93dfd64b469")
+    );
     let error = "LimitExceededException:http://internal.amazon.com/";
     let full = Answer {
         headers: named("x-amzn-errortype", error),
         retry_after_s: Some(7),
         ..answer(400, &json!({}))
     };
-    let receipt = of(&ses()).read(&full);
+    let receipt = of(&ses()).read(&ses(), &full);
     assert_eq!(receipt.reception, Reception::Later { after_s: Some(7), provider: true });
     assert_eq!(receipt.detail, "status 400: LimitExceededException");
 }
@@ -266,6 +278,6 @@ fn no_secret_shows() {
     for provider in all() {
         assert!(!format!("{provider:?}").contains("se-cret"));
         let echo = answer(502, &json!("<html> authorization: Bearer se-cret </html>"));
-        assert!(!format!("{:?}", of(&provider).read(&echo)).contains("se-cret"));
+        assert!(!format!("{:?}", of(&provider).read(&provider, &echo)).contains("se-cret"));
     }
 }
