@@ -68,7 +68,7 @@ struct Fence {
     why: &'static str,
 }
 
-const FENCES: [Fence; 13] = [
+const FENCES: [Fence; 15] = [
     Fence { name: "rusqlite", rooms: &["store"], why: "only store speaks SQL" },
     Fence { name: "tokio-postgres", rooms: &["store"], why: "only store speaks SQL" },
     Fence { name: "axum", rooms: &["web"], why: "only web listens" },
@@ -104,6 +104,12 @@ const FENCES: [Fence; 13] = [
         rooms: &["channels", "store"],
         why: "only channels call out, and store its database",
     },
+    Fence {
+        name: "rustls-webpki",
+        rooms: &["channels"],
+        why: "only channels read certificates of others",
+    },
+    Fence { name: "mail-parser", rooms: &["channels"], why: "only channels read mails" },
     Fence {
         name: "clap",
         rooms: &["countersign", "sim", "bench"],

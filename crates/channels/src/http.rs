@@ -10,11 +10,11 @@
 //! request is written.
 
 mod answer;
-mod dial;
+pub(crate) mod dial;
 mod live;
 mod pool;
 mod request;
-mod wire;
+pub(crate) mod wire;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -93,7 +93,12 @@ impl Http {
     pub fn new(options: Options) -> Result<Self, BuildError> {
         let pool = Pool::new(options.idle_connections_max, options.idle_max);
         Ok(Self {
-            dialler: Dialler::new(options.guard, options.resolver, &options.authorities)?,
+            dialler: Dialler::new(
+                options.guard,
+                options.resolver,
+                &options.authorities,
+                Some(b"http/1.1"),
+            )?,
             pool,
         })
     }
@@ -171,21 +176,25 @@ impl Channel for Http {
 
 /// How far an attempt has come. Lives outside of what the deadline cuts off, so that it can tell afterwards.
 #[derive(Debug)]
-struct Progress {
+pub(crate) struct Progress {
     started: Instant,
-    deadline: Instant,
-    stage: Stage,
-    remote: Option<SocketAddr>,
+    pub(crate) deadline: Instant,
+    pub(crate) stage: Stage,
+    pub(crate) remote: Option<SocketAddr>,
     reused: bool,
 }
 
 impl Progress {
-    fn new(started: Instant, timeout: Duration) -> Self {
+    pub(crate) fn new(started: Instant, timeout: Duration) -> Self {
         let deadline = started + timeout.min(TIMEOUT_MAX);
         Self { started, deadline, stage: Stage::Resolving, remote: None, reused: false }
     }
 
-    fn reuses(&mut self, remote: SocketAddr) {
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    pub(crate) fn reuses(&mut self, remote: SocketAddr) {
         (self.remote, self.reused) = (Some(remote), true);
     }
 

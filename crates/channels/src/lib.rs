@@ -8,13 +8,22 @@
 
 #![warn(missing_docs)]
 
+mod address;
+mod aws;
+mod calls;
 mod classify;
 mod email;
 mod guard;
 mod http;
+mod mime;
+mod proof;
 pub mod provider;
+mod reception;
+pub mod report;
 mod resolve;
+pub mod shorten;
 mod sms;
+pub mod smtp;
 
 use std::fmt::Debug;
 use std::time::Duration;

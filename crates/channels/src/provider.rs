@@ -9,7 +9,10 @@ use std::fmt::Debug;
 use domain::call::{Answer, Call};
 use domain::message::{Message, Receipt, Report};
 use domain::provider::{Provider, ProviderKind};
+use domain::secret::Secret;
 use domain::time::Timestamp;
+
+use crate::{email, sms};
 
 /// One kind of provider that takes messages over HTTP.
 pub trait Protocol: Debug + Send + Sync {
@@ -29,7 +32,7 @@ pub trait Protocol: Debug + Send + Sync {
     ) -> Result<Call, Unbuildable>;
 
     /// Reads what the provider answered to such a call.
-    fn read(&self, answer: &Answer) -> Receipt;
+    fn read(&self, provider: &Provider, answer: &Answer) -> Receipt;
 
     /// Tells whether handing over the same message again is safe after a lost answer: the provider knows our key.
     fn has_idempotency(&self) -> bool {
@@ -40,7 +43,8 @@ pub trait Protocol: Debug + Send + Sync {
     fn prove(&self, provider: &Provider, received: &Received<'_>) -> Result<(), Untrusted>;
 
     /// Reads reports, after they were proven. It may carry several, or none.
-    fn reports(&self, received: &Received<'_>) -> Result<Feedback, Unreadable>;
+    fn reports(&self, provider: &Provider, received: &Received<'_>)
+    -> Result<Feedback, Unreadable>;
 }
 
 /// What a kind needs to know.
@@ -153,7 +157,7 @@ pub fn protocol(kind: ProviderKind) -> Option<&'static dyn Protocol> {
         | ProviderKind::Sendgrid
         | ProviderKind::Mailgun
         | ProviderKind::Postmark
-        | ProviderKind::Resend => crate::email::protocol(kind),
+        | ProviderKind::Resend => email::protocol(kind),
         ProviderKind::Twilio
         | ProviderKind::Vonage
         | ProviderKind::VonageSms
@@ -162,7 +166,7 @@ pub fn protocol(kind: ProviderKind) -> Option<&'static dyn Protocol> {
         | ProviderKind::Sinch
         | ProviderKind::AwsSms
         | ProviderKind::SnsSms
-        | ProviderKind::HttpSms => crate::sms::protocol(kind),
+        | ProviderKind::HttpSms => sms::protocol(kind),
     }
 }
 
@@ -173,5 +177,5 @@ pub(crate) fn setting<'a>(provider: &'a Provider, name: &str) -> Option<&'a str>
 
 /// Gives a secret.
 pub(crate) fn secret<'a>(provider: &'a Provider, name: &str) -> Option<&'a str> {
-    provider.secrets.values.get(name).map(domain::secret::Secret::expose)
+    provider.secrets.values.get(name).map(Secret::expose)
 }

@@ -290,6 +290,7 @@ impl Fact {
 
 /// How far a message has come, by all that was reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact beside the way, true or not")]
 pub struct Progress {
     /// The furthest fact.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
-//! From a URL to an open connection: resolve, vet, connect, shake hands.
+//! From a host to an open connection: resolve, vet, connect, shake hands. Every way out dials here.
 //!
 //! Invariants: every address of an answer is vetted and one bad address refuses the target; only addresses of that
-//! very answer are dialled; TLS is 1.2 or later, checked against public and extra authorities, and speaks HTTP/1.1.
+//! very answer are dialled; TLS is 1.2 or later, checked against public and extra authorities.
 
 use std::fmt::{self, Debug, Formatter};
 use std::net::{IpAddr, SocketAddr};
@@ -31,11 +31,12 @@ pub(crate) struct Dialler {
 }
 
 impl Dialler {
-    /// Makes a dialler that trusts the public authorities and the given ones.
+    /// Makes a dialler that trusts the public authorities and the given ones, and offers a protocol in TLS or none.
     pub(crate) fn new(
         guard: Guard,
         resolver: Arc<dyn Resolve>,
         authorities: &[Vec<u8>],
+        protocol: Option<&[u8]>,
     ) -> Result<Self, BuildError> {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         for (number, authority) in (1..).zip(authorities) {
@@ -48,7 +49,7 @@ impl Dialler {
             .map_err(|source| BuildError::Tls { source })?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.alpn_protocols = protocol.into_iter().map(<[u8]>::to_vec).collect();
         Ok(Self { guard, resolver, tls: TlsConnector::from(Arc::new(config)) })
     }
 
@@ -63,19 +64,12 @@ impl Dialler {
         url: &Arc<Url>,
         progress: &mut Progress,
     ) -> Result<Box<Live>, Failure> {
-        let addresses = self.vetted(url).await?;
+        let host = url.host().ok_or_else(no_address)?;
         // The guard lets only schemes with a known port pass.
         let port = url.port_or_known_default().unwrap_or_default();
-        let (stream, remote) = dial(&addresses, port, progress).await?;
+        let (stream, remote) = self.open(&host, port, progress).await?;
         let wire = if url.scheme() == "https" {
-            progress.stage = Stage::Handshaking;
-            let name = server_name(url)?;
-            let stream = self
-                .tls
-                .connect(name, stream)
-                .await
-                .map_err(|error| classify::handshaking(&error))?;
-            Wire::Tls(Box::new(stream))
+            self.secure(&host, stream, progress).await?
         } else {
             Wire::Plain(stream)
         };
@@ -85,15 +79,37 @@ impl Dialler {
         Ok(Box::new(live))
     }
 
-    /// Resolves the host of a URL, and vets every address of the answer.
-    async fn vetted(&self, url: &Url) -> Result<Vec<IpAddr>, Failure> {
-        let addresses = match url.host() {
-            Some(Host::Domain(name)) => {
+    /// Opens a plain connection to a host.
+    pub(crate) async fn open(
+        &self,
+        host: &Host<&str>,
+        port: u16,
+        progress: &mut Progress,
+    ) -> Result<(TcpStream, SocketAddr), Failure> {
+        dial(&self.vetted(host).await?, port, progress).await
+    }
+
+    /// Shakes hands over a plain connection.
+    pub(crate) async fn secure(
+        &self,
+        host: &Host<&str>,
+        stream: TcpStream,
+        progress: &mut Progress,
+    ) -> Result<Wire, Failure> {
+        progress.stage = Stage::Handshaking;
+        let name = server_name(host)?;
+        let stream = self.tls.connect(name, stream).await;
+        Ok(Wire::Tls(Box::new(stream.map_err(|error| classify::handshaking(&error))?)))
+    }
+
+    /// Resolves a host, and vets every address of the answer.
+    async fn vetted(&self, host: &Host<&str>) -> Result<Vec<IpAddr>, Failure> {
+        let addresses = match host {
+            Host::Domain(name) => {
                 self.resolver.resolve(name).await.map_err(|error| classify::resolving(&error))?
             }
-            Some(Host::Ipv4(address)) => vec![IpAddr::V4(address)],
-            Some(Host::Ipv6(address)) => vec![IpAddr::V6(address)],
-            None => Vec::new(),
+            Host::Ipv4(address) => vec![IpAddr::V4(*address)],
+            Host::Ipv6(address) => vec![IpAddr::V6(*address)],
         };
         for address in &addresses {
             if let Err(refused) = self.guard.vet(*address) {
@@ -116,8 +132,7 @@ async fn dial(
     port: u16,
     progress: &mut Progress,
 ) -> Result<(TcpStream, SocketAddr), Failure> {
-    let mut last =
-        Failure { reason: Reason::NameUnresolved, detail: "the name has no address".to_owned() };
+    let mut last = no_address();
     let tries =
         u32::try_from(addresses.len()).map_or(ADDRESSES_MAX, |count| count.min(ADDRESSES_MAX));
     for (address, still) in addresses.iter().zip((1..=tries).rev()) {
@@ -138,13 +153,16 @@ async fn dial(
     Err(last)
 }
 
-fn server_name(url: &Url) -> Result<ServerName<'static>, Failure> {
-    let name = match url.host() {
-        Some(Host::Ipv4(address)) => return Ok(ServerName::from(IpAddr::V4(address))),
-        Some(Host::Ipv6(address)) => return Ok(ServerName::from(IpAddr::V6(address))),
+fn no_address() -> Failure {
+    Failure { reason: Reason::NameUnresolved, detail: "the name has no address".to_owned() }
+}
+
+fn server_name(host: &Host<&str>) -> Result<ServerName<'static>, Failure> {
+    let name = match host {
+        Host::Ipv4(address) => return Ok(ServerName::from(IpAddr::V4(*address))),
+        Host::Ipv6(address) => return Ok(ServerName::from(IpAddr::V6(*address))),
         // Certificates never carry the dot at the end.
-        Some(Host::Domain(name)) => name.strip_suffix('.').unwrap_or(name),
-        None => "",
+        Host::Domain(name) => name.strip_suffix('.').unwrap_or(name),
     };
     ServerName::try_from(name.to_owned()).map_err(|error| Failure {
         reason: Reason::TlsFailed,

@@ -9,10 +9,18 @@ mod hostile;
 #[cfg(test)]
 mod keep_alive;
 #[cfg(test)]
+mod providers_email;
+#[cfg(test)]
+mod providers_sms;
+#[cfg(test)]
 mod receiver;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod secure;
+#[cfg(test)]
+mod shorten;
+#[cfg(test)]
+mod smtp;
 #[cfg(test)]
 mod targets;

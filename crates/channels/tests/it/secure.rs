@@ -18,7 +18,7 @@ use crate::receiver::{Receiver, answer, failure, lane, options, post, read_reque
 
 /// Everything is on loopback.
 #[derive(Debug)]
-struct Loopback;
+pub(crate) struct Loopback;
 
 #[async_trait]
 impl Resolve for Loopback {
@@ -27,7 +27,7 @@ impl Resolve for Loopback {
     }
 }
 
-fn authority() -> Vec<u8> {
+pub(crate) fn authority() -> Vec<u8> {
     CertificateDer::from_pem_slice(include_bytes!("../../fixtures/authority.pem")).unwrap().to_vec()
 }
 
@@ -35,7 +35,8 @@ fn client(authorities: Vec<Vec<u8>>) -> Http {
     Http::new(Options { resolver: Arc::new(Loopback), authorities, ..options() }).unwrap()
 }
 
-async fn receiver(protocols: &'static [&'static [u8]]) -> Receiver {
+/// Shakes hands as `receiver.test`.
+pub(crate) fn acceptor(protocols: &[&[u8]]) -> TlsAcceptor {
     let certificate =
         CertificateDer::from_pem_slice(include_bytes!("../../fixtures/receiver.test.pem")).unwrap();
     let key =
@@ -47,7 +48,11 @@ async fn receiver(protocols: &'static [&'static [u8]]) -> Receiver {
         .with_single_cert(vec![certificate], key)
         .unwrap();
     config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    TlsAcceptor::from(Arc::new(config))
+}
+
+async fn receiver(protocols: &'static [&'static [u8]]) -> Receiver {
+    let acceptor = acceptor(protocols);
     Receiver::start(move |stream, notes| {
         let acceptor = acceptor.clone();
         async move {
