@@ -15,6 +15,7 @@
 //! | replay | [`replay`] |
 //! | key, scope | [`key`] |
 //! | message, receipt, report | [`message`] |
+//! | occasion | [`notice`] |
 //! | provider | [`provider`] |
 //! | ids, chance | [`id`] |
 //! | moments, clocks | [`time`] |
@@ -34,6 +35,7 @@ pub mod health;
 pub mod id;
 pub mod key;
 pub mod message;
+pub mod notice;
 pub mod provider;
 pub mod replay;
 pub mod request;
