@@ -69,7 +69,7 @@ pub(crate) fn flaw(source: &str, error: &Error) -> Flaw {
 }
 
 /// What a template may speak of.
-const NAMES: [&str; 17] = [
+const NAMES: [&str; 18] = [
     "title",
     "message",
     "sender",
@@ -87,6 +87,7 @@ const NAMES: [&str; 17] = [
     "occasion",
     "locale",
     "branding",
+    "test",
 ];
 
 const PLAIN: &str = "text";

@@ -48,7 +48,12 @@ fn bound(source: &str) -> Result<(), Flaw> {
         let Ok(token) = token else { return Ok(()) };
         let at = token.span().start();
         match token {
-            Token::ElementStart { .. } => elements += 1,
+            Token::ElementStart { local, .. } => {
+                if local.starts_with("mj-") && !ELEMENTS.contains(&local.as_str()) {
+                    return Err(Flaw::at(source, at, format!("`{local}` is no element of MJML")));
+                }
+                elements += 1;
+            }
             Token::ElementEnd { end: ElementEnd::Open, .. } => depth += 1,
             Token::ElementEnd { end: ElementEnd::Close(..), .. } => depth = depth.saturating_sub(1),
             Token::Attribute { local, value: Some(value), .. } => {
@@ -79,7 +84,7 @@ fn flaw(source: &str, error: &Error) -> Flaw {
         Error::UnexpectedToken { position, .. } => Flaw::at(
             source,
             position.start,
-            "this cannot stand here; conditions between elements go into `<mj-raw>`",
+            "this cannot stand here; a text needs `<mj-text>` around it",
         ),
         Error::MissingAttribute { name, position, .. } => {
             Flaw::at(source, position.start, format!("this element needs `{name}`"))
@@ -100,3 +105,40 @@ fn flaw(source: &str, error: &Error) -> Flaw {
         }
     }
 }
+
+/// What mrml knows; anything else it would pass on as it is, and mail programs leave out.
+const ELEMENTS: [&str; 33] = [
+    "mj-accordion",
+    "mj-accordion-element",
+    "mj-accordion-text",
+    "mj-accordion-title",
+    "mj-all",
+    "mj-attributes",
+    "mj-body",
+    "mj-breakpoint",
+    "mj-button",
+    "mj-carousel",
+    "mj-carousel-image",
+    "mj-class",
+    "mj-column",
+    "mj-divider",
+    "mj-font",
+    "mj-group",
+    "mj-head",
+    "mj-hero",
+    "mj-image",
+    "mj-include",
+    "mj-navbar",
+    "mj-navbar-link",
+    "mj-preview",
+    "mj-raw",
+    "mj-section",
+    "mj-social",
+    "mj-social-element",
+    "mj-spacer",
+    "mj-style",
+    "mj-table",
+    "mj-text",
+    "mj-title",
+    "mj-wrapper",
+];
