@@ -198,7 +198,7 @@ impl Letter {
         }
         parts.extend(self.note.clone());
         if let Some(link) = &self.link {
-            parts.push(format!("{}:\n{link}", self.button));
+            parts.push(format!("{}\n{link}", self.button));
         }
         parts.extend(self.private.clone());
         let end = [&self.test_note, &Some(self.sent_by.clone()), &self.footer];

@@ -47,16 +47,15 @@ pub(crate) fn fill(source: &str, form: Form, names: &Value) -> Result<String, Fl
 pub(crate) fn flaw(source: &str, error: &Error) -> Flaw {
     let range = error.range().filter(|range| range.end <= source.len());
     let quoted = range.clone().and_then(|range| source.get(range)).unwrap_or("a value");
-    let what = match error.kind() {
-        ErrorKind::UndefinedError => {
-            format!("`{quoted}` is not known; known are {}", NAMES.join(", "))
-        }
-        ErrorKind::OutOfFuel => "the template has too many parts".to_owned(),
-        ErrorKind::WriteFailure => format!("the text is longer than {OUTPUT_BYTES_MAX} bytes"),
-        kind => match error.detail() {
-            Some(detail) => format!("{kind}: {detail}"),
-            None => kind.to_string(),
-        },
+    let kind = error.kind();
+    let what = if kind == ErrorKind::UndefinedError {
+        format!("`{quoted}` is not known; known are {}", NAMES.join(", "))
+    } else if kind == ErrorKind::OutOfFuel {
+        "the template has too many parts".to_owned()
+    } else if kind == ErrorKind::WriteFailure {
+        format!("the text is longer than {OUTPUT_BYTES_MAX} bytes")
+    } else {
+        error.detail().map_or_else(|| kind.to_string(), |detail| format!("{kind}: {detail}"))
     };
     match (range, error.line()) {
         (Some(range), _) => Flaw::at(source, range.start, what),
@@ -116,22 +115,22 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
 
 /// Writes a value: texts, numbers, nothing for what is absent; lists and groups of values cannot be written.
 fn write(out: &mut Output<'_>, state: &mut State<'_, '_>, value: &Value) -> Result<(), Error> {
-    match value.kind() {
-        ValueKind::None => Ok(()),
-        ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
-        ValueKind::Bool | ValueKind::Number => Ok(write!(out, "{value}")?),
-        ValueKind::String => {
-            let text = value.as_str().unwrap_or_default();
-            match state.auto_escape() {
-                AutoEscape::None => Ok(out.write_str(text)?),
-                _ => escape(out, text),
-            }
+    let kind = value.kind();
+    if let Some(text) = value.as_str() {
+        if matches!(state.auto_escape(), AutoEscape::None) {
+            Ok(out.write_str(text)?)
+        } else {
+            escape(out, text)
         }
-        _ if value.downcast_object_ref::<Loose>().is_some_and(Loose::is_empty) => Ok(()),
-        kind => Err(Error::new(
-            ErrorKind::InvalidOperation,
-            format!("a {kind} cannot be written; name one of its values"),
-        )),
+    } else if matches!(kind, ValueKind::Bool | ValueKind::Number) {
+        Ok(write!(out, "{value}")?)
+    } else if value.is_undefined() {
+        Err(Error::from(ErrorKind::UndefinedError))
+    } else if value.is_none() || value.downcast_object_ref::<Loose>().is_some_and(Loose::is_empty) {
+        Ok(())
+    } else {
+        let what = format!("a {kind} cannot be written; name one of its values");
+        Err(Error::new(ErrorKind::InvalidOperation, what))
     }
 }
 

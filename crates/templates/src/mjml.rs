@@ -3,7 +3,6 @@
 //! Invariants: nothing is fetched, neither a part of the mail nor, by whoever opens it, a typeface; depth, elements and
 //! attributes are counted before the text is worked on, so it costs little stack and little memory.
 
-use std::collections::HashMap;
 use std::panic;
 
 use htmlparser::{ElementEnd, Token, Tokenizer};
@@ -35,9 +34,8 @@ pub(crate) fn to_html(source: &str) -> Result<String, Flaw> {
 fn make(source: &str) -> Result<String, Flaw> {
     let parsed = mrml::parse_with_options(source, &ParserOptions::default())
         .map_err(|error| flaw(source, &error))?;
-    #[expect(clippy::disallowed_types, reason = "mrml asks for one; it stays empty")]
-    let fonts = HashMap::new();
-    let options = RenderOptions { disable_comments: true, fonts, ..RenderOptions::default() };
+    let mut options = RenderOptions { disable_comments: true, ..RenderOptions::default() };
+    options.fonts.clear();
     parsed.element.render(&options).map_err(|error| Flaw::whole(error.to_string()))
 }
 
@@ -47,24 +45,24 @@ fn bound(source: &str) -> Result<(), Flaw> {
         // What cannot be read, mrml says better.
         let Ok(token) = token else { return Ok(()) };
         let at = token.span().start();
-        match token {
-            Token::ElementStart { local, .. } => {
-                if local.starts_with("mj-") && !ELEMENTS.contains(&local.as_str()) {
-                    return Err(Flaw::at(source, at, format!("`{local}` is no element of MJML")));
-                }
-                elements += 1;
+        if let Token::ElementStart { local, .. } = token {
+            if local.starts_with("mj-") && !ELEMENTS.contains(&local.as_str()) {
+                return Err(Flaw::at(source, at, format!("`{local}` is no element of MJML")));
             }
-            Token::ElementEnd { end: ElementEnd::Open, .. } => depth += 1,
-            Token::ElementEnd { end: ElementEnd::Close(..), .. } => depth = depth.saturating_sub(1),
-            Token::Attribute { local, value: Some(value), .. } => {
-                let link = matches!(local.as_str(), "href" | "src" | "background-url");
-                let bytes_max = if link { 8 * ATTRIBUTE_BYTES_MAX } else { ATTRIBUTE_BYTES_MAX };
-                if value.len() > bytes_max {
-                    let what = format!("`{local}` is longer than {bytes_max} bytes");
-                    return Err(Flaw::at(source, at, what));
-                }
+            elements += 1;
+        } else if let Token::ElementEnd { end, .. } = token {
+            match end {
+                ElementEnd::Open => depth += 1,
+                ElementEnd::Close(..) => depth = depth.saturating_sub(1),
+                ElementEnd::Empty => {}
             }
-            _ => {}
+        } else if let Token::Attribute { local, value: Some(value), .. } = token {
+            let link = matches!(local.as_str(), "href" | "src" | "background-url");
+            let bytes_max = if link { 8 * ATTRIBUTE_BYTES_MAX } else { ATTRIBUTE_BYTES_MAX };
+            if value.len() > bytes_max {
+                let what = format!("`{local}` is longer than {bytes_max} bytes");
+                return Err(Flaw::at(source, at, what));
+            }
         }
         if elements > ELEMENTS_MAX {
             return Err(Flaw::at(source, at, format!("more than {ELEMENTS_MAX} elements")));
