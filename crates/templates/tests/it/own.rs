@@ -140,6 +140,21 @@ fn a_template_is_no_program() {
 }
 
 #[test]
+fn no_template_uses_up_the_stack() {
+    for text in [
+        format!("{{{{ title{} }}}}", "|trim".repeat(10_000)),
+        format!("{{{{ {}title }}}}", "not ".repeat(10_000)),
+        format!("{{{{ metadata{} }}}}", ".a".repeat(20_000)),
+    ] {
+        assert!(flaw(&subject(&text)).1.contains("more than 100 words and signs in one block"));
+    }
+    let elifs = |count| format!("{{%if 0%}}{}{{%else%}}a{{%endif%}}", "{%elif 0%}".repeat(count));
+    assert!(flaw(&subject(&elifs(5_000))).1.contains("more than 100 `elif`"));
+    let ifs = |inner: &str| format!("{}{inner}{}", "{%if 1%}".repeat(70), "{%endif%}".repeat(70));
+    assert_eq!(check(&subject(&ifs(&elifs(100)))), []);
+}
+
+#[test]
 fn bounds_hold_before_anything_is_worked_on() {
     assert!(flaw(&subject(&"a".repeat(64 * 1024 + 1))).1.contains("longer than 65536 bytes"));
     let long = "{{ message }}".repeat(5_000);
