@@ -15,6 +15,7 @@
 //! | replay | [`replay`] |
 //! | key, scope | [`key`] |
 //! | message, receipt, report | [`message`] |
+//! | occasion | [`notice`] |
 //! | provider | [`provider`] |
 //! | notice, rule, occasion | [`notice`] |
 //! | ids, chance | [`id`] |
