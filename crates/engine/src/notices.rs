@@ -13,18 +13,22 @@ mod desk;
 mod pick;
 mod words;
 
+use std::collections::BTreeMap;
+
 use domain::delivery::Cause;
 use domain::endpoint::{Dialect, Endpoint, Scope};
-use domain::id::{AccountId, EndpointId, EventId, NoticeId};
+use domain::id::{AccountId, EndpointId, EventId, NoticeId, ProviderId};
 use domain::message::{Channel, Progress};
 use domain::notice::{Notice, tellings};
+use domain::provider::{OnUnknown, Provider, ProviderKind, Secrets};
 use domain::request::{Happening, Request};
 use domain::retry::Profile;
 use domain::time::Timestamp;
-use store::{Commit, Guarded, NewDelivery, Write};
+use store::{Commit, Guarded, NewDelivery, Setting, SettingKind, Write};
 
 use crate::Engine;
 use crate::check;
+use crate::timers::written;
 
 pub(crate) use desk::Desks;
 pub(crate) use pick::Switchboard;
@@ -98,6 +102,44 @@ impl Engine {
             commit.writes.push(Write::Endpoint(Guarded { version: 0, value }));
         }
         Ok(id)
+    }
+}
+
+impl Engine {
+    /// Gives an account that has no provider the built-in mailbox, for mails and short messages: for development.
+    pub async fn ensure_mailbox(&self, account: AccountId) -> Result<(), store::Error> {
+        let kind = SettingKind::Provider;
+        if !self.views().settings(account, kind, String::new(), 1).await?.is_empty() {
+            return Ok(());
+        }
+        let now = self.now();
+        let mut commit = Commit::new(account, now);
+        for (kind, from) in [
+            (ProviderKind::MailboxEmail, "countersign@example.com"),
+            (ProviderKind::MailboxSms, "Countersign"),
+        ] {
+            let provider = Provider {
+                id: ProviderId::new(self.mint(now)),
+                account,
+                name: kind.as_str().replace('_', "-"),
+                kind,
+                priority: 100,
+                rate_limit: None,
+                on_unknown: OnUnknown::default(),
+                enabled: true,
+                settings: BTreeMap::from([("from".to_owned(), from.into())]),
+                created_at: now,
+                updated_at: now,
+                secrets: Secrets::default(),
+            };
+            let body = serde_json::to_string(&provider).unwrap_or_default();
+            let (name, kind) = (provider.id.to_string(), SettingKind::Provider);
+            let value = Setting { kind, name, body, secrets: None };
+            commit.writes.push(Write::Setting(Guarded { version: 0, value }));
+        }
+        written(self.commit(commit).await.map(|_committed| ()))?;
+        self.settings_changed(account);
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use channels::smtp::Smtp;
 use channels::{Guard, Schemes};
 use domain::id::{AccountId, DeliveryId};
 use domain::retention::Retention;
@@ -90,6 +91,9 @@ impl Drop for Running {
 /// Why the crew cannot go on.
 #[derive(Debug)]
 pub enum Trouble {
+    /// The way out for mails could not be built.
+    #[error("building the way out for mails")]
+    Mailer(#[from] channels::BuildError),
     /// The store failed, as it does when it is told to.
     Store(Error),
     /// A command was refused.
@@ -160,10 +164,12 @@ impl Crew {
         let master = MasterKey::new(&[7; 32])?;
         let (inner, views, lanes, runtime) = self.open(master.clone()).await?;
         let store = Arc::new(Faulty::new(inner, self.dice.split()));
+        let mailer = Smtp::new(channels::Options::new(Guard::default()))?;
         let engine = Engine::new(Parts {
             store: Arc::<Faulty>::clone(&store),
             views,
             channel: Arc::<World>::clone(&self.world),
+            mailer: Arc::new(mailer),
             guard: Arc::new(Guard::new(Vec::new(), Schemes::HttpToo)),
             clock: Arc::<SimClock>::clone(&self.clock),
             chance: Box::new(self.dice.split()),

@@ -95,7 +95,8 @@ impl Engine {
     }
 
     async fn read_desk(&self, account: AccountId) -> Result<Desk, store::Error> {
-        let list = async |kind| self.views().settings(account, kind, String::new(), SETTINGS_MAX).await;
+        let list =
+            async |kind| self.views().settings(account, kind, String::new(), SETTINGS_MAX).await;
         let mut desk = Desk::default();
         for row in list(SettingKind::Provider).await? {
             desk.providers.push(provider(&row)?);

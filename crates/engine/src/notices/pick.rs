@@ -62,14 +62,14 @@ impl Switchboard {
     }
 
     /// Tells whether another provider could be asked now.
-    pub(super) fn has_other<'a>(
+    pub(super) fn has_other(
         &self,
-        mut providers: impl Iterator<Item = &'a Provider>,
+        providers: &[&Provider],
         than: ProviderId,
         now: Timestamp,
     ) -> bool {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        providers.any(|other| {
+        providers.iter().any(|other| {
             other.id != than && lines.get(&other.id).is_none_or(|line| line.rests_until <= now)
         })
     }
@@ -135,10 +135,10 @@ mod tests {
         let picked = |now| board.pick(all(), 1, now).map(|(provider, _)| provider.id.bits());
         assert_eq!(picked(at(0)), Some(1));
         board.judge(one.id, false, at(0));
-        assert!(board.has_other(all(), one.id, at(0)));
+        assert!(board.has_other(&[&one, &two], one.id, at(0)));
         assert_eq!(picked(at(1)), Some(2));
         board.judge(two.id, false, at(2));
-        assert!(!board.has_other(all(), two.id, at(2)));
+        assert!(!board.has_other(&[&one, &two], two.id, at(2)));
         assert_eq!(picked(at(9_000)), Some(1), "back first");
         board.judge(one.id, true, at(9_001));
         assert_eq!(picked(at(9_002)), Some(1));

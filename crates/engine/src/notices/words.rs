@@ -1,10 +1,12 @@
-//! From a notice and its request to the message that is handed over.
+//! From a notice and what its event says to the message that is handed over.
+//!
+//! Invariant: what is told is the request as it was when it happened.
 
-use domain::message::{Mail, Mailbox, Message, Sms};
-use domain::message::Channel;
+use domain::facts::AboutRequest;
+use domain::message::{Channel, Mail, Mailbox, Message, Sms};
 use domain::notice::{Notice, Occasion, Party};
 use domain::provider::Provider;
-use domain::request::{Request, State};
+use domain::request::State;
 use domain::signer::{self, Role, Signer};
 use serde_json::Value;
 use templates::{Facts, Recipient};
@@ -15,10 +17,11 @@ use super::desk::Desk;
 pub(super) fn message(
     desk: &Desk,
     provider: &Provider,
-    of: (&Notice, &Request),
+    of: (&Notice, &AboutRequest),
     link: Option<String>,
 ) -> (Message, Option<String>) {
-    let (notice, request) = of;
+    let (notice, about) = of;
+    let request = &about.request;
     let own = notice.template.as_deref().map(|name| (name, desk.templates.get(name)));
     let missing = match own {
         Some((name, None)) => Some(format!("there is no template {name}; the default was sent")),
@@ -29,7 +32,7 @@ pub(super) fn message(
         Party::Signer(id) => request.signer(id),
         Party::Sender => None,
     };
-    let facts = facts(request, notice, signer, link);
+    let facts = facts(about, notice, signer, link);
     let locale = signer.and_then(|signer| signer.person.locale.as_deref());
     let fell_back = |why: String| format!("the account's own template was not used: {why}");
     let key = notice.id.to_string();
@@ -86,11 +89,12 @@ const fn tag(occasion: Occasion) -> &'static str {
 }
 
 fn facts(
-    request: &Request,
+    about: &AboutRequest,
     notice: &Notice,
     signer: Option<&Signer>,
     link: Option<String>,
 ) -> Facts {
+    let request = &about.request;
     let count = |which: &dyn Fn(&&Signer) -> bool| {
         u32::try_from(request.signers.iter().filter(which).count()).unwrap_or(u32::MAX)
     };
@@ -111,7 +115,7 @@ fn facts(
             role: Role::Cc,
         },
     };
-    let (actor, reason) = actor(request, notice);
+    let (actor, reason) = actor(about, notice.occasion);
     Facts {
         title: request.title.clone(),
         message: request.message.clone(),
@@ -132,10 +136,11 @@ fn facts(
 }
 
 /// Finds who did what the notice tells, and why.
-fn actor(request: &Request, notice: &Notice) -> (Option<String>, Option<String>) {
+fn actor(about: &AboutRequest, occasion: Occasion) -> (Option<String>, Option<String>) {
+    let request = &about.request;
     let name = |signer: &Signer| signer.person.name.clone();
-    match notice.occasion {
-        Occasion::Signed => (None, None),
+    match occasion {
+        Occasion::Signed => (about.signer.as_ref().map(name), None),
         Occasion::Declined => {
             let declined = request.signers.iter().find_map(|signer| match &signer.state {
                 signer::State::Declined { reason, .. } => Some((name(signer), reason.clone())),
