@@ -100,7 +100,17 @@ fn usual(kind: ProviderKind) -> (Provider, &'static str) {
         ),
         ProviderKind::AwsSms => (aws_settings, aws, "pool-0123456789abcdef0123456789abcdef"),
         ProviderKind::SnsSms => (aws_settings, aws, ""),
-        _ => (described::settings(), json!({ "secret": "gateway-secret" }), "Example"),
+        ProviderKind::HttpSms => {
+            (described::settings(), json!({ "secret": "gateway-secret" }), "Example")
+        }
+        ProviderKind::MailboxEmail
+        | ProviderKind::MailboxSms
+        | ProviderKind::Smtp
+        | ProviderKind::Ses
+        | ProviderKind::Sendgrid
+        | ProviderKind::Mailgun
+        | ProviderKind::Postmark
+        | ProviderKind::Resend => panic!("{} carries no short messages over HTTP", kind.as_str()),
     };
     (provider(kind, &settings, &secrets), from)
 }
