@@ -1,12 +1,13 @@
 //! The services for short messages, against what their vendors' documents show.
 //!
-//! Left to others: carrying calls out, which needs no provider (the other files).
+//! Left to others: how calls are carried out (the files beside this one).
 
 mod answers;
 mod calls;
 mod described;
 mod proofs;
 mod reports;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fs;
