@@ -68,7 +68,7 @@ struct Fence {
     why: &'static str,
 }
 
-const FENCES: [Fence; 15] = [
+const FENCES: [Fence; 18] = [
     Fence { name: "rusqlite", rooms: &["store"], why: "only store speaks SQL" },
     Fence { name: "tokio-postgres", rooms: &["store"], why: "only store speaks SQL" },
     Fence { name: "axum", rooms: &["web"], why: "only web listens" },
@@ -104,6 +104,9 @@ const FENCES: [Fence; 15] = [
         rooms: &["channels", "store"],
         why: "only channels call out, and store its database",
     },
+    Fence { name: "minijinja", rooms: &["templates"], why: "only templates fills in words" },
+    Fence { name: "mrml", rooms: &["templates"], why: "only templates lays out mails" },
+    Fence { name: "htmlparser", rooms: &["templates"], why: "only templates lays out mails" },
     Fence {
         name: "rustls-webpki",
         rooms: &["channels"],

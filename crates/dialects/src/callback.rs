@@ -62,6 +62,8 @@ pub(crate) fn fill(
     let action = word.name;
     let about: AboutRequest = data::read(event)?;
     let text = match target.endpoint.scope {
+        // People are told by messages, never by calls.
+        Scope::Notices => None,
         Scope::Registered => Some(target.endpoint.url.as_str()),
         Scope::Callback => url_for(&about.request.callbacks, action),
     };

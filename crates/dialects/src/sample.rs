@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 use domain::contact::Contact;
 use domain::endpoint;
 use domain::event::{Event, Kind};
-use domain::facts::{AboutContact, AboutDelivery, AboutEndpoint, AboutMail, AboutRequest};
+use domain::facts::{
+    AboutContact, AboutDelivery, AboutEndpoint, AboutMail, AboutRequest, AboutSms,
+};
 use domain::id::{AccountId, ContactId, DeliveryId, EndpointId, EventId, RequestId, SignerId};
 use domain::request::{Callbacks, Refused, Reminders, Request, Sender, SigningOrder, State, Step};
 use domain::signer::{self, Device, Evidence, Person, Role, SendTo, Signer, Via};
@@ -103,12 +105,17 @@ impl Cast {
             Kind::RequestArchived => of(&self.archived(now)),
             Kind::RequestUnarchived => of(&then(self.archived(yesterday), Request::unarchive)),
             Kind::RequestDeleted => of(&self.archived(yesterday)),
-            Kind::RequestReminded => of(&then(self.sent(self.ago(3 * DAY_MS)), Request::remind)),
+            Kind::RequestReminded => {
+                let sent = self.sent(self.ago(3 * DAY_MS));
+                of_signer(&then(sent, |request| request.remind(now)), &self.john())
+            }
             Kind::ContactCreated => alone(&self.contact(now, now)),
             Kind::ContactUpdated => alone(&self.contact(yesterday, now)),
             Kind::ContactDeleted => alone(&self.contact(yesterday, yesterday)),
             Kind::EmailDelivered | Kind::EmailComplained => self.mail(None),
             Kind::EmailBounced => self.mail(Some("550 5.1.1 no such user")),
+            Kind::SmsDelivered => self.sms(None),
+            Kind::SmsFailed => self.sms(Some("the number is not in service")),
             Kind::EndpointFailing => alone(&self.endpoint("enabled", "failing", Some((1, 12)))),
             Kind::EndpointDisabled => {
                 alone(&self.endpoint("disabled_by_system", "failing", Some((5, 60))))
@@ -141,6 +148,8 @@ impl Cast {
             role: Role::Signer,
             send_to: SendTo::default(),
             state: signer::State::Waiting,
+            reminders: 0,
+            reminded_at: None,
         }
     }
 
@@ -172,6 +181,7 @@ impl Cast {
             progress: 0,
             expires_at: Some(self.now.plus_millis(14 * DAY_MS)),
             reminders: Reminders::default(),
+            notices: BTreeMap::new(),
             callbacks: Callbacks::default(),
             redirect_url: None,
             metadata: BTreeMap::from([("deal".to_owned(), json!("D-1042"))]),
@@ -243,6 +253,12 @@ impl Cast {
             reason: reason.map(ToOwned::to_owned),
         };
         Told { request: Some(self.request_id()), ..alone(&mail) }
+    }
+
+    fn sms(&self, reason: Option<&str>) -> Told {
+        let sms =
+            AboutSms { to: "+447700900123".to_owned(), reason: reason.map(ToOwned::to_owned) };
+        Told { request: Some(self.request_id()), ..alone(&sms) }
     }
 
     /// Makes up what happened to an endpoint; `failing` is for how many days and attempts.

@@ -38,14 +38,14 @@ fn data(kind: Kind) -> Value {
         | Kind::RequestCancelled
         | Kind::RequestArchived
         | Kind::RequestUnarchived
-        | Kind::RequestDeleted
-        | Kind::RequestReminded => object(&["request"], json!({"request": request()})),
+        | Kind::RequestDeleted => object(&["request"], json!({"request": request()})),
         Kind::SignerNotified
         | Kind::SignerViewed
         | Kind::SignerSigned
         | Kind::SignerDeclined
         | Kind::SignerAdded
-        | Kind::SignerRemoved => {
+        | Kind::SignerRemoved
+        | Kind::RequestReminded => {
             object(&["request", "signer"], json!({"request": request(), "signer": signer()}))
         }
         Kind::SignerReassigned => object(
@@ -57,6 +57,9 @@ fn data(kind: Kind) -> Value {
         }
         Kind::EmailDelivered | Kind::EmailBounced | Kind::EmailComplained => {
             object(&["to", "subject"], json!({"to": text(), "subject": text(), "reason": text()}))
+        }
+        Kind::SmsDelivered | Kind::SmsFailed => {
+            object(&["to"], json!({"to": text(), "reason": text()}))
         }
         Kind::EndpointFailing | Kind::EndpointDisabled | Kind::EndpointEnabled => endpoint(),
         Kind::DeliveryExhausted => delivery(),
@@ -103,6 +106,7 @@ fn request() -> Value {
             }),
         ),
         "redirect_url": text(),
+        "notices": {"type": "object"},
         "metadata": {"type": "object"},
         "origin": text(),
         "created_at": moment(),
@@ -144,6 +148,8 @@ fn signer() -> Value {
     for name in ["notified_at", "viewed_at", "signed_at", "declined_at", "reassigned_at"] {
         add(&mut members, name, moment());
     }
+    add(&mut members, "reminders", json!({"type": "integer", "minimum": 1}));
+    add(&mut members, "reminded_at", moment());
     add(&mut members, "evidence", evidence());
     add(&mut members, "reason", text());
     add(&mut members, "to", id("sgn"));

@@ -12,6 +12,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use crate::id::ProviderId;
+use crate::message::{Receipt, Reception};
+
 /// The most bytes of an answer that are read and kept.
 pub const ANSWER_BYTES_MAX: usize = 16 * 1024;
 
@@ -81,6 +84,28 @@ pub enum Outcome {
     Answered(Answer),
     /// There was no answer, or only a part of one.
     Failed(Failure),
+    /// A message was handed to a provider.
+    Handed(Handed),
+}
+
+/// A message that was handed to a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handed {
+    /// Which one.
+    #[serde(rename = "provider_id")]
+    pub provider: ProviderId,
+    /// The operator's name for it.
+    #[serde(rename = "provider")]
+    pub name: String,
+    /// What it made of the message.
+    #[serde(flatten)]
+    pub receipt: Receipt,
+    /// The HTTP status, where there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// What else is to be known, such as that the account's own template failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// An answer, cut at [`ANSWER_BYTES_MAX`].
@@ -187,10 +212,59 @@ impl Outcome {
         Self::Failed(Failure { reason, detail: detail.into() })
     }
 
+    /// Says in one word how it ended, of a message with the provider and its own id: what the chain of a timeline holds.
+    pub fn ending(&self) -> String {
+        match self {
+            Self::Answered(answer) => answer.status.to_string(),
+            Self::Failed(failure) => failure.reason.as_str().to_owned(),
+            Self::Handed(Handed { provider, receipt, .. }) => {
+                let message = receipt.message_id.as_deref().unwrap_or("");
+                format!("{} {provider} {message}", receipt.reception.as_str())
+            }
+        }
+    }
+
+    /// Makes up an outcome that has this ending; `None` when nobody knows it.
+    pub fn of_ending(text: &str) -> Option<Self> {
+        if let Ok(status) = text.parse() {
+            return Some(Self::Answered(Answer { status, ..Answer::default() }));
+        }
+        if let Some((word, rest)) = text.split_once(' ') {
+            let (provider, message) = rest.split_once(' ')?;
+            let receptions = [
+                Reception::Accepted,
+                Reception::Later { after_s: None, provider: false },
+                Reception::Refused { suppressed: false },
+                Reception::Refused { suppressed: true },
+                Reception::Unknown,
+            ];
+            let reception = receptions.into_iter().find(|known| known.as_str() == word)?;
+            let message_id = (!message.is_empty()).then(|| message.to_owned());
+            let receipt = Receipt { reception, message_id, detail: String::new() };
+            let provider = provider.parse().ok()?;
+            let handed =
+                Handed { provider, name: String::new(), receipt, status: None, note: None };
+            return Some(Self::Handed(handed));
+        }
+        let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == text)?;
+        Some(Self::failed(reason, ""))
+    }
+
+    /// Says what is to be known beside [`Outcome::ending`], if anything.
+    pub fn detail(&self) -> Option<&str> {
+        let text = match self {
+            Self::Answered(_) => "",
+            Self::Failed(failure) => &failure.detail,
+            Self::Handed(handed) => handed.note.as_deref().unwrap_or(&handed.receipt.detail),
+        };
+        (!text.is_empty()).then_some(text)
+    }
+
     /// Gives the HTTP status, if there was one.
     pub const fn status(&self) -> Option<u16> {
         match self {
             Self::Answered(answer) => Some(answer.status),
+            Self::Handed(handed) => handed.status,
             Self::Failed(_) => None,
         }
     }

@@ -10,7 +10,6 @@ use std::fmt;
 use ring::digest;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::call::Outcome;
 use crate::delivery::Attempt;
 use crate::event::Event;
 use crate::id::{self, RequestId};
@@ -69,12 +68,10 @@ impl Entry {
         Self { what: What::Event, id: event.id.bits(), at: event.at, digest }
     }
 
-    /// Records an attempt: to which address, the digest of the bytes, the ending, the resolved address.
+    /// Records an attempt: to which address, the digest of the bytes, the ending (of a notice with the provider and its
+    /// own id for the message), the resolved address.
     pub fn of_attempt(attempt: &Attempt) -> Self {
-        let ending = match &attempt.outcome {
-            Outcome::Answered(answer) => answer.status.to_string(),
-            Outcome::Failed(failure) => failure.reason.as_str().to_owned(),
-        };
+        let ending = attempt.outcome.ending();
         let digest = hash(&[
             attempt.delivery.to_string().as_bytes(),
             attempt.number.to_string().as_bytes(),

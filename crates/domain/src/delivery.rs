@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::call::Outcome;
-use crate::id::{AccountId, AttemptId, DeliveryId, EndpointId, EventId, ReplayId};
+use crate::id::{AccountId, AttemptId, DeliveryId, EndpointId, EventId, NoticeId, ReplayId};
 use crate::retry::{Profile, Stop, Verdict};
 use crate::time::Timestamp;
 
@@ -43,6 +43,11 @@ pub enum Cause {
         /// The job, or the id of the single delivery's retry.
         id: ReplayId,
     },
+    /// A person is told of it.
+    Notice {
+        /// The notice.
+        id: NoticeId,
+    },
     /// The owner pressed test.
     Test,
     /// The system looks whether a disabled endpoint is back.
@@ -55,6 +60,7 @@ impl Cause {
         match self {
             Self::Event => "event",
             Self::Replay { .. } => "replay",
+            Self::Notice { .. } => "notice",
             Self::Test => "test",
             Self::Probe => "probe",
         }
@@ -107,17 +113,29 @@ pub enum Why {
     Asked,
     /// The dialect has no word for the event, or its message cannot be built.
     Unsayable,
+    /// The provider refused the message for good.
+    Refused,
+    /// The address is on the list of those that nothing is sent to.
+    Suppressed,
+    /// It may have been taken or not, and is not tried again so that nobody is told twice.
+    Unknown,
+    /// What it would have told is past.
+    Obsolete,
 }
 
 impl Why {
     /// Every reason.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 10] = [
         Self::WaitsRanOut,
         Self::Gone,
         Self::EndpointDisabled,
         Self::EndpointDeleted,
         Self::Asked,
         Self::Unsayable,
+        Self::Refused,
+        Self::Suppressed,
+        Self::Unknown,
+        Self::Obsolete,
     ];
 
     /// Names the reason as the API does.
@@ -129,6 +147,10 @@ impl Why {
             Self::EndpointDeleted => "endpoint_deleted",
             Self::Asked => "asked",
             Self::Unsayable => "unsayable",
+            Self::Refused => "refused",
+            Self::Suppressed => "suppressed",
+            Self::Unknown => "unknown",
+            Self::Obsolete => "obsolete",
         }
     }
 

@@ -194,6 +194,8 @@ pub enum Scope {
     Registered,
     /// The callbacks of requests to one origin in one dialect share it.
     Callback,
+    /// All of an account's notices over one channel share it; its URL is `email:` or `sms:`.
+    Notices,
 }
 
 /// What must not be seen of an endpoint.

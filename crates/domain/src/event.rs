@@ -129,6 +129,10 @@ kinds! {
     EmailBounced = "email.bounced";
     /// A person called a mail unwanted.
     EmailComplained = "email.complained";
+    /// A short message reached its person.
+    SmsDelivered = "sms.delivered";
+    /// A short message did not reach its person.
+    SmsFailed = "sms.failed";
     /// An endpoint has failed every attempt for a day or longer.
     EndpointFailing = "endpoint.failing";
     /// An endpoint was disabled by the system.

@@ -42,6 +42,16 @@ pub struct AboutMail {
     pub reason: Option<String>,
 }
 
+/// What `sms.*` events say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AboutSms {
+    /// The number it went to.
+    pub to: String,
+    /// Why it did not arrive, in the provider's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
 /// What `endpoint.*` events say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AboutEndpoint {

@@ -15,7 +15,9 @@
 //! | replay | [`replay`] |
 //! | key, scope | [`key`] |
 //! | message, receipt, report | [`message`] |
+//! | occasion | [`notice`] |
 //! | provider | [`provider`] |
+//! | notice, rule, occasion | [`notice`] |
 //! | ids, chance | [`id`] |
 //! | moments, clocks | [`time`] |
 //!
@@ -34,6 +36,7 @@ pub mod health;
 pub mod id;
 pub mod key;
 pub mod message;
+pub mod notice;
 pub mod provider;
 pub mod replay;
 pub mod request;

@@ -11,8 +11,9 @@ use serde_json::Value;
 
 use crate::event::Kind;
 use crate::id::{AccountId, RequestId, SignerId};
+use crate::notice::Rules;
 use crate::signer::{self, Evidence, Person, Role, Signer};
-use crate::time::Timestamp;
+use crate::time::{HOUR_MS, Timestamp};
 
 /// A signature request. Its serialised form is what the API and the events show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct Request {
     /// When signers are reminded.
     #[serde(default)]
     pub reminders: Reminders,
+    /// Who is told what, where that differs from the account's rules.
+    #[serde(default, skip_serializing_if = "Rules::is_empty")]
+    pub notices: Rules,
     /// URLs of this request's own that hear of its steps.
     #[serde(default, skip_serializing_if = "Callbacks::is_empty")]
     pub callbacks: Callbacks,
@@ -186,6 +190,9 @@ impl State {
     }
 }
 
+/// A signer is reminded by hand at most once in so long.
+pub const REMIND_AGAIN_MS: i64 = HOUR_MS;
+
 /// What somebody wants to do with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
@@ -277,6 +284,12 @@ pub enum Refused {
     /// There is no such signer in the request.
     #[error("the request has no signer {0}")]
     NoSuchSigner(SignerId),
+    /// Everybody whose turn it is was reminded within the last hour.
+    #[error("those whose turn it is were reminded within the last hour")]
+    TooSoon {
+        /// After how many seconds the first of them may be reminded again.
+        wait_s: u32,
+    },
     /// A request needs somebody to sign it before it can be sent.
     #[error("the request has nobody to sign it")]
     NobodyToSign,
@@ -433,7 +446,8 @@ impl Request {
         } else {
             signer::State::Waiting
         };
-        let new = Signer { id: new_id, person, state, ..old.clone() };
+        let new =
+            Signer { id: new_id, person, state, reminders: 0, reminded_at: None, ..old.clone() };
         old.state = signer::State::Reassigned { reassigned_at: now, to: new_id };
         self.signers.insert(at + 1, new);
         let mut happened = vec![Happening { kind: Kind::SignerReassigned, signer: Some(new_id) }];
@@ -443,13 +457,58 @@ impl Request {
         Ok(Step { request: self, happened })
     }
 
-    /// Reminds those whose turn it is.
-    pub fn remind(self) -> Result<Step, Refused> {
+    /// Reminds those whose turn it is and who were not reminded within the last hour.
+    pub fn remind(mut self, now: Timestamp) -> Result<Step, Refused> {
         if !matches!(self.state, State::Sent { .. }) {
             return Err(self.impossible(Action::Remind));
         }
-        let happened = vec![Happening { kind: Kind::RequestReminded, signer: None }];
+        let mut again_at: Option<Timestamp> = None;
+        let mut happened = Vec::new();
+        for signer in self.signers.iter_mut().filter(|signer| signer.has_turn()) {
+            let free_at = signer.reminded_at.map(|at| at.plus_millis(REMIND_AGAIN_MS));
+            match free_at.filter(|at| *at > now) {
+                Some(at) => again_at = Some(again_at.map_or(at, |other| other.min(at))),
+                None => {
+                    signer.reminded_at = Some(now);
+                    happened
+                        .push(Happening { kind: Kind::RequestReminded, signer: Some(signer.id) });
+                }
+            }
+        }
+        match again_at {
+            Some(at) if happened.is_empty() => {
+                let wait_s = now.until(at).as_secs().saturating_add(1);
+                Err(Refused::TooSoon { wait_s: u32::try_from(wait_s).unwrap_or(u32::MAX) })
+            }
+            Some(_) | None => Ok(Step { request: self, happened }),
+        }
+    }
+
+    /// Reminds those who have not signed for as many days as the request says, each day once.
+    pub fn remind_due(mut self, now: Timestamp) -> Result<Step, Refused> {
+        if !matches!(self.state, State::Sent { .. }) {
+            return Err(self.impossible(Action::Remind));
+        }
+        let days = self.reminders.days.clone();
+        let mut happened = Vec::new();
+        for signer in self.signers.iter_mut().filter(|signer| signer.has_turn()) {
+            let due = signer.reminders_due(&days, now);
+            if due > signer.reminders {
+                signer.reminders = due;
+                signer.reminded_at = Some(now);
+                happened.push(Happening { kind: Kind::RequestReminded, signer: Some(signer.id) });
+            }
+        }
         Ok(Step { request: self, happened })
+    }
+
+    /// Gives the moment of the next reminder, while one can still come.
+    pub fn next_reminder(&self) -> Option<Timestamp> {
+        if !matches!(self.state, State::Sent { .. }) {
+            return None;
+        }
+        let turns = self.signers.iter().filter(|signer| signer.has_turn());
+        turns.filter_map(|signer| signer.next_reminder(&self.reminders.days)).min()
     }
 
     /// Withdraws the request.

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use crate::call::{Outcome, Reason};
+use crate::call::{Handed, Outcome, Reason};
+use crate::message::{Receipt, Reception};
 use crate::time::{HOUR_MS, SECOND_MS, Timestamp};
 
 /// A retry rule as data.
@@ -138,7 +139,10 @@ impl Profile {
                     Gone::Disable | Gone::Retry => Verdict::Stop(Stop::DisableEndpoint),
                 }
             }
-            Outcome::Answered(_) | Outcome::Failed(_) => {
+            Outcome::Handed(handed) if handed.receipt.reception == Reception::Accepted => {
+                Verdict::Delivered
+            }
+            Outcome::Answered(_) | Outcome::Failed(_) | Outcome::Handed(_) => {
                 let retry = attempts.checked_sub(1).and_then(|n| usize::try_from(n).ok());
                 match retry.and_then(|n| self.waits_s.get(n)) {
                     Some(wait_s) => Verdict::Again { at: self.next(*wait_s, outcome, now, roll) },
@@ -165,7 +169,11 @@ impl Profile {
             Outcome::Answered(answer) if matches!(answer.status, 429 | 503) => {
                 i64::from(answer.retry_after_s.unwrap_or(0)) * SECOND_MS
             }
-            Outcome::Answered(_) | Outcome::Failed(_) => 0,
+            Outcome::Handed(Handed {
+                receipt: Receipt { reception: Reception::Later { after_s: Some(after_s), .. }, .. },
+                ..
+            }) => i64::from(*after_s) * SECOND_MS,
+            Outcome::Answered(_) | Outcome::Failed(_) | Outcome::Handed(_) => 0,
         };
         now.plus_millis((wait_ms + offset_ms).max(asked_ms.min(RETRY_AFTER_MS_MAX)))
     }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::SignerId;
-use crate::time::Timestamp;
+use crate::time::{DAY_MS, Timestamp};
 
 /// One person's part in a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,17 @@ pub struct Signer {
     /// Where it stands.
     #[serde(flatten)]
     pub state: State,
+    /// How many of the request's days of reminders are past.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reminders: u32,
+    /// When the person was last reminded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reminded_at: Option<Timestamp>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 /// A person, as the sender named them. Absent and empty are the same.
@@ -46,6 +57,9 @@ pub struct Person {
     /// The language to write in, such as `en` or `de-AT`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locale: Option<String>,
+    /// Where the person lives, as the time zone database names it, such as `Europe/Vienna`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
 }
 
 /// What a person is asked for.
@@ -183,6 +197,9 @@ pub enum Via {
     Api,
 }
 
+/// People are reminded in the morning.
+const MORNING_HOUR: i8 = 9;
+
 impl Signer {
     /// Tells whether the person still has to sign.
     pub const fn is_open(&self) -> bool {
@@ -194,6 +211,40 @@ impl Signer {
     pub const fn has_turn(&self) -> bool {
         matches!(self.role, Role::Signer)
             && matches!(self.state, State::Notified { .. } | State::Viewed { .. })
+    }
+
+    /// Gives the moment the person's turn came, while they have it.
+    pub const fn turn_since(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Notified { notified_at } | State::Viewed { notified_at, .. } => {
+                Some(notified_at)
+            }
+            State::Waiting
+            | State::Signed { .. }
+            | State::Declined { .. }
+            | State::Reassigned { .. } => None,
+        }
+    }
+
+    /// Counts the days of reminders that are past.
+    pub fn reminders_due(&self, days: &[u16], now: Timestamp) -> u32 {
+        let moments = days.iter().filter_map(|day| self.reminder(*day));
+        u32::try_from(moments.filter(|at| *at <= now).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Gives the moment of the next reminder that has not been.
+    pub fn next_reminder(&self, days: &[u16]) -> Option<Timestamp> {
+        let mut moments: Vec<_> = days.iter().filter_map(|day| self.reminder(*day)).collect();
+        moments.sort_unstable();
+        moments.into_iter().nth(usize::try_from(self.reminders).ok()?)
+    }
+
+    /// Gives the moment of the reminder so many days after the turn came: nine in the morning where the person lives, if
+    /// that is known, else the same time of day.
+    fn reminder(&self, day: u16) -> Option<Timestamp> {
+        let at = self.turn_since()?.plus_millis(i64::from(day) * DAY_MS);
+        let zone = self.person.time_zone.as_deref();
+        Some(zone.and_then(|zone| at.at_hour_in(zone, MORNING_HOUR)).unwrap_or(at))
     }
 
     /// Tells whether the person has signed.

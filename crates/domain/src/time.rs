@@ -69,6 +69,13 @@ impl Timestamp {
         self.plus_millis(seconds.saturating_mul(SECOND_MS))
     }
 
+    /// Gives that hour of the same day in a time zone; `None` when there is no such zone.
+    pub fn at_hour_in(self, zone: &str, hour: i8) -> Option<Self> {
+        let moment = jiff::Timestamp::from_millisecond(self.0).ok()?.in_tz(zone).ok()?;
+        let date = moment.date().at(hour, 0, 0, 0).in_tz(zone).ok()?;
+        Some(Self::from_millis(date.timestamp().as_millisecond()))
+    }
+
     /// Gives the milliseconds from `earlier` to here; negative when it is later.
     pub const fn millis_since(self, earlier: Self) -> i64 {
         self.0 - earlier.0

@@ -165,6 +165,8 @@ const fn describe(kind: Kind) -> &'static str {
         Kind::EmailDelivered => "A mail reached its person.",
         Kind::EmailBounced => "A mail came back.",
         Kind::EmailComplained => "A person called a mail unwanted.",
+        Kind::SmsDelivered => "A short message reached its person.",
+        Kind::SmsFailed => "A short message did not reach its person.",
         Kind::EndpointFailing => "An endpoint has failed every attempt for a day or longer.",
         Kind::EndpointDisabled => "An endpoint was disabled by the system.",
         Kind::EndpointEnabled => "A disabled endpoint answered a probe and was enabled again.",

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 
 use channels::Guard;
 use domain::endpoint::Dialect;
+use domain::notice::Rules;
 use domain::request::{Reminders, Sender};
 use domain::signer::Person;
 use domain::time::{DAY_MS, Timestamp};
@@ -280,8 +281,15 @@ pub(crate) enum Reach {
 
 /// Checks a person; `path` leads to them and ends with a dot, or is empty.
 pub(crate) fn person(flaws: &mut Flaws, path: &str, person: &NewPerson, reach: Reach) -> Person {
-    let NewPerson { name, email: address, mobile: number, label, company, locale: language } =
-        person;
+    let NewPerson {
+        name,
+        email: address,
+        mobile: number,
+        label,
+        company,
+        locale: language,
+        time_zone: zone,
+    } = person;
     let at = |field: &str| format!("{path}{field}");
     let address = filled(Some(address));
     let number = filled(number.as_deref());
@@ -293,16 +301,63 @@ pub(crate) fn person(flaws: &mut Flaws, path: &str, person: &NewPerson, reach: R
     if matches!(reach, Reach::Sms | Reach::Both) && number.is_none() {
         flaws.note(at("mobile"), "expected a number, since this person is told by short message");
     }
+    // Who is told by short message needs a number that can be called from anywhere.
+    let check_number = if matches!(reach, Reach::Sms | Reach::Both) { callable } else { mobile };
     let address = if needs_email { Some(address.unwrap_or_default()) } else { address };
     let email = flaws.take(at("email"), address.map(email).transpose());
     Person {
         name: flaws.take(at("name"), line(name, LINE_CHARS_MAX)),
         email: email.unwrap_or_default(),
-        mobile: flaws.take(at("mobile"), number.map(mobile).transpose()),
+        mobile: flaws.take(at("mobile"), number.map(check_number).transpose()),
         label: flaws.take(at("label"), line_or_none(label.as_deref(), LINE_CHARS_MAX)),
         company: flaws.take(at("company"), line_or_none(company.as_deref(), LINE_CHARS_MAX)),
         locale: flaws.take(at("locale"), filled(language.as_deref()).map(locale).transpose()),
+        time_zone: flaws.take(at("time_zone"), filled(zone.as_deref()).map(time_zone).transpose()),
     }
+}
+
+/// Checks a number that short messages go to.
+fn callable(text: &str) -> Checked<String> {
+    let text = mobile(text)?;
+    match phone(&text) {
+        Some(_) => Ok(text),
+        None => Err("expected a phone number with its country, such as +44 7700 900123".to_owned()),
+    }
+}
+
+/// Gives a number in E.164, if it is one.
+pub(crate) fn phone(text: &str) -> Option<String> {
+    let number = phonenumber::parse(None, text).ok().filter(phonenumber::is_valid)?;
+    Some(number.format().mode(phonenumber::Mode::E164).to_string())
+}
+
+/// Checks the name of a time zone.
+fn time_zone(text: &str) -> Checked<String> {
+    match Timestamp::default().at_hour_in(text, 0) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("expected a name of the time zone database, such as Europe/Vienna".to_owned()),
+    }
+}
+
+/// Checks a request's own rules: channels at most once, templates by names that could be.
+pub(crate) fn rules(rules: Rules) -> Checked<Rules> {
+    for (occasion, rule) in &rules {
+        if let Some(name) = rule.template.as_deref().filter(|name| !is_template_name(name)) {
+            let occasion = occasion.as_str();
+            return Err(format!(
+                "{occasion}.template: expected 1 to 64 of a-z 0-9 - _, not {name:?}"
+            ));
+        }
+    }
+    Ok(rules)
+}
+
+/// Tells whether a text can be the name of a template or a provider.
+pub(crate) fn is_template_name(name: &str) -> bool {
+    let is_letter = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' || byte == b'_'
+    };
+    (1..=64).contains(&name.len()) && name.bytes().all(is_letter)
 }
 
 /// Absent and blank are the same.
@@ -419,7 +474,7 @@ mod tests {
         assert_eq!(paths(&ada, Reach::Sms), ["signers[0].mobile"]);
         assert_eq!(paths(&ada, Reach::Both), ["signers[0].mobile", "signers[0].email"]);
         assert_eq!(paths(&ada, Reach::Either), ["signers[0].email"]);
-        let reachable = NewPerson { mobile: Some("+43 660 1".to_owned()), ..ada };
+        let reachable = NewPerson { mobile: Some("+44 7700 900123".to_owned()), ..ada };
         assert!(paths(&reachable, Reach::Either).is_empty());
     }
 

@@ -29,6 +29,14 @@ pub enum Refusal {
         /// What could be done instead, if that is known.
         possible: Vec<&'static str>,
     },
+    /// It may be done again later.
+    #[error("{message}")]
+    TooSoon {
+        /// One sentence.
+        message: String,
+        /// After how many seconds.
+        wait_s: u32,
+    },
     /// An endpoint with that URL exists.
     #[error("the url is registered already, as {id}")]
     UrlTaken {
@@ -118,6 +126,7 @@ impl From<Refused> for Refusal {
                 message,
                 possible: possible.into_iter().map(Action::as_str).collect(),
             },
+            Refused::TooSoon { wait_s } => Self::TooSoon { message, wait_s },
             Refused::NotTheirs { .. } | Refused::NobodyToSign => {
                 Self::Impossible { message, possible: Vec::new() }
             }

@@ -48,6 +48,8 @@ pub struct ContactPatch {
     pub company: Patch<String>,
     /// See [`NewPerson`].
     pub locale: Patch<String>,
+    /// See [`NewPerson`].
+    pub time_zone: Patch<String>,
     /// All notes anew.
     pub metadata: Patch<BTreeMap<String, Value>>,
 }
@@ -152,7 +154,7 @@ impl Engine {
 
 /// Gives the person with a change, unchecked.
 fn patched(old: &Person, patch: &ContactPatch) -> NewPerson {
-    let Person { name, email, mobile, label, company, locale } = old.clone();
+    let Person { name, email, mobile, label, company, locale, time_zone } = old.clone();
     NewPerson {
         name: patch.name.clone().unwrap_or(name),
         email: patch.email.clone().over(Some(email)).unwrap_or_default(),
@@ -160,6 +162,7 @@ fn patched(old: &Person, patch: &ContactPatch) -> NewPerson {
         label: patch.label.clone().over(label),
         company: patch.company.clone().over(company),
         locale: patch.locale.clone().over(locale),
+        time_zone: patch.time_zone.clone().over(time_zone),
     }
 }
 

@@ -228,6 +228,7 @@ impl Metrics {
                 _ => "5xx",
             },
             Outcome::Failed(failure) => failure.reason.as_str(),
+            Outcome::Handed(handed) => handed.receipt.reception.as_str(),
         };
         if outcome == "2xx" {
             self.attempts_2xx.inc();

@@ -86,6 +86,8 @@ problems! {
     Internal, "P0020", "internal", "Something broke inside";
     /// The text was forgotten.
     Forgotten, "P0021", "forgotten", "The text was forgotten";
+    /// Too soon.
+    TooSoon, "P0022", "too_soon", "It is too soon to do that again";
     /// A delivery ran out of attempts.
     WaitsRanOut, "P0101", "waits_ran_out", "A delivery ran out of attempts";
     /// The receiver said it is gone.
@@ -98,6 +100,14 @@ problems! {
     Asked, "P0105", "asked", "Somebody cancelled the delivery";
     /// The message cannot be built.
     DeliveryUnsayable, "P0106", "unsayable", "The message cannot be built";
+    /// The provider refused the message.
+    Refused, "P0107", "refused", "The provider refused the message";
+    /// Nothing is sent to that address.
+    Suppressed, "P0108", "suppressed", "Nothing is sent to that address";
+    /// The message may have been taken or not.
+    Unknown, "P0109", "unknown", "The message may have been taken or not";
+    /// What the message would have told is past.
+    Obsolete, "P0110", "obsolete", "What the message would have told is past";
     /// The target may not be called.
     TargetRefused, "P0201", "target_refused", "The target may not be called";
     /// The name has no address.
@@ -144,6 +154,10 @@ impl Problem {
             Why::EndpointDeleted => Self::EndpointDeleted,
             Why::Asked => Self::Asked,
             Why::Unsayable => Self::DeliveryUnsayable,
+            Why::Refused => Self::Refused,
+            Why::Suppressed => Self::Suppressed,
+            Why::Unknown => Self::Unknown,
+            Why::Obsolete => Self::Obsolete,
         }
     }
 

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use domain::chain::sha256;
 use domain::id::{AccountId, RequestId, SignerId};
+use domain::notice::Rules;
 use domain::request::{Action, Callbacks, Reminders, Request, Sender, SigningOrder, State, Step};
 use domain::signer::{Device, Evidence, Role, Via};
 use domain::time::Timestamp;
@@ -45,6 +46,8 @@ pub struct NewRequest {
     pub expires_at: Option<Timestamp>,
     /// When signers are reminded: at most 10 days of 1 to 365.
     pub reminders: Option<Reminders>,
+    /// Who is told what, where that differs from the account's rules.
+    pub notices: Rules,
     /// URLs of this request's own that hear of its steps.
     pub callbacks: Option<Callbacks>,
     /// Where a signer goes afterwards.
@@ -96,6 +99,8 @@ pub struct NewPerson {
     pub company: Option<String>,
     /// The language to write in, such as `en` or `de-AT`.
     pub locale: Option<String>,
+    /// Where the person lives, as the time zone database names it, such as `Europe/Vienna`.
+    pub time_zone: Option<String>,
 }
 
 /// What changes in a draft.
@@ -116,6 +121,8 @@ pub struct RequestPatch {
     pub expires_at: Patch<Timestamp>,
     /// See [`NewRequest`].
     pub reminders: Patch<Reminders>,
+    /// See [`NewRequest`]; all rules anew.
+    pub notices: Patch<Rules>,
     /// See [`NewRequest`].
     pub callbacks: Patch<Callbacks>,
     /// See [`NewRequest`].
@@ -241,14 +248,14 @@ impl Engine {
         self.step_request(account, id, &decide, once).await
     }
 
-    /// Reminds those whose turn it is.
+    /// Reminds those whose turn it is, each at most once an hour.
     pub async fn remind_request(
         &self,
         account: AccountId,
         id: RequestId,
         once: &Once<'_, Request>,
     ) -> Result<Request, Refusal> {
-        let decide = |request: Request, _: Timestamp| Ok(request.remind()?);
+        let decide = |request: Request, now: Timestamp| Ok(request.remind(now)?);
         self.step_request(account, id, &decide, once).await
     }
 
@@ -347,6 +354,21 @@ impl Engine {
     pub fn signing_token(&self, request: RequestId, signer: SignerId) -> String {
         let subject = [signer.bits().to_be_bytes(), request.bits().to_be_bytes()].concat();
         token(self.master().derive("signing link", &subject))
+    }
+
+    /// Reminds those of a request who have not signed for as many days as it says.
+    pub(crate) async fn remind_due(
+        &self,
+        account: AccountId,
+        id: RequestId,
+    ) -> Result<(), Refusal> {
+        let decide = |request: Request, now: Timestamp| Ok(request.remind_due(now)?);
+        let request = self.step_request(account, id, &decide, &Once::unkept()).await?;
+        // Where nobody was due, the timer stood in the past: it is moved to where it belongs.
+        let mut commit = Commit::new(account, self.now());
+        commit.writes.push(Write::Timer(TimerKind::Reminder, id.bits(), request.next_reminder()));
+        self.commit(commit).await.map_err(|fault| Once::<Request>::unkept().refusal(fault))?;
+        Ok(())
     }
 
     /// Lets a request expire whose time has run out, and clears or moves its timer in any case.

@@ -85,11 +85,20 @@ impl Engine {
                         Refusal::NotFound { .. }
                         | Refusal::Invalid(_)
                         | Refusal::Impossible { .. }
+                        | Refusal::TooSoon { .. }
                         | Refusal::UrlTaken { .. }
                         | Refusal::Forgotten
                         | Refusal::Repeated(_)
                         | Refusal::KeyReused,
                     ) => self.set_timer(timer, None).await,
+                }
+            }
+            TimerKind::Reminder => {
+                match self.remind_due(account, RequestId::new(subject)).await {
+                    Ok(()) | Err(Refusal::Contended { .. }) => Ok(()),
+                    Err(Refusal::Store(error)) => Err(error),
+                    // It has ended, or is gone: nobody is reminded any more.
+                    Err(_) => self.set_timer(timer, None).await,
                 }
             }
             TimerKind::Probe => self.probe_endpoint(timer, now).await,

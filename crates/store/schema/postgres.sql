@@ -95,7 +95,7 @@ CREATE TABLE endpoints (
     failures      bigint NOT NULL DEFAULT 0,
     warnings      int    NOT NULL DEFAULT 0,
     dialect       text   COLLATE "C" NOT NULL,
-    scope         text   COLLATE "C" NOT NULL CHECK (scope IN ('registered', 'callback')),
+    scope         text   COLLATE "C" NOT NULL CHECK (scope IN ('registered', 'callback', 'notices')),
     status        text   COLLATE "C" NOT NULL
         CHECK (status IN ('enabled', 'disabled', 'disabled_by_system', 'deleted')),
     url           text   COLLATE "C" NOT NULL,
@@ -144,7 +144,7 @@ CREATE TABLE deliveries (
     created_at  bigint NOT NULL,
     ended_at    bigint,
     attempts    int    NOT NULL,
-    cause       text   COLLATE "C" NOT NULL CHECK (cause IN ('event', 'replay', 'test', 'probe')),
+    cause       text   COLLATE "C" NOT NULL CHECK (cause IN ('event', 'replay', 'notice', 'test', 'probe')),
     state       text   COLLATE "C" NOT NULL CHECK (state IN ('pending', 'delivered', 'exhausted', 'cancelled')),
     why         text   COLLATE "C",
     PRIMARY KEY (account_id, id),
@@ -237,7 +237,7 @@ CREATE TABLE timers (
     subject    uuid   NOT NULL,
     node_id    uuid,
     due_at     bigint NOT NULL,
-    kind       text   COLLATE "C" NOT NULL CHECK (kind IN ('expiry', 'probe', 'sweep', 'replay')),
+    kind       text   COLLATE "C" NOT NULL CHECK (kind IN ('expiry', 'reminder', 'probe', 'sweep', 'replay')),
     PRIMARY KEY (account_id, kind, subject)
 ) WITH (fillfactor = 70);
 CREATE INDEX timers_due ON timers (due_at);
@@ -251,6 +251,31 @@ CREATE TABLE replays (
     PRIMARY KEY (account_id, id)
 ) WITH (fillfactor = 50);
 CREATE INDEX replays_by_endpoint ON replays (account_id, endpoint_id, id);
+
+-- What an account has set, by kind and name: providers, rules, templates, looks, and addresses that nothing is sent to.
+-- Secrets are sealed apart from the body.
+CREATE TABLE settings (
+    account_id uuid   NOT NULL,
+    version    bigint NOT NULL CHECK (version > 0),
+    kind       text   COLLATE "C" NOT NULL,
+    name       text   COLLATE "C" NOT NULL,
+    body       text   NOT NULL,
+    sealed     bytea,
+    PRIMARY KEY (account_id, kind, name)
+);
+
+-- One message for one person about one event; its delivery has it as its cause. `message_id` is the provider's.
+CREATE TABLE notices (
+    account_id uuid   NOT NULL,
+    id         uuid   NOT NULL,
+    request_id uuid   NOT NULL,
+    version    bigint NOT NULL CHECK (version > 0),
+    message_id text   COLLATE "C",
+    body       text   NOT NULL,
+    PRIMARY KEY (account_id, id)
+) WITH (fillfactor = 50);
+CREATE INDEX notices_by_request ON notices (account_id, request_id, id);
+CREATE INDEX notices_by_message ON notices (account_id, message_id) WHERE message_id IS NOT NULL;
 
 -- Answers kept for idempotency keys.
 CREATE TABLE replies (

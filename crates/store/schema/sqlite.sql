@@ -64,7 +64,7 @@ CREATE TABLE endpoints (
     version       INTEGER NOT NULL CHECK (version > 0),
     url           TEXT    NOT NULL,
     dialect       TEXT    NOT NULL,
-    scope         TEXT    NOT NULL CHECK (scope IN ('registered', 'callback')),
+    scope         TEXT    NOT NULL CHECK (scope = 'registered' OR scope = 'callback' OR scope = 'notices'),
     status        TEXT    NOT NULL
         CHECK (status = 'enabled' OR status = 'disabled' OR status = 'disabled_by_system'
                OR status = 'deleted'),
@@ -110,7 +110,7 @@ CREATE TABLE deliveries (
     id          BLOB    NOT NULL,
     event_id    BLOB    NOT NULL,
     endpoint_id BLOB    NOT NULL,
-    cause       TEXT    NOT NULL CHECK (cause = 'event' OR cause = 'replay' OR cause = 'test' OR cause = 'probe'),
+    cause       TEXT    NOT NULL CHECK (cause = 'event' OR cause = 'replay' OR cause = 'notice' OR cause = 'test' OR cause = 'probe'),
     cause_id    BLOB    NOT NULL,
     state       TEXT    NOT NULL
         CHECK (state = 'pending' OR state = 'delivered' OR state = 'exhausted' OR state = 'cancelled'),
@@ -181,7 +181,7 @@ CREATE TABLE timeline (
 -- What falls due by itself.
 CREATE TABLE timers (
     account_id BLOB    NOT NULL,
-    kind       TEXT    NOT NULL CHECK (kind = 'expiry' OR kind = 'probe' OR kind = 'sweep' OR kind = 'replay'),
+    kind       TEXT    NOT NULL CHECK (kind = 'expiry' OR kind = 'reminder' OR kind = 'probe' OR kind = 'sweep' OR kind = 'replay'),
     subject    BLOB    NOT NULL,
     due_at     INTEGER NOT NULL,
     PRIMARY KEY (account_id, kind, subject)
@@ -197,6 +197,31 @@ CREATE TABLE replays (
     PRIMARY KEY (account_id, id)
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX replays_by_endpoint ON replays (account_id, endpoint_id, id);
+
+-- What an account has set, by kind and name: providers, rules, templates, looks, and addresses that nothing is sent to.
+-- Secrets are sealed apart from the body.
+CREATE TABLE settings (
+    account_id BLOB    NOT NULL,
+    kind       TEXT    NOT NULL,
+    name       TEXT    NOT NULL,
+    version    INTEGER NOT NULL CHECK (version > 0),
+    body       TEXT    NOT NULL,
+    sealed     BLOB,
+    PRIMARY KEY (account_id, kind, name)
+) WITHOUT ROWID, STRICT;
+
+-- One message for one person about one event; its delivery has it as its cause. `message_id` is the provider's.
+CREATE TABLE notices (
+    account_id BLOB    NOT NULL,
+    id         BLOB    NOT NULL,
+    version    INTEGER NOT NULL CHECK (version > 0),
+    request_id BLOB    NOT NULL,
+    message_id TEXT,
+    body       TEXT    NOT NULL,
+    PRIMARY KEY (account_id, id)
+) WITHOUT ROWID, STRICT;
+CREATE INDEX notices_by_request ON notices (account_id, request_id, id);
+CREATE INDEX notices_by_message ON notices (account_id, message_id) WHERE message_id IS NOT NULL;
 
 -- Answers kept for idempotency keys.
 CREATE TABLE replies (

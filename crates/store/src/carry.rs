@@ -94,6 +94,8 @@ tables! {
         digest Bytes, hash Bytes;
     timers: account_id Id, kind Text, subject Id, due_at Number;
     replays: account_id Id, id Id, endpoint_id Id, body Text;
+    settings: account_id Id, kind Text, name Text, version Number, body Text, sealed Bytes;
+    notices: account_id Id, id Id, version Number, request_id Id, message_id Text, body Text;
     replies: account_id Id, key Word, fingerprint Bytes, status Number, sealed Bytes, expires_at Number;
 }
 

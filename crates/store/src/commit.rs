@@ -9,6 +9,7 @@ use domain::event::Event;
 use domain::health::{Change, Health};
 use domain::id::{AccountId, ContactId, DeliveryId, EndpointId, EventId, RequestId, SignerId};
 use domain::key::Key;
+use domain::notice::Notice;
 use domain::replay::Replay;
 use domain::request::Request;
 use domain::secret::Secret;
@@ -27,7 +28,7 @@ pub struct Commit {
     pub writes: Vec<Write>,
     /// What happened.
     pub events: Vec<Said>,
-    /// Events of the past that are told again.
+    /// Events of the past that are told again, and events of this commit of which people are told.
     pub deliveries: Vec<NewDelivery>,
     /// The answer to keep for an idempotency key.
     pub reply: Option<Reply>,
@@ -69,6 +70,12 @@ pub enum Write {
     Endpoint(Guarded<Endpoint>),
     /// How an endpoint fares.
     Health(EndpointId, Health),
+    /// Something that an account has set.
+    Setting(Guarded<Setting>),
+    /// It is set no more.
+    SettingGone(SettingKind, String, Version),
+    /// A notice, new or further on.
+    Notice(Guarded<Notice>),
     /// A timer is set, or with `None` cleared.
     Timer(TimerKind, u128, Option<Timestamp>),
     /// A replay, new or advanced.
@@ -94,6 +101,60 @@ pub struct Guarded<T> {
     pub version: Version,
     /// The state.
     pub value: T,
+}
+
+/// Something that an account has set. Bounded in number and size by who writes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// What it is.
+    pub kind: SettingKind,
+    /// Its name among those of its kind, 1 to 400 bytes.
+    pub name: String,
+    /// What it says, as JSON.
+    pub body: String,
+    /// What of it must not be seen, sealed at rest.
+    pub secrets: Option<Secret>,
+}
+
+/// What can be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SettingKind {
+    /// An e-mail or SMS service; named by its id.
+    Provider,
+    /// What differs from the default on an occasion; named by it.
+    NoticeRule,
+    /// A template of the account's own; named by its owner.
+    Template,
+    /// How mails look; named `branding`.
+    Branding,
+    /// Who shortens links; named `shortener`.
+    Shortener,
+    /// An address that nothing is sent to; named by channel and address.
+    Suppression,
+}
+
+impl SettingKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::Provider,
+        Self::NoticeRule,
+        Self::Template,
+        Self::Branding,
+        Self::Shortener,
+        Self::Suppression,
+    ];
+
+    /// Names the kind in the store.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::NoticeRule => "notice_rule",
+            Self::Template => "template",
+            Self::Branding => "branding",
+            Self::Shortener => "shortener",
+            Self::Suppression => "suppression",
+        }
+    }
 }
 
 /// A tenant.
@@ -125,6 +186,8 @@ pub struct SignerLink {
 pub enum TimerKind {
     /// A request's time runs out; the subject is the request.
     Expiry,
+    /// Signers are reminded; the subject is the request.
+    Reminder,
     /// A disabled endpoint is probed; the subject is the endpoint.
     Probe,
     /// An endpoint's pending deliveries are cancelled; the subject is the endpoint.
@@ -135,12 +198,14 @@ pub enum TimerKind {
 
 impl TimerKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Expiry, Self::Probe, Self::Sweep, Self::Replay];
+    pub const ALL: [Self; 5] =
+        [Self::Expiry, Self::Reminder, Self::Probe, Self::Sweep, Self::Replay];
 
     /// Names the kind in the store.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Expiry => "expiry",
+            Self::Reminder => "reminder",
             Self::Probe => "probe",
             Self::Sweep => "sweep",
             Self::Replay => "replay",
@@ -179,7 +244,7 @@ pub enum Audience {
     Only(EndpointId, Cause),
 }
 
-/// An event of the past that is told to an endpoint again.
+/// An event of the past that is told to an endpoint again, or one of the same commit of which a person is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NewDelivery {
     /// What.
@@ -299,6 +364,9 @@ impl Write {
             | Self::Contact(_)
             | Self::ContactGone(..)
             | Self::Endpoint(_)
+            | Self::Setting(_)
+            | Self::SettingGone(..)
+            | Self::Notice(_)
             | Self::Health(..)
             | Self::Replay(_)
             | Self::Delivery(..)

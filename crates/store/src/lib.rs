@@ -30,8 +30,8 @@ use domain::id::{DeliveryId, EndpointId};
 use domain::time::Timestamp;
 
 pub use commit::{
-    Account, Audience, Commit, Committed, Fault, Guarded, NewDelivery, Noted, Reply, Said, Settled,
-    Settlement, SignerLink, Timer, TimerKind, Version, Write,
+    Account, Audience, Commit, Committed, Fault, Guarded, NewDelivery, Noted, Reply, Said, Setting,
+    SettingKind, Settled, Settlement, SignerLink, Timer, TimerKind, Version, Write,
 };
 pub use crew::Crew;
 pub use error::Error;
@@ -40,7 +40,7 @@ pub use lanes::{Lanes, Lease, LeaseScope, Leased};
 pub use seal::MasterKey;
 pub use views::{
     DeliveryFilter, DeliveryRow, EndpointRow, EventFilter, Lag, Page, ReplayRow, RequestFilter,
-    Stats, TimelineEntry, Views,
+    SettingRow, Stats, TimelineEntry, Views,
 };
 
 /// What the engine needs remembered. One method, one commit. Time comes in as an argument.

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use domain::id::Chance;
+use domain::secret::Secret;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::error::Unspecified;
 use ring::hmac;
@@ -14,6 +15,9 @@ use crate::error::Error;
 
 /// What the seeds of accounts are sealed for.
 pub(crate) const SEAL_ACCOUNT: &str = "account";
+
+/// What secrets of settings are sealed for.
+pub(crate) const SEAL_SETTING: &str = "setting";
 
 /// The key that seals secrets, and from which links are derived.
 #[derive(Clone)]
@@ -77,6 +81,18 @@ impl MasterKey {
         let mut bytes = rest.to_vec();
         let text = self.seal.open_in_place(nonce, Aad::from(purpose), &mut bytes).ok()?;
         String::from_utf8(text.to_vec()).ok()
+    }
+}
+
+impl MasterKey {
+    /// Opens the secrets of a setting.
+    pub(crate) fn open_setting(&self, name: &str, sealed: &[u8]) -> Result<Secret, Error> {
+        self.open(SEAL_SETTING, sealed).map(Secret::new).ok_or_else(|| Error::Unusable {
+            detail: format!(
+                "the secrets of setting {name} do not open: the master key is not the one they were sealed with"
+            ),
+            source: None,
+        })
     }
 }
 

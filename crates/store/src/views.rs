@@ -14,14 +14,15 @@ use domain::endpoint::{Dialect, Endpoint};
 use domain::event::Event;
 use domain::health::Health;
 use domain::id::{
-    AccountId, ContactId, DeliveryId, EndpointId, EventId, KeyId, ReplayId, RequestId,
+    AccountId, ContactId, DeliveryId, EndpointId, EventId, KeyId, NoticeId, ReplayId, RequestId,
 };
 use domain::key::Key;
+use domain::notice::Notice;
 use domain::replay::Replay;
 use domain::request::Request;
 use domain::time::Timestamp;
 
-use crate::commit::{Account, Reply, SignerLink, Version};
+use crate::commit::{Account, Reply, Setting, SettingKind, SignerLink, Version};
 use crate::error::Error;
 
 /// Which part of a list.
@@ -84,6 +85,15 @@ pub struct DeliveryRow {
     pub delivery: Delivery,
     /// The name of its event.
     pub event_name: String,
+}
+
+/// A setting as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingRow {
+    /// What is set.
+    pub setting: Setting,
+    /// Its version.
+    pub version: Version,
 }
 
 /// One entry of a request's timeline.
@@ -236,6 +246,46 @@ pub trait Views: Send + Sync + Debug {
         key: String,
         now: Timestamp,
     ) -> Result<Option<Reply>, Error>;
+    /// Finds a setting.
+    async fn setting(
+        &self,
+        account: AccountId,
+        kind: SettingKind,
+        name: String,
+    ) -> Result<Option<SettingRow>, Error>;
+    /// Lists settings of a kind by name, those after `after`, at most `limit`.
+    async fn settings(
+        &self,
+        account: AccountId,
+        kind: SettingKind,
+        after: String,
+        limit: u32,
+    ) -> Result<Vec<SettingRow>, Error>;
+    /// Finds a notice.
+    async fn notice(
+        &self,
+        account: AccountId,
+        id: NoticeId,
+    ) -> Result<Option<(Notice, Version)>, Error>;
+    /// Finds the newest notice of which a provider gave this id.
+    async fn notice_by_message(
+        &self,
+        account: AccountId,
+        message_id: String,
+    ) -> Result<Option<(Notice, Version)>, Error>;
+    /// Lists notices, those of one request or all.
+    async fn notices(
+        &self,
+        account: AccountId,
+        request: Option<RequestId>,
+        page: Page,
+    ) -> Result<Vec<Notice>, Error>;
+    /// Finds the delivery of a notice on its way through this endpoint.
+    async fn notice_delivery(
+        &self,
+        notice: Notice,
+        endpoint: EndpointId,
+    ) -> Result<Option<DeliveryId>, Error>;
     /// Counts.
     async fn stats(&self) -> Result<Stats, Error>;
     /// Lists the oldest due delivery of each enabled endpoint that has one; those held behind others do not count, nor

@@ -86,9 +86,14 @@ impl Problem {
             Page::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Page::Invalid | Page::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Page::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Page::TooSoon => StatusCode::TOO_MANY_REQUESTS,
             Page::Internal
             // Endings of deliveries and attempts are told, never answered.
             | Page::WaitsRanOut
+            | Page::Refused
+            | Page::Suppressed
+            | Page::Unknown
+            | Page::Obsolete
             | Page::Gone
             | Page::EndpointDisabled
             | Page::EndpointDeleted
@@ -128,6 +133,9 @@ impl Problem {
         }
         if self.page == Page::Unavailable {
             headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        }
+        if let Some(wait_s) = self.members.get("retry_after_s").and_then(Value::as_u64) {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait_s));
         }
         if self.page == Page::TooLarge || self.page == Page::TooSlow {
             // What is left of the body would otherwise be read to the end.
@@ -197,6 +205,9 @@ impl From<Refusal> for Halt {
             Refusal::KeyReused => Problem::new(Page::IdempotencyKeyReused, message),
             Refusal::Contended { .. } => Problem::new(Page::Contended, message),
             Refusal::Forgotten => Problem::new(Page::Forgotten, message),
+            Refusal::TooSoon { wait_s, .. } => {
+                Problem::new(Page::TooSoon, message).with("retry_after_s", wait_s)
+            }
             Refusal::Store(error) => Problem::from(error),
         })
     }

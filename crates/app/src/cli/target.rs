@@ -94,9 +94,9 @@ pub(crate) fn draw_secret() -> Secret {
 
 /// Says how a call ended.
 pub(crate) fn ending(outcome: &Outcome) -> String {
-    match outcome {
-        Outcome::Answered(answer) => answer.status.to_string(),
-        Outcome::Failed(failure) => format!("{}: {}", failure.reason.as_str(), failure.detail),
+    match outcome.detail() {
+        None => outcome.ending(),
+        Some(detail) => format!("{}: {detail}", outcome.ending()),
     }
 }
 

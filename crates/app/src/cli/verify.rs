@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use domain::call::{Answer, Failure, Outcome, Reason};
+use domain::call::Outcome;
 use domain::chain::{Entry, Hash, Link, What};
 use domain::delivery::Attempt;
 use domain::event::{Event, Kind};
@@ -230,14 +230,8 @@ fn told_event(row: &Row, text: (&str, &str), of: (AccountId, RequestId)) -> Even
 }
 
 fn told_attempt(row: &Row, text: &AttemptText) -> anyhow::Result<Attempt> {
-    let outcome = if let Ok(status) = text.ending.parse() {
-        Outcome::Answered(Answer { status, ..Answer::default() })
-    } else {
-        let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == text.ending);
-        let reason =
-            reason.with_context(|| format!("nobody knows the ending `{}`", text.ending))?;
-        Outcome::Failed(Failure { reason, detail: String::new() })
-    };
+    let outcome = Outcome::of_ending(&text.ending)
+        .with_context(|| format!("nobody knows the ending `{}`", text.ending))?;
     Ok(Attempt {
         id: AttemptId::new(0),
         delivery: text.delivery_id,

@@ -159,6 +159,7 @@ pub(crate) fn answer(ending: Ending) -> Answer {
     match ending.outcome {
         Outcome::Answered(answer) => answer,
         Outcome::Failed(failure) => panic!("no answer: {failure:?}"),
+        Outcome::Handed(handed) => panic!("no call: {handed:?}"),
     }
 }
 
@@ -167,6 +168,7 @@ pub(crate) fn failure(ending: Ending) -> Failure {
     match ending.outcome {
         Outcome::Failed(failure) => failure,
         Outcome::Answered(answer) => panic!("an answer: {answer:?}"),
+        Outcome::Handed(handed) => panic!("no call: {handed:?}"),
     }
 }
 

@@ -36,7 +36,7 @@ fn a_sample_stands_where_its_event_leads() {
         (Kind::RequestArchived, "completed", None),
         (Kind::RequestUnarchived, "completed", None),
         (Kind::RequestDeleted, "completed", None),
-        (Kind::RequestReminded, "sent", None),
+        (Kind::RequestReminded, "sent", Some("notified")),
     ] {
         let sample = dialects::sample(kind, ACCOUNT, EVENT, noon());
         let about: AboutRequest = serde_json::from_str(&sample.data).unwrap();

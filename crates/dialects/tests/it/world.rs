@@ -123,6 +123,8 @@ pub(crate) fn signer(id: u128, name: &str, email: &str) -> Signer {
         role: Role::Signer,
         send_to: SendTo::default(),
         state: signer::State::Waiting,
+        reminders: 0,
+        reminded_at: None,
     }
 }
 
@@ -138,6 +140,7 @@ pub(crate) fn request(title: &str, state: State, signers: Vec<Signer>) -> Reques
         progress: 0,
         expires_at: None,
         reminders: Reminders::default(),
+        notices: BTreeMap::new(),
         callbacks: Callbacks::default(),
         redirect_url: None,
         metadata: BTreeMap::new(),

@@ -57,6 +57,7 @@ pub(super) fn draft(
         expires_at: flaws.take("expires_at", check::future(input.expires_at, with.now)),
         reminders: flaws
             .take("reminders.days", check::reminders(input.reminders.unwrap_or_default())),
+        notices: flaws.take("notices", check::rules(input.notices)),
         callbacks: take_callbacks(&mut flaws, &input.callbacks.unwrap_or_default(), with.guard),
         redirect_url: flaws
             .take("redirect_url", check::web_url_or_none(input.redirect_url.as_deref())),
@@ -102,6 +103,9 @@ pub(super) fn patched(
         let reminders = check::reminders(reminders.unwrap_or_default());
         new.reminders = flaws.take("reminders.days", reminders);
     });
+    patch.notices.then(|rules| {
+        new.notices = flaws.take("notices", check::rules(rules.unwrap_or_default()));
+    });
     patch.callbacks.then(|callbacks| {
         new.callbacks = take_callbacks(&mut flaws, &callbacks.unwrap_or_default(), with.guard);
     });
@@ -145,6 +149,8 @@ fn take_signers(
             role: signer.role,
             send_to,
             state: signer::State::Waiting,
+            reminders: 0,
+            reminded_at: None,
         });
     }
     taken
@@ -239,7 +245,7 @@ mod tests {
             "title": " Lease ", "message": "Please", "sender": {"name": "Jo", "email": "jo@example.com"},
             "signers": [
                 {"name": "Ada", "email": "ada@example.com"},
-                {"name": "Bob", "mobile": "+43 660 1", "send_to": {"email": false, "sms": true}, "order": 7}
+                {"name": "Bob", "mobile": "+44 7700 900123", "send_to": {"email": false, "sms": true}, "order": 7}
             ],
             "metadata": {"case": 7}, "callbacks": {"status_url": "https://example.com/?a=##Action##"}
         }"#;

@@ -134,6 +134,11 @@ impl Engine {
         if deadline != deadline_before {
             commit.writes.push(Write::Timer(TimerKind::Expiry, request.id.bits(), deadline));
         }
+        let reminder_before = before.as_ref().and_then(|(request, _)| request.next_reminder());
+        let reminder = if gone { None } else { request.next_reminder() };
+        if reminder != reminder_before {
+            commit.writes.push(Write::Timer(TimerKind::Reminder, request.id.bits(), reminder));
+        }
         commit.reply = once.reply(request);
         self.commit(commit).await.map_err(|fault| once.refusal(fault))?;
         Ok(last.request)
@@ -361,6 +366,8 @@ mod tests {
             role: Role::Signer,
             send_to: SendTo::default(),
             state: signer::State::Waiting,
+            reminders: 0,
+            reminded_at: None,
         };
         Request {
             id: RequestId::new(1),
@@ -373,6 +380,7 @@ mod tests {
             progress: 0,
             expires_at: None,
             reminders: Reminders::default(),
+            notices: BTreeMap::new(),
             callbacks: Callbacks::default(),
             redirect_url: None,
             metadata: BTreeMap::new(),

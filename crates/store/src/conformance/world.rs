@@ -320,6 +320,7 @@ impl World {
             progress: 0,
             expires_at: None,
             reminders: Reminders::default(),
+            notices: BTreeMap::new(),
             callbacks: Callbacks::default(),
             redirect_url: None,
             metadata: BTreeMap::new(),

@@ -7,18 +7,20 @@ use std::collections::BTreeSet;
 use domain::delivery::{State as DeliveryState, Why};
 use domain::endpoint::{Endpoint, Ordering, Scope, Status};
 use domain::id::{DeliveryId, EndpointId};
+use domain::notice::Notice;
+use domain::secret::Secret;
 use domain::time::Timestamp;
 
 use super::link::Arguments;
 use super::order::{self, Pair};
-use super::rows::{self, Id, SEAL_ACCOUNT, SEAL_ENDPOINT, Trouble, written};
+use super::rows::{self, Id, SEAL_ACCOUNT, SEAL_ENDPOINT, SEAL_SETTING, Trouble, written};
 use super::settle::Of;
 use super::state::Turn;
 use super::states::{Expected, States};
 use super::unit::Unit;
 use super::writes::{Writes, in_the_way};
 use super::{health, lease, sql};
-use crate::commit::{Account, Commit, Committed, Fault, Guarded, Reply, Write};
+use crate::commit::{Account, Commit, Committed, Fault, Guarded, Reply, Setting, Write};
 use crate::error::Error;
 
 /// What ends a commit: its own refusal, or the transaction's trouble.
@@ -140,6 +142,13 @@ async fn put(turn: &mut Turn<'_>, commit: &Commit, write: &Write) -> Result<u64,
             guard("contact", changed)?;
         }
         Write::Endpoint(endpoint) => put_endpoint(turn, endpoint).await?,
+        Write::Setting(setting) => put_setting(turn, account, setting).await?,
+        Write::SettingGone(kind, name, version) => {
+            let (kind, version) = (kind.as_str(), version.cast_signed());
+            let changed = link.run(sql::setting_delete, &[&account, &kind, name, &version]).await?;
+            guard("setting", changed)?;
+        }
+        Write::Notice(notice) => put_notice(turn, account, notice).await?,
         Write::Health(id, now) => {
             health::write(turn, &[((commit.account, *id), *now)]).await?;
         }
@@ -192,6 +201,7 @@ async fn put_endpoint(turn: &mut Turn<'_>, new: &Guarded<Endpoint>) -> Result<()
     let scope = match value.scope {
         Scope::Registered => "registered",
         Scope::Callback => "callback",
+        Scope::Notices => "notices",
     };
     if value.scope == Scope::Registered && value.status != Status::Deleted {
         let first = link.first(sql::endpoint_taken, &[&account, &value.url, &id]).await?;
@@ -225,6 +235,35 @@ async fn put_endpoint(turn: &mut Turn<'_>, new: &Guarded<Endpoint>) -> Result<()
         link.run(sql::queue_free_all, &[&id]).await?;
     }
     Ok(turn.wrote(edition, value).await?)
+}
+
+async fn put_setting(turn: &Turn<'_>, account: Id, new: &Guarded<Setting>) -> Result<(), Stop> {
+    let Setting { kind, name, body, secrets } = &new.value;
+    let seal = |secret: &Secret| turn.shared.seal(SEAL_SETTING, secret.expose());
+    let (kind, sealed) = (kind.as_str(), secrets.as_ref().map(seal).transpose()?);
+    let changed = match new.version {
+        0 => turn.link.run(sql::setting_insert, &[&account, &kind, name, body, &sealed]).await?,
+        version => {
+            let version = version.cast_signed();
+            let arguments: Arguments<'_> = &[&account, &kind, name, body, &sealed, &version];
+            turn.link.run(sql::setting_update, arguments).await?
+        }
+    };
+    Ok(guard("setting", changed)?)
+}
+
+async fn put_notice(turn: &Turn<'_>, account: Id, new: &Guarded<Notice>) -> Result<(), Stop> {
+    let (id, request) = (Id(new.value.id.bits()), Id(new.value.request.bits()));
+    let (message, body) = (new.value.message_id(), written("notices", &new.value)?);
+    let changed = match new.version {
+        0 => turn.link.run(sql::notice_insert, &[&account, &id, &request, &message, &body]).await?,
+        version => {
+            let version = version.cast_signed();
+            let arguments: Arguments<'_> = &[&account, &id, &message, &body, &version];
+            turn.link.run(sql::notice_update, arguments).await?
+        }
+    };
+    Ok(guard("notice", changed)?)
 }
 
 /// Changes a pending delivery that nobody has leased. What may go now is offered to the lanes: itself, or the next one

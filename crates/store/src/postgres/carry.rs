@@ -29,7 +29,7 @@ const CLAIM_PAUSE: Duration = Duration::from_millis(100);
 /// Rows that are fetched at once.
 const FETCHED: i32 = 512;
 
-const SETTINGS: &str = include_str!("../../sql/postgres/export/settings.sql");
+const SETUP: &str = include_str!("../../sql/postgres/export/setup.sql");
 const COUNTS: &str = include_str!("../../sql/postgres/export/counts.sql");
 const EVERY_CHAIN: &str = include_str!("../../sql/postgres/export/chains.sql");
 const CLAIM: &str = include_str!("../../sql/postgres/import/claim.sql");
@@ -42,7 +42,7 @@ const IMPORTS: [&str; TABLES.len()] = statement_of_each!("postgres/import");
 
 /// Writes all rows of a database, which may be in use.
 pub async fn export(url: &Secret, mut pen: Pen<'_>) -> Result<Counts, Error> {
-    let link = open::connect_with(&Servers::read(url)?, SETTINGS).await?;
+    let link = open::connect_with(&Servers::read(url)?, SETUP).await?;
     open::check(&link).await?;
     let (schema, wanted) = (open::schema(&link).await?, open::schema_wanted());
     if schema == 0 {
@@ -131,7 +131,7 @@ pub async fn import(
     master: &MasterKey,
     lines: &mut Lines<'_>,
 ) -> Result<Findings, Error> {
-    let link = open::connect_with(&Servers::read(url)?, SETTINGS).await?;
+    let link = open::connect_with(&Servers::read(url)?, SETUP).await?;
     open::check(&link).await?;
     open::migrate(&link).await?;
     claim(&link).await?;

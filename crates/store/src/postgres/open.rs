@@ -17,7 +17,10 @@ use crate::error::Error;
 use crate::seal::MasterKey;
 
 /// The migrations, in order; the schema's version is how many have run.
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/postgres/0001_foundation.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/postgres/0001_foundation.sql"),
+    include_str!("../../migrations/postgres/0002_notices.sql"),
+];
 
 /// The oldest server that will do.
 const SERVER_VERSION_MIN: i32 = 140_000;

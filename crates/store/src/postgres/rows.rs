@@ -12,7 +12,9 @@ use domain::delivery::{Attempt, Cause, Delivery, State, Why};
 use domain::endpoint::{Endpoint, Secrets};
 use domain::event::{Event, Kind};
 use domain::health::Health;
-use domain::id::{AccountId, AttemptId, DeliveryId, EndpointId, EventId, ReplayId, RequestId};
+use domain::id::{
+    AccountId, AttemptId, DeliveryId, EndpointId, EventId, NoticeId, ReplayId, RequestId,
+};
 use domain::time::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,11 +23,11 @@ use tokio_postgres::error::SqlState;
 
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, accepts, to_sql_checked};
 
-use crate::commit::Reply;
+use crate::commit::{Reply, Setting, SettingKind};
 use crate::error::Error;
 use crate::seal::MasterKey;
-pub(super) use crate::seal::SEAL_ACCOUNT;
-use crate::views::EndpointRow;
+pub(super) use crate::seal::{SEAL_ACCOUNT, SEAL_SETTING};
+use crate::views::{EndpointRow, SettingRow};
 
 /// What secrets of endpoints are sealed for.
 pub(super) const SEAL_ENDPOINT: &str = "endpoint";
@@ -276,6 +278,7 @@ pub(super) fn delivery(row: &Row) -> Result<Delivery, Error> {
     let cause = match column(row, 4)? {
         "event" => Cause::Event,
         "replay" => Cause::Replay { id: ReplayId::new(bits(row, 5)?) },
+        "notice" => Cause::Notice { id: NoticeId::new(bits(row, 5)?) },
         "test" => Cause::Test,
         "probe" => Cause::Probe,
         other => return Err(corrupt(format!("{id} has the cause {other}"))),
@@ -316,6 +319,7 @@ pub(super) const fn cause_id(cause: Cause, event: EventId, delivery: DeliveryId)
     match cause {
         Cause::Event => Id(0),
         Cause::Replay { id } => Id(id.bits()),
+        Cause::Notice { id } => Id(id.bits()),
         // A test belongs to its own event; probes repeat, so each is its own cause.
         Cause::Test => Id(event.bits()),
         Cause::Probe => Id(delivery.bits()),
@@ -361,6 +365,18 @@ pub(super) fn health(row: &Row, from: usize) -> Result<Health, Error> {
         failures: u32::try_from(column::<i64>(row, from + 1)?).unwrap_or(u32::MAX),
         warnings: u8::try_from(column::<i32>(row, from + 2)?).unwrap_or(u8::MAX),
     })
+}
+
+/// Reads a setting from its five columns and opens its secrets.
+pub(super) fn setting(
+    row: &Row,
+    kind: SettingKind,
+    master: &MasterKey,
+) -> Result<SettingRow, Error> {
+    let (name, sealed): (String, Option<Vec<u8>>) = (column(row, 1)?, column(row, 4)?);
+    let secrets = sealed.map(|sealed| master.open_setting(&name, &sealed)).transpose()?;
+    let setting = Setting { kind, name, body: column(row, 3)?, secrets };
+    Ok(SettingRow { setting, version: column::<i64>(row, 2)?.unsigned_abs() })
 }
 
 /// Reads an endpoint from its six columns and opens its secrets.

@@ -126,6 +126,7 @@ impl Saying<'_, '_> {
             let wants = match endpoint.scope {
                 Scope::Registered => endpoint.wants.matches(event),
                 Scope::Callback => event.callbacks.contains(&endpoint.id),
+                Scope::Notices => false,
             };
             if wants && endpoint.status == Status::Enabled {
                 self.tell(event, (endpoint, Cause::Event, now), now);
@@ -144,7 +145,7 @@ impl Saying<'_, '_> {
         let id = self.turn.shared.mint(now);
         // Somebody waits for the answer to a test, and a probe tells how the endpoint fares: neither waits its turn.
         let key = match cause {
-            Cause::Test | Cause::Probe => None,
+            Cause::Test | Cause::Probe | Cause::Notice { .. } => None,
             Cause::Event | Cause::Replay { .. } => event.order_key.as_ref(),
         };
         let order = match key.filter(|_| order::asked_for(endpoint)) {

@@ -9,10 +9,11 @@ use domain::delivery::Attempt;
 use domain::endpoint::Dialect;
 use domain::event::Event;
 use domain::id::{
-    AccountId, ContactId, DeliveryId, EndpointId, EventId, KeyId, ReplayId, RequestId, SignerId,
-    lowest,
+    AccountId, ContactId, DeliveryId, EndpointId, EventId, KeyId, NoticeId, ReplayId, RequestId,
+    SignerId, lowest,
 };
 use domain::key::Key;
+use domain::notice::Notice;
 use domain::replay::Replay;
 use domain::request::Request;
 use domain::secret::Secret;
@@ -25,11 +26,11 @@ use super::link::{Arguments, Link};
 use super::pool::Readers;
 use super::rows::{self, Id, SEAL_ACCOUNT, parsed};
 use super::sql;
-use crate::commit::{Account, Reply, SignerLink, Version};
+use crate::commit::{Account, Reply, SettingKind, SignerLink, Version};
 use crate::error::Error;
 use crate::views::{
     DeliveryFilter, DeliveryRow, EndpointRow, EventFilter, Lag, Page, ReplayRow, RequestFilter,
-    Stats, TimelineEntry, Views,
+    SettingRow, Stats, TimelineEntry, Views,
 };
 
 /// Transactions under way are waited for so often, and so long each time.
@@ -357,6 +358,79 @@ impl Views for Readers {
         let arguments: Arguments<'_> = &[&Id(account.bits()), &key.as_bytes(), &now.as_millis()];
         let read = |row: &Row| rows::reply(row, 0, &key, &self.shared.master);
         self.first(sql::reply_read, arguments, read).await
+    }
+
+    async fn setting(
+        &self,
+        account: AccountId,
+        kind: SettingKind,
+        name: String,
+    ) -> Result<Option<SettingRow>, Error> {
+        let word = kind.as_str();
+        let arguments: Arguments<'_> = &[&Id(account.bits()), &word, &name];
+        let master = &self.shared.master;
+        self.first(sql::setting_read, arguments, |row| rows::setting(row, kind, master)).await
+    }
+
+    async fn settings(
+        &self,
+        account: AccountId,
+        kind: SettingKind,
+        after: String,
+        limit: u32,
+    ) -> Result<Vec<SettingRow>, Error> {
+        let (word, limit) = (kind.as_str(), i64::from(limit));
+        let arguments: Arguments<'_> = &[&Id(account.bits()), &word, &after, &limit];
+        let master = &self.shared.master;
+        self.all(sql::setting_list, arguments, |row| rows::setting(row, kind, master)).await
+    }
+
+    async fn notice(
+        &self,
+        account: AccountId,
+        id: NoticeId,
+    ) -> Result<Option<(Notice, Version)>, Error> {
+        let arguments: Arguments<'_> = &[&Id(account.bits()), &Id(id.bits())];
+        self.first(sql::notice_read, arguments, versioned("notices")).await
+    }
+
+    async fn notice_by_message(
+        &self,
+        account: AccountId,
+        message_id: String,
+    ) -> Result<Option<(Notice, Version)>, Error> {
+        let arguments: Arguments<'_> = &[&Id(account.bits()), &message_id];
+        self.first(sql::notice_by_message, arguments, versioned("notices")).await
+    }
+
+    async fn notices(
+        &self,
+        account: AccountId,
+        request: Option<RequestId>,
+        page: Page,
+    ) -> Result<Vec<Notice>, Error> {
+        let (of, bound, limit) = (Id(account.bits()), below(page), limit(page));
+        match request.map(|id| Id(id.bits())) {
+            None => self.all(sql::notice_list, &[&of, &bound, &limit], body("notices")).await,
+            Some(request) => {
+                let arguments: Arguments<'_> = &[&of, &request, &bound, &limit];
+                self.all(sql::notice_list_of_request, arguments, body("notices")).await
+            }
+        }
+    }
+
+    async fn notice_delivery(
+        &self,
+        notice: Notice,
+        endpoint: EndpointId,
+    ) -> Result<Option<DeliveryId>, Error> {
+        let (account, event) = (Id(notice.account.bits()), Id(notice.event.bits()));
+        let (endpoint, id) = (Id(endpoint.bits()), Id(notice.id.bits()));
+        let arguments: Arguments<'_> = &[&account, &event, &endpoint, &id];
+        self.first(sql::delivery_of_cause, arguments, |row| {
+            Ok(DeliveryId::new(rows::bits(row, 0)?))
+        })
+        .await
     }
 
     async fn stats(&self) -> Result<Stats, Error> {

@@ -7,17 +7,21 @@ use std::sync::Arc;
 use domain::delivery::{State as DeliveryState, Why};
 use domain::endpoint::{Endpoint, Ordering, Scope, Status};
 use domain::id::{AccountId, DeliveryId, EndpointId};
+use domain::notice::Notice;
 use domain::request::Request;
+use domain::secret::Secret;
 use domain::time::Timestamp;
 use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::fanout::{self, Place, Telling};
-use super::rows::{self, SEAL_ACCOUNT, SEAL_ENDPOINT, SEAL_REPLY, blob, trouble, written};
+use super::rows::{
+    self, SEAL_ACCOUNT, SEAL_ENDPOINT, SEAL_REPLY, SEAL_SETTING, blob, trouble, written,
+};
 use super::state::State;
 use super::{lease, settle, sql};
 use crate::commit::{
     Account, Audience, Commit, Committed, Fault, Guarded, NewDelivery, Noted, REPLY_KEPT, Reply,
-    Said, TimerKind, Write,
+    Said, Setting, TimerKind, Write,
 };
 use crate::error::Error;
 
@@ -196,6 +200,12 @@ fn put(db: &Connection, state: &mut State, commit: &Commit, write: &Write) -> Re
             settle::write_health(db, commit.account, *id, *health)?;
             state.note_health(commit.account, *id, *health);
         }
+        Write::Setting(setting) => put_setting(db, state, account, setting)?,
+        Write::SettingGone(kind, name, version) => {
+            let arguments = params![account, kind.as_str(), name, version.cast_signed()];
+            guard("setting", run(db, sql::setting_delete, arguments)?)?;
+        }
+        Write::Notice(notice) => put_notice(db, account, notice)?,
         Write::Timer(kind, subject, due) => put_timer(db, account, (*kind, *subject), *due)?,
         Write::Replay(replay) => {
             let (id, endpoint) = (blob(replay.id.bits()), blob(replay.endpoint.bits()));
@@ -257,6 +267,7 @@ fn put_endpoint(db: &Connection, state: &mut State, new: &Guarded<Endpoint>) -> 
     let scope = match value.scope {
         Scope::Registered => "registered",
         Scope::Callback => "callback",
+        Scope::Notices => "notices",
     };
     if value.scope == Scope::Registered && value.status != Status::Deleted {
         let mut statement = db.prepare_cached(sql::endpoint_taken).map_err(trouble)?;
@@ -291,6 +302,40 @@ fn put_endpoint(db: &Connection, state: &mut State, new: &Guarded<Endpoint>) -> 
     state.reread(db, value.account, value.id)?;
     state.effects.changed.push(Arc::new(value.clone()));
     Ok(())
+}
+
+fn put_setting(
+    db: &Connection,
+    state: &mut State,
+    account: [u8; 16],
+    new: &Guarded<Setting>,
+) -> Result<(), Fault> {
+    let Setting { kind, name, body, secrets } = &new.value;
+    let seal =
+        |secret: &Secret| state.master.seal(SEAL_SETTING, secret.expose(), state.chance.as_mut());
+    let sealed = secrets.as_ref().map(seal).transpose()?;
+    let kind = kind.as_str();
+    let changed = match new.version {
+        0 => run(db, sql::setting_insert, params![account, kind, name, body, sealed])?,
+        version => {
+            let version = version.cast_signed();
+            run(db, sql::setting_update, params![account, kind, name, body, sealed, version])?
+        }
+    };
+    guard("setting", changed)
+}
+
+fn put_notice(db: &Connection, account: [u8; 16], new: &Guarded<Notice>) -> Result<(), Fault> {
+    let (id, request) = (blob(new.value.id.bits()), blob(new.value.request.bits()));
+    let (message, body) = (new.value.message_id(), written("notices", &new.value)?);
+    let changed = match new.version {
+        0 => run(db, sql::notice_insert, params![account, id, request, message, body])?,
+        version => {
+            let version = version.cast_signed();
+            run(db, sql::notice_update, params![account, id, message, body, version])?
+        }
+    };
+    guard("notice", changed)
 }
 
 fn put_timer(

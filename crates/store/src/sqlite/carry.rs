@@ -48,7 +48,7 @@ const FIRSTS: [&str; 2] = [
     include_str!("../../sql/sqlite/import/firsts.sql"),
     include_str!("../../sql/sqlite/import/firsts_gone.sql"),
 ];
-const SETTINGS: &str = include_str!("../../sql/sqlite/import/settings.sql");
+const SETUP: &str = include_str!("../../sql/sqlite/import/setup.sql");
 const EXPORTS: [&str; TABLES.len()] = statement_of_each!("sqlite/export");
 const IMPORTS: [&str; TABLES.len()] = statement_of_each!("sqlite/import");
 
@@ -190,7 +190,7 @@ fn clear(folder: &Path) -> Result<(), Error> {
 
 fn make(folder: &Path, master: &MasterKey, lines: &mut Lines<'_>) -> Result<Findings, Error> {
     let db = open::writer(folder)?;
-    db.query_row(SETTINGS, [], |_| Ok(())).map_err(trouble)?;
+    db.query_row(SETUP, [], |_| Ok(())).map_err(trouble)?;
     while let Some(batch) = lines.batch()? {
         write(&db, master, batch)?;
     }

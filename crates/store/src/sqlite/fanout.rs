@@ -122,6 +122,7 @@ pub(super) fn tell_subscribers(
         let wants = match endpoint.scope {
             Scope::Registered => endpoint.wants.matches(event),
             Scope::Callback => event.callbacks.contains(&endpoint.id),
+            Scope::Notices => false,
         };
         if wants && endpoint.status == Status::Enabled {
             tell(db, state, &Telling { event, endpoint, cause: Cause::Event, due_at: now }, now)?;
@@ -150,7 +151,7 @@ pub(super) fn tell(
     let id = state.mint(now);
     // Somebody waits for the answer to a test, and a probe tells how the endpoint fares: neither waits its turn.
     let order_key = match (endpoint.ordering, cause) {
-        (Ordering::None, _) | (_, Cause::Test | Cause::Probe) => None,
+        (Ordering::None, _) | (_, Cause::Test | Cause::Probe | Cause::Notice { .. }) => None,
         (Ordering::Request, Cause::Event | Cause::Replay { .. }) => event.order_key.as_deref(),
     };
     let held = match order_key {

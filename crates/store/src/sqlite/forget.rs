@@ -25,6 +25,7 @@ pub(super) fn forget(db: &Connection, asked: Outlived, limit: u32) -> Result<For
             let reach = reach(db, sql::delivery_reach, (account, after, end, limit))?;
             let upto = blob(reach.unwrap_or(end));
             let arguments = params![blob(account.bits()), blob(after), upto, before.as_millis()];
+            run(db, sql::notice_forget, arguments)?;
             forgotten.attempts = run(db, sql::attempt_forget, arguments)?;
             let mut statement = db.prepare_cached(sql::delivery_forget).map_err(trouble)?;
             let mut gone = statement.query(arguments).map_err(trouble)?;

@@ -9,18 +9,20 @@ use domain::delivery::{Attempt, Cause, Delivery, State, Why};
 use domain::endpoint::{Endpoint, Secrets};
 use domain::event::{Event, Kind};
 use domain::health::Health;
-use domain::id::{AccountId, AttemptId, DeliveryId, EndpointId, EventId, ReplayId, RequestId};
+use domain::id::{
+    AccountId, AttemptId, DeliveryId, EndpointId, EventId, NoticeId, ReplayId, RequestId,
+};
 use domain::time::Timestamp;
 use rusqlite::types::FromSql;
 use rusqlite::{ErrorCode, Row};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::commit::Reply;
+use crate::commit::{Reply, Setting, SettingKind};
 use crate::error::Error;
 use crate::seal::MasterKey;
-pub(super) use crate::seal::SEAL_ACCOUNT;
-use crate::views::EndpointRow;
+pub(super) use crate::seal::{SEAL_ACCOUNT, SEAL_SETTING};
+use crate::views::{EndpointRow, SettingRow};
 
 /// What secrets of endpoints are sealed for.
 pub(super) const SEAL_ENDPOINT: &str = "endpoint";
@@ -124,6 +126,7 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<Delivery, Error> {
     let cause = match cause.as_str() {
         "event" => Cause::Event,
         "replay" => Cause::Replay { id: ReplayId::new(bits(row, 5)?) },
+        "notice" => Cause::Notice { id: NoticeId::new(bits(row, 5)?) },
         "test" => Cause::Test,
         "probe" => Cause::Probe,
         other => return Err(corrupt(format!("{id} has the cause {other}"))),
@@ -178,6 +181,7 @@ pub(super) const fn cause_columns(
     match cause {
         Cause::Event => (name, [0; 16]),
         Cause::Replay { id } => (name, blob(id.bits())),
+        Cause::Notice { id } => (name, blob(id.bits())),
         // A test belongs to its own event; probes repeat, so each is its own cause.
         Cause::Test => (name, blob(event.bits())),
         Cause::Probe => (name, blob(delivery.bits())),
@@ -209,6 +213,18 @@ pub(super) fn reply(row: &Row<'_>, key: &str, master: &MasterKey) -> Result<Repl
         source: None,
     })?;
     Ok(Reply { key: key.to_owned(), fingerprint: column(row, 0)?, status: column(row, 1)?, body })
+}
+
+/// Reads a setting from its five columns and opens its secrets.
+pub(super) fn setting(
+    row: &Row<'_>,
+    kind: SettingKind,
+    master: &MasterKey,
+) -> Result<SettingRow, Error> {
+    let (name, sealed): (String, Option<Vec<u8>>) = (column(row, 1)?, column(row, 4)?);
+    let secrets = sealed.map(|sealed| master.open_setting(&name, &sealed)).transpose()?;
+    let setting = Setting { kind, name, body: column(row, 3)?, secrets };
+    Ok(SettingRow { setting, version: column::<i64>(row, 2)?.unsigned_abs() })
 }
 
 /// Reads an endpoint from its six columns and opens its secrets.

@@ -9,10 +9,11 @@ use domain::delivery::Attempt;
 use domain::endpoint::Dialect;
 use domain::event::Event;
 use domain::id::{
-    AccountId, ContactId, DeliveryId, EndpointId, EventId, KeyId, ReplayId, RequestId, SignerId,
-    lowest,
+    AccountId, ContactId, DeliveryId, EndpointId, EventId, KeyId, NoticeId, ReplayId, RequestId,
+    SignerId, lowest,
 };
 use domain::key::Key;
+use domain::notice::Notice;
 use domain::replay::Replay;
 use domain::request::Request;
 use domain::secret::Secret;
@@ -24,11 +25,11 @@ use super::lease::next_endpoint;
 use super::reader::Readers;
 use super::rows::{self, SEAL_ACCOUNT, blob, parsed, trouble};
 use super::sql;
-use crate::commit::{Account, Reply, SignerLink, Version};
+use crate::commit::{Account, Reply, SettingKind, SignerLink, Version};
 use crate::error::Error;
 use crate::views::{
     DeliveryFilter, DeliveryRow, EndpointRow, EventFilter, Lag, Page, ReplayRow, RequestFilter,
-    Stats, TimelineEntry, Views,
+    SettingRow, Stats, TimelineEntry, Views,
 };
 
 /// Reads every row of a statement.
@@ -351,6 +352,95 @@ impl Views for Readers {
         self.ask(move |db, master| {
             let arguments = params![blob(account.bits()), key, now.as_millis()];
             first(db, sql::reply_read, arguments, |row| rows::reply(row, &key, master))
+        })
+        .await
+    }
+
+    async fn setting(
+        &self,
+        account: AccountId,
+        kind: SettingKind,
+        name: String,
+    ) -> Result<Option<SettingRow>, Error> {
+        self.ask(move |db, master| {
+            let arguments = params![blob(account.bits()), kind.as_str(), name];
+            first(db, sql::setting_read, arguments, |row| rows::setting(row, kind, master))
+        })
+        .await
+    }
+
+    async fn settings(
+        &self,
+        account: AccountId,
+        kind: SettingKind,
+        after: String,
+        limit: u32,
+    ) -> Result<Vec<SettingRow>, Error> {
+        self.ask(move |db, master| {
+            let arguments = params![blob(account.bits()), kind.as_str(), after, limit];
+            all(db, sql::setting_list, arguments, |row| rows::setting(row, kind, master))
+        })
+        .await
+    }
+
+    async fn notice(
+        &self,
+        account: AccountId,
+        id: NoticeId,
+    ) -> Result<Option<(Notice, Version)>, Error> {
+        let arguments = [blob(account.bits()), blob(id.bits())];
+        self.ask(move |db, _| first(db, sql::notice_read, arguments, versioned("notices"))).await
+    }
+
+    async fn notice_by_message(
+        &self,
+        account: AccountId,
+        message_id: String,
+    ) -> Result<Option<(Notice, Version)>, Error> {
+        self.ask(move |db, _| {
+            let arguments = params![blob(account.bits()), message_id];
+            first(db, sql::notice_by_message, arguments, versioned("notices"))
+        })
+        .await
+    }
+
+    async fn notices(
+        &self,
+        account: AccountId,
+        request: Option<RequestId>,
+        page: Page,
+    ) -> Result<Vec<Notice>, Error> {
+        self.ask(move |db, _| {
+            let (of, bound) = (blob(account.bits()), below(page));
+            match request.map(|id| blob(id.bits())) {
+                None => {
+                    let arguments = params![of, bound, page.limit];
+                    all(db, sql::notice_list, arguments, body("notices"))
+                }
+                Some(request) => {
+                    let arguments = params![of, request, bound, page.limit];
+                    all(db, sql::notice_list_of_request, arguments, body("notices"))
+                }
+            }
+        })
+        .await
+    }
+
+    async fn notice_delivery(
+        &self,
+        notice: Notice,
+        endpoint: EndpointId,
+    ) -> Result<Option<DeliveryId>, Error> {
+        let arguments = [
+            blob(notice.account.bits()),
+            blob(notice.event.bits()),
+            blob(endpoint.bits()),
+            blob(notice.id.bits()),
+        ];
+        self.ask(move |db, _| {
+            first(db, sql::delivery_of_cause, arguments, |row| {
+                Ok(DeliveryId::new(rows::bits(row, 0)?))
+            })
         })
         .await
     }

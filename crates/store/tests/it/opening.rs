@@ -237,6 +237,8 @@ const AS_IT_WAS: &str = "
     ALTER TABLE deliveries DROP COLUMN first_remote;
     ALTER TABLE deliveries DROP COLUMN first_outcome;
     DROP INDEX events_by_seq;
+    DROP TABLE settings;
+    DROP TABLE notices;
     PRAGMA user_version = 1;
 ";
 

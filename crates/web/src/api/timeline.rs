@@ -4,9 +4,8 @@
 //! the order of the chain.
 //! Left to others: the chain (`domain::chain`), checking an export (`app`).
 
-use domain::call::Outcome;
 use domain::chain::{Hash, What};
-use domain::delivery::{Attempt, Delivery};
+use domain::delivery::{Attempt, Cause, Delivery};
 use domain::event::Event;
 use domain::id::{AttemptId, EventId, RequestId};
 use domain::key::Scope;
@@ -89,14 +88,15 @@ fn shown_event(event: &Event) -> Value {
 }
 
 fn shown_attempt(delivery: &Delivery, attempt: &Attempt) -> Value {
-    let (ending, detail) = match &attempt.outcome {
-        Outcome::Answered(answer) => (answer.status.to_string(), None),
-        Outcome::Failed(failure) => (failure.reason.as_str().to_owned(), Some(&failure.detail)),
-    };
+    let (ending, detail) = (attempt.outcome.ending(), attempt.outcome.detail());
     json!({
         "delivery_id": attempt.delivery,
         "event_id": delivery.event,
         "endpoint_id": delivery.endpoint,
+        "notice_id": match delivery.cause {
+            Cause::Notice { id } => Some(id),
+            Cause::Event | Cause::Replay { .. } | Cause::Test | Cause::Probe => None,
+        },
         "number": attempt.number,
         "took_ms": attempt.took_ms,
         "url": attempt.url,

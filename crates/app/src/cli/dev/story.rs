@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use dialects::dialect;
-use domain::call::Outcome;
 use domain::chain::Link;
 use domain::delivery::{Attempt, Delivery};
 use domain::endpoint::{Dialect, Ordering};
@@ -261,10 +260,7 @@ impl<'a> Teller<'a> {
         let good = profile.zip(status).is_some_and(|(profile, status)| profile.is_success(status));
         self.told += usize::from(good);
         self.failed += usize::from(!good);
-        let ending = match &attempt.outcome {
-            Outcome::Answered(answer) => answer.status.to_string(),
-            Outcome::Failed(failure) => failure.reason.as_str().to_owned(),
-        };
+        let ending = attempt.outcome.ending();
         let at = screen.faint(&time_of_day(at));
         let ending = screen.judged(good, &ending);
         let took = screen.faint(&format!("{} ms", attempt.took_ms));

@@ -1,4 +1,2 @@
-SET statement_timeout = 0;
-SET lock_timeout = '10s';
-SET idle_in_transaction_session_timeout = 0;
-SET jit = off;
+SELECT account_id, kind, name, version, body, sealed
+FROM settings ORDER BY account_id, kind, name

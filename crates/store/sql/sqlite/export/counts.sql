@@ -11,5 +11,7 @@ SELECT (SELECT count(*) FROM accounts),
        (SELECT count(*) FROM timeline),
        (SELECT count(*) FROM timers),
        (SELECT count(*) FROM replays),
+       (SELECT count(*) FROM settings),
+       (SELECT count(*) FROM notices),
        (SELECT count(*) FROM replies),
        (SELECT count(*) FROM events WHERE request_id IS NOT NULL)

@@ -58,6 +58,10 @@ const FILL: &str = "
     INSERT INTO replies SELECT account_id, created_at, 200, id::text::bytea, 'x', 'x' FROM deliveries;
     INSERT INTO timers SELECT account_id, id, NULL, created_at, 'probe' FROM deliveries;
     INSERT INTO accounts SELECT md5(i::text)::uuid, i, i::text, 'x' FROM generate_series(1, 5000) i;
+    INSERT INTO notices SELECT md5((i % 50)::text)::uuid, md5(i::text)::uuid, md5((i / 5)::text)::uuid, 1, i::text, 'x'
+        FROM generate_series(1, 5000) i;
+    INSERT INTO settings SELECT md5((i % 50)::text)::uuid, 1, 'provider', i::text, 'x', NULL
+        FROM generate_series(1, 5000) i;
     ANALYZE;
 ";
 

@@ -1,0 +1,2 @@
+SELECT account_id, id, version, request_id, message_id, body
+FROM notices ORDER BY account_id, id

@@ -1,0 +1,2 @@
+INSERT INTO notices (account_id, id, version, request_id, message_id, body)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6)

@@ -1,0 +1,4 @@
+//! The words as their readers see them.
+
+mod defaults;
+mod own;
