@@ -172,6 +172,24 @@ fn what_cannot_be_carried_is_not_built_and_the_reason_has_no_secret() {
 }
 
 #[test]
+fn a_call_does_not_show_its_secrets() {
+    let mut asked: Vec<_> = kinds().map(usual).collect();
+    let (mut get, from) = usual(ProviderKind::HttpSms);
+    get.settings.insert("method".to_owned(), json!("GET"));
+    get.settings.insert("body".to_owned(), json!({ "key": "{secret}", "text": "{text}" }));
+    asked.push((get, from));
+    for (provider, from) in asked {
+        let call =
+            speaks(provider.kind).build(&provider, &message(from, TEXT), &sending()).unwrap();
+        let shown = format!("{call:?}");
+        assert!(!shown.contains("8f2c"), "{shown}");
+        for secret in provider.secrets.values.values() {
+            assert!(!shown.contains(secret.expose()), "{shown}");
+        }
+    }
+}
+
+#[test]
 fn settings_that_do_not_fit_are_named() {
     let long = "x".repeat(40);
     for (kind, settings, secrets, wrong) in [
