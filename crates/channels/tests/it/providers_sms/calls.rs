@@ -1,7 +1,8 @@
 //! What is sent for a message.
 
+use channels::provider::Form;
 use domain::call::{Call, Method};
-use domain::message::{Mail, Message};
+use domain::message::{Mail, Mailbox, Message};
 use domain::provider::ProviderKind;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
@@ -142,9 +143,9 @@ fn without_a_feedback_url_nothing_asks_for_reports() {
 fn what_cannot_be_carried_is_not_built_and_the_reason_has_no_secret() {
     let mail = Message::Email(Mail {
         key: "k".into(),
-        from: Default::default(),
+        from: Mailbox::default(),
         reply_to: None,
-        to: Default::default(),
+        to: Mailbox::default(),
         subject: String::new(),
         text: String::new(),
         html: None,
@@ -205,11 +206,7 @@ fn every_field_is_described_for_people_and_named_once() {
                 field.name
             );
             assert!(field.about.ends_with('.') && field.about.len() >= 20, "{}", field.name);
-            assert!(
-                !field.secret || field.form == channels::provider::Form::Text,
-                "{}",
-                field.name
-            );
+            assert!(!field.secret || field.form == Form::Text, "{}", field.name);
         }
         let (provider, _) = usual(kind);
         let known = |name: &String| fields.iter().any(|field| field.name == name);
