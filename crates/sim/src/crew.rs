@@ -91,9 +91,6 @@ impl Drop for Running {
 /// Why the crew cannot go on.
 #[derive(Debug)]
 pub enum Trouble {
-    /// The way out for mails could not be built.
-    #[error("building the way out for mails")]
-    Mailer(#[from] channels::BuildError),
     /// The store failed, as it does when it is told to.
     Store(Error),
     /// A command was refused.
@@ -164,7 +161,9 @@ impl Crew {
         let master = MasterKey::new(&[7; 32])?;
         let (inner, views, lanes, runtime) = self.open(master.clone()).await?;
         let store = Arc::new(Faulty::new(inner, self.dice.split()));
-        let mailer = Smtp::new(channels::Options::new(Guard::default()))?;
+        let Ok(mailer) = Smtp::new(channels::Options::new(Guard::default())) else {
+            return Err(Trouble::Down);
+        };
         let engine = Engine::new(Parts {
             store: Arc::<Faulty>::clone(&store),
             views,
