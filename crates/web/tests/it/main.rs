@@ -11,6 +11,10 @@ mod events;
 #[cfg(test)]
 mod input;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
+mod providers;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod server;

@@ -27,14 +27,15 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::Value;
-use store::MasterKey;
 use store::sqlite::{Options, Sqlite};
+use store::{MasterKey, Store};
 use tokio::sync::OnceCell;
 use web::{Settings, State};
 
 /// A service in a folder of its own.
 pub(crate) struct World {
     pub(crate) engine: Engine,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) account: AccountId,
     pub(crate) router: Router,
     pub(crate) key: String,
@@ -105,11 +106,12 @@ impl World {
         })
         .unwrap();
         let views = store.views();
+        let store: Arc<dyn Store> = Arc::new(store);
         let allowed = vec!["127.0.0.0/8".parse().unwrap()];
         let guard = Guard::new(allowed, Schemes::HttpToo);
         let mailer = Smtp::new(channels::Options::new(guard.clone())).unwrap();
         let engine = Engine::new(Parts {
-            store: Arc::new(store),
+            store: Arc::clone(&store),
             views,
             channel: Arc::new(Taker),
             mailer: Arc::new(mailer),
@@ -128,6 +130,7 @@ impl World {
         let router = web::router(State::new(engine.clone(), settings));
         Self {
             engine,
+            store,
             account,
             router,
             key: key.to_owned(),
