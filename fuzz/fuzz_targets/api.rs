@@ -10,6 +10,7 @@ use std::{env, fs, process};
 use axum::body::Body;
 use axum::http::Request;
 use channels::mailbox::Mailbox;
+use channels::smtp::Smtp;
 use channels::{Guard, Http, Options, Schemes};
 use domain::id::Chance;
 use domain::retention::Retention;
@@ -88,10 +89,12 @@ fn service() -> Service {
     };
     let store = Arc::new(Sqlite::open(options).expect("a store"));
     let guard = Guard::new(Vec::new(), Schemes::HttpToo);
+    let mailer = Smtp::new(Options::new(guard.clone())).expect("a mailer");
     let engine = Engine::new(Parts {
         views: store.views(),
         store,
         channel: Arc::new(Http::new(Options::new(guard.clone())).expect("a client")),
+        mailer: Arc::new(mailer),
         guard: Arc::new(guard),
         clock: Arc::new(Still),
         chance: Box::new(Counter(2)),

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
 use channels::mailbox::Mailbox;
+use channels::smtp::Smtp;
 use channels::{Guard, Http, Options, Schemes};
 use domain::id::AccountId;
 use domain::secret::Secret;
@@ -96,10 +97,14 @@ pub(crate) async fn engine(settings: &Settings, url: String) -> anyhow::Result<E
     let http = Http::new(Options { authorities, ..Options::new(guard.clone()) })
         .context("building the client that calls endpoints")
         .advise("look at tls_ca_file: it must hold certificates of authorities, as PEM")?;
+    let authorities = settings.authorities.clone();
+    let mailer = Smtp::new(Options { authorities, ..Options::new(guard.clone()) })
+        .context("building the client that hands mails to mail servers")?;
     Ok(Engine::new(Parts {
         views,
         store,
         channel: Arc::new(http),
+        mailer: Arc::new(mailer),
         guard: Arc::new(guard),
         clock,
         chance: Box::new(SystemChance::new()),
@@ -194,6 +199,9 @@ impl Service {
         let url = settings.url_at(address);
         let engine = engine(settings, url.clone()).await?;
         let account = account(&engine).await?;
+        if settings.mode == Mode::Development {
+            engine.ensure_mailbox(account).await.context("setting the mailbox up")?;
+        }
         if let Some(key) = &settings.api_key {
             engine
                 .install_key(account, key, KEY_NAME)

@@ -1,6 +1,6 @@
 //! Mails by SMTP, over any mail server.
 //!
-//! Invariants: sending cannot fail, every ending is a receipt; no address is dialled that the [`Guard`] did not vet; one
+//! Invariants: sending cannot fail, every ending is a receipt; no address is dialled that the guard did not vet; one
 //! deadline spans a mail, from the name to the last reply; before the last dot is written a mail is surely not taken,
 //! and a reply lost after it is `Unknown`; nobody logs in over a connection that others can read, unless the settings
 //! say so by a loud name.
@@ -12,7 +12,7 @@ mod settings;
 
 use std::fmt::{self, Debug, Formatter};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,13 +22,11 @@ use domain::provider::Provider;
 use domain::time::Timestamp;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::guard::Guard;
 use crate::http::dial::Dialler;
 use crate::http::{BuildError, Options, Progress};
 use crate::mime;
 use crate::provider::Field;
 use crate::reception::one_line;
-use crate::resolve::Resolve;
 use crate::smtp::client::{Client, Envelope, Trouble};
 use crate::smtp::settings::Settings;
 
@@ -93,16 +91,8 @@ impl Smtp {
     /// Makes a mailer without connections, with a guard, a resolver and extra authorities as the HTTP client has them.
     pub fn new(options: Options) -> Result<Self, BuildError> {
         let Options { guard, resolver, authorities, .. } = options;
-        let dialler = Self::dialler(guard, resolver, &authorities)?;
+        let dialler = Dialler::new(guard, resolver, &authorities, None)?;
         Ok(Self { dialler, idle: Mutex::default() })
-    }
-
-    fn dialler(
-        guard: Guard,
-        resolver: Arc<dyn Resolve>,
-        authorities: &[Vec<u8>],
-    ) -> Result<Dialler, BuildError> {
-        Dialler::new(guard, resolver, authorities, None)
     }
 
     /// Takes the connection that was used last, and lets go of those that lay too long.

@@ -5,6 +5,7 @@
 //! Left to others: carrying it out (`channels`), and what follows from its ending ([`crate::retry`]).
 
 use std::borrow::Cow;
+use std::fmt::{self, Debug, Formatter};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -17,8 +18,8 @@ use crate::message::{Receipt, Reception};
 /// The most bytes of an answer that are read and kept.
 pub const ANSWER_BYTES_MAX: usize = 16 * 1024;
 
-/// An HTTP request, whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An HTTP request, whole. Its `Debug` tells neither query nor headers nor body, since any of them may hold a secret.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Call {
     /// `GET` or `POST`.
     pub method: Method,
@@ -28,6 +29,19 @@ pub struct Call {
     pub headers: Vec<(Cow<'static, str>, String)>,
     /// The body; empty for a `GET`.
     pub body: Vec<u8>,
+}
+
+impl Debug for Call {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let host = self.url.host_str().unwrap_or_default();
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_ref()).collect();
+        f.debug_struct("Call")
+            .field("method", &self.method)
+            .field("host", &host)
+            .field("headers", &names)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// The verbs that deliveries use.

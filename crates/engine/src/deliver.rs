@@ -12,6 +12,7 @@ use dialects::Target;
 use domain::call::{Call, Ending, Outcome, Reason};
 use domain::chain::sha256;
 use domain::delivery::{Attempt, Cause, State, Why};
+use domain::endpoint::Scope;
 use domain::event::{Event, Kind};
 use domain::facts::AboutDelivery;
 use domain::id::{AttemptId, DeliveryId, EndpointId};
@@ -60,6 +61,11 @@ impl Engine {
         let mut held = Held { engine: self, lease: Some((endpoint.id, delivery.id, bytes)) };
         if !may_start(&endpoint, delivery.cause) {
             return None;
+        }
+        if endpoint.scope == Scope::Notices {
+            let ended = self.attempt_notice(&delivery, &event, &endpoint, bytes).await?;
+            held.lease = None;
+            return Some(ended);
         }
         let signer = self.signer(&endpoint).await;
         let began = self.now();
@@ -122,7 +128,7 @@ impl Engine {
     }
 
     /// Says that a delivery was given up, unless it was about the machinery itself or somebody is watching anyway.
-    fn exhausted(
+    pub(crate) fn exhausted(
         &self,
         event: &Event,
         attempt: &Attempt,
@@ -146,7 +152,7 @@ impl Engine {
         vec![self.event(Kind::DeliveryExhausted, event.account, &about, now)]
     }
 
-    fn roll(&self) -> u32 {
+    pub(crate) fn roll(&self) -> u32 {
         self.with_chance(|chance| u32::try_from(chance.draw() >> 32).unwrap_or(0))
     }
 }

@@ -340,6 +340,11 @@ impl Inner {
 }
 
 impl Lanes {
+    /// Tells how many nodes there are, as far as this one knows; 1 where it is alone.
+    pub(crate) fn nodes(&self) -> u32 {
+        self.lock().share.nodes().max(1)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

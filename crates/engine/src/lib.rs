@@ -21,6 +21,7 @@ mod lanes;
 pub mod mailbox;
 mod metrics;
 mod nodes;
+mod notices;
 pub mod problem;
 mod replay_step;
 pub mod replays;
@@ -40,6 +41,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as STANDARD;
 use channels::mailbox::Mailbox;
+use channels::smtp::Mailer;
 use channels::{Channel, Guard};
 use dialects::proof::SigningKey;
 use domain::endpoint::{Endpoint, Signing};
@@ -52,6 +54,7 @@ use store::{Commit, Committed, Fault, MasterKey, Store, Views, Write};
 use url::Url;
 
 use metrics::Metrics;
+use notices::{Desks, Switchboard};
 use run::Loops;
 use settle::Ends;
 use timers::Alarm;
@@ -72,6 +75,8 @@ pub struct Parts {
     pub views: Arc<dyn Views>,
     /// The way out for calls.
     pub channel: Arc<dyn Channel>,
+    /// The way out for mails to a mail server.
+    pub mailer: Arc<dyn Mailer>,
     /// Which addresses may be called at all; asked when an endpoint is registered.
     pub guard: Arc<Guard>,
     /// The time.
@@ -108,6 +113,9 @@ struct Inner {
     store: Arc<dyn Store>,
     views: Arc<dyn Views>,
     channel: Arc<dyn Channel>,
+    mailer: Arc<dyn Mailer>,
+    desks: Desks,
+    switchboard: Switchboard,
     guard: Arc<Guard>,
     clock: Arc<dyn Clock>,
     movable: Option<Arc<dyn MovableClock>>,
@@ -151,6 +159,7 @@ impl Engine {
             store,
             views,
             channel,
+            mailer,
             guard,
             clock,
             movable,
@@ -167,6 +176,9 @@ impl Engine {
             store,
             views,
             channel,
+            mailer,
+            desks: Desks::default(),
+            switchboard: Switchboard::default(),
             guard,
             clock,
             movable,

@@ -385,7 +385,7 @@ impl Engine {
     }
 
     /// Sleeps until a moment of the engine's clock, or until the clock is moved.
-    async fn sleep_until(&self, at: Timestamp) {
+    pub(crate) async fn sleep_until(&self, at: Timestamp) {
         let length = self.now().until(at).min(SLEEP_MAX);
         let moved = self.inner.loops.clock_moved.notified();
         // Running into the time is what this is for.

@@ -9,6 +9,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use channels::smtp::Smtp;
 use channels::{Guard, Schemes};
 use domain::id::{AccountId, DeliveryId};
 use domain::retention::Retention;
@@ -160,10 +161,14 @@ impl Crew {
         let master = MasterKey::new(&[7; 32])?;
         let (inner, views, lanes, runtime) = self.open(master.clone()).await?;
         let store = Arc::new(Faulty::new(inner, self.dice.split()));
+        let Ok(mailer) = Smtp::new(channels::Options::new(Guard::default())) else {
+            return Err(Trouble::Down);
+        };
         let engine = Engine::new(Parts {
             store: Arc::<Faulty>::clone(&store),
             views,
             channel: Arc::<World>::clone(&self.world),
+            mailer: Arc::new(mailer),
             guard: Arc::new(Guard::new(Vec::new(), Schemes::HttpToo)),
             clock: Arc::<SimClock>::clone(&self.clock),
             chance: Box::new(self.dice.split()),

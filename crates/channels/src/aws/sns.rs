@@ -75,7 +75,7 @@ pub(crate) fn prove(provider: &Provider, received: &Received<'_>) -> Result<(), 
     }
     let url = envelope
         .text("SigningCertURL")
-        .filter(|url| is_of_sns(url))
+        .filter(|url| is_certificate_of_sns(url))
         .ok_or(Untrusted::Forged("the certificate does not lie with SNS"))?;
     let pem = received.certificate.ok_or_else(|| Untrusted::NeedsCertificate(url.to_owned()))?;
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect();
@@ -148,6 +148,12 @@ fn is_of_sns(url: &str) -> bool {
         && url.username().is_empty()
         && url.password().is_none();
     plain && url.host_str().is_some_and(is_host_of_sns)
+}
+
+/// Tells whether a URL leads to a file of SNS's, and not to an action whose answer somebody else may shape.
+fn is_certificate_of_sns(url: &str) -> bool {
+    let is_file = |url: &Url| url.path().strip_suffix(".pem").is_some() && url.query().is_none();
+    is_of_sns(url) && Url::parse(url).is_ok_and(|url| is_file(&url))
 }
 
 fn is_host_of_sns(host: &str) -> bool {
@@ -274,7 +280,9 @@ mod tests {
             ("https://sns..amazonaws.com/a.pem", false),
             ("nonsense", false),
         ] {
-            assert_eq!(is_of_sns(url), fits, "{url}");
+            assert_eq!(is_certificate_of_sns(url), fits, "{url}");
         }
+        let action = "https://sns.eu-west-1.amazonaws.com/?Action=ConfirmSubscription&Token=a.pem";
+        assert!(is_of_sns(action) && !is_certificate_of_sns(action));
     }
 }

@@ -9,7 +9,7 @@ use url::{Url, form_urlencoded};
 use crate::calls::KEY;
 use crate::proof::id_of;
 use crate::provider::{Feedback, Received, Unreadable};
-use crate::sms::receipts::line;
+use crate::sms::receipts::{is_id, line};
 
 /// Names and values, in the order in which they came.
 #[derive(Debug)]
@@ -47,6 +47,11 @@ impl Fields {
         values.next().map(|(_, value)| value.as_str())
     }
 
+    /// Gives the first value of a name, if it can be an id, a key or a number.
+    pub(crate) fn id(&self, name: &str) -> Option<String> {
+        self.value(name).filter(|id| is_id(id)).map(ToOwned::to_owned)
+    }
+
     /// Gives all, sorted by name and then by value, each pair once.
     pub(crate) fn sorted(&self) -> Vec<(&str, &str)> {
         let mut pairs: Vec<_> =
@@ -74,7 +79,7 @@ pub(crate) fn json(received: &Received<'_>) -> Result<Value, Unreadable> {
 
 /// Gives our key out of the query.
 pub(crate) fn key(received: &Received<'_>) -> Option<String> {
-    Fields::of_query(received).value(KEY).map(ToOwned::to_owned)
+    Fields::of_query(received).id(KEY)
 }
 
 /// Gives a report of one message, so far without more than what happened to it.

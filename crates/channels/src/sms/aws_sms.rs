@@ -125,8 +125,8 @@ impl Protocol for AwsSms {
         let fact = arrived::fact(WORDS, &kind);
         let mut report = arrived::report(&id, &kind, fact);
         report.event_id = event_id;
-        report.key = event.pointer("/context").and_then(|context| word(context, "/notice"));
-        report.recipient = word(&event, "/destinationPhoneNumber");
+        report.key = event.pointer("/context").and_then(|context| receipts::id(context, "/notice"));
+        report.recipient = receipts::id(&event, "/destinationPhoneNumber");
         let at = event.get("eventTimestamp").and_then(Value::as_i64);
         report.at = at.map(Timestamp::from_millis);
         let status = word(&event, "/messageStatusDescription").filter(|_| fact.is_failure());
@@ -141,7 +141,6 @@ const CONTEXT: &str = "notice";
 const WORDS: &[(&str, Fact)] = &[
     ("TEXT_QUEUED", Fact::Accepted),
     ("TEXT_PENDING", Fact::Accepted),
-    ("TEXT_SENT", Fact::Sent),
     ("TEXT_SUCCESSFUL", Fact::Sent),
     ("TEXT_DELIVERED", Fact::Delivered),
     ("TEXT_INVALID", Fact::Bounced),

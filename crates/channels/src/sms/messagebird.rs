@@ -112,12 +112,12 @@ impl Protocol for Messagebird {
         received: &Received<'_>,
     ) -> Result<Feedback, Unreadable> {
         let fields = Fields::of_query(received);
-        let (Some(id), Some(status)) = (fields.value("id"), fields.value("status")) else {
+        let (Some(id), Some(status)) = (fields.id("id"), fields.value("status")) else {
             return Err(Unreadable("the query has no id with a status".to_owned()));
         };
-        let mut report = arrived::report(id, status, arrived::fact(WORDS, status));
-        report.key = fields.value("reference").map(ToOwned::to_owned);
-        report.recipient = fields.value("recipient").map(ToOwned::to_owned);
+        let mut report = arrived::report(&id, status, arrived::fact(WORDS, status));
+        report.key = fields.id("reference");
+        report.recipient = fields.id("recipient");
         report.at = fields.value("statusDatetime").and_then(|at| at.parse().ok());
         report.detail =
             arrived::detail(fields.value("statusErrorCode"), fields.value("statusReason"));

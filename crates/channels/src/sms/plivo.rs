@@ -94,14 +94,14 @@ impl Protocol for Plivo {
         received: &Received<'_>,
     ) -> Result<Feedback, Unreadable> {
         let fields = said(received);
-        let (Some(id), Some(status)) = (fields.value("MessageUUID"), fields.value("Status")) else {
+        let (Some(id), Some(status)) = (fields.id("MessageUUID"), fields.value("Status")) else {
             return Err(Unreadable("the report has no MessageUUID with a Status".to_owned()));
         };
-        let mut report = arrived::report(id, status, arrived::fact(WORDS, status));
+        let mut report = arrived::report(&id, status, arrived::fact(WORDS, status));
         // Each part of a long text has an id of its own; what was handed over has the first one's.
-        report.message_id = fields.value("ParentMessageUUID").or(Some(id)).map(ToOwned::to_owned);
+        report.message_id = fields.id("ParentMessageUUID").or(Some(id));
         report.key = arrived::key(received);
-        report.recipient = fields.value("To").map(ToOwned::to_owned);
+        report.recipient = fields.id("To");
         let code = fields.value("ErrorCode").filter(|code| *code != "000" && *code != "0");
         report.detail = arrived::detail(code, None);
         let once = Proof::of(received).map(|proof| proof.nonce.to_owned());

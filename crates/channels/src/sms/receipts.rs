@@ -1,7 +1,7 @@
 //! What an answer means, as far as that is the same with every service.
 //!
 //! Invariant: a detail is one short line without URLs, since a link in a message is a secret.
-//! None of these services knows our key before it answers: what may have been taken must not be handed over again lightly.
+//! None of these services knows our key before it answers: what may have been taken must not be handed over again.
 //! Left to others: what a status says ([`crate::reception`]).
 
 use domain::call::Answer;
@@ -59,7 +59,12 @@ pub(crate) fn word(value: &Value, pointer: &str) -> Option<String> {
 
 /// Gives the id that stands at a JSON pointer.
 pub(crate) fn id(value: &Value, pointer: &str) -> Option<String> {
-    word(value, pointer).filter(|id| id.chars().count() <= ID_CHARS_MAX)
+    word(value, pointer).filter(|id| is_id(id))
+}
+
+/// Tells whether a text is short enough for an id.
+pub(crate) fn is_id(text: &str) -> bool {
+    text.chars().count() <= ID_CHARS_MAX
 }
 
 /// The longest id that is taken for one.

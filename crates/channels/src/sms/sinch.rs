@@ -112,7 +112,7 @@ impl Protocol for Sinch {
         let batch = receipts::id(&body, "/batch_id");
         let reports = match (body.get("type").and_then(Value::as_str), batch) {
             (Some("recipient_delivery_report_sms"), Some(batch)) => {
-                let recipient = word(&body, "/recipient");
+                let recipient = receipts::id(&body, "/recipient");
                 let report = report(&batch, recipient.as_deref(), &body, &body)
                     .ok_or_else(|| Unreadable("the report has no status".to_owned()))?;
                 vec![report]
@@ -134,7 +134,7 @@ fn of_batch(batch: &str, body: &Value) -> Vec<Report> {
         if recipients.is_empty() {
             reports.extend(report(batch, None, &status, body));
         }
-        let numbers = recipients.iter().filter_map(|number| word(number, ""));
+        let numbers = recipients.iter().filter_map(|number| receipts::id(number, ""));
         reports.extend(numbers.filter_map(|number| report(batch, Some(&number), &status, body)));
     }
     reports
@@ -145,7 +145,7 @@ fn report(batch: &str, recipient: Option<&str>, status: &Value, body: &Value) ->
     let fact = arrived::fact(WORDS, &name);
     let code = word(status, "/code").filter(|code| fact.is_failure() && code != "0");
     Some(Report {
-        key: word(body, "/client_reference"),
+        key: receipts::id(body, "/client_reference"),
         recipient: recipient.map(ToOwned::to_owned),
         at: word(status, "/at").and_then(|at| at.parse().ok()),
         event_id: id_of(&[batch, recipient.unwrap_or_default(), &name]),

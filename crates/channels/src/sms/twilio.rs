@@ -132,7 +132,7 @@ impl Protocol for Twilio {
         received: &Received<'_>,
     ) -> Result<Feedback, Unreadable> {
         let fields = Fields::of_form(received);
-        let sid = fields.value("MessageSid").or_else(|| fields.value("SmsSid"));
+        let sid = fields.id("MessageSid").or_else(|| fields.id("SmsSid"));
         let status = fields.value("MessageStatus").or_else(|| fields.value("SmsStatus"));
         let (Some(sid), Some(status)) = (sid, status) else {
             return Err(Unreadable("the form has no MessageSid with a MessageStatus".to_owned()));
@@ -148,9 +148,9 @@ impl Protocol for Twilio {
             (Fact::Failed, Some("30036")) => Fact::Expired,
             (fact, _) => fact,
         };
-        let mut report = arrived::report(sid, status, fact);
+        let mut report = arrived::report(&sid, status, fact);
         report.key = arrived::key(received);
-        report.recipient = fields.value("To").map(ToOwned::to_owned);
+        report.recipient = fields.id("To");
         report.detail = arrived::detail(code, fields.value("ErrorMessage"));
         Ok(arrived::one(report))
     }

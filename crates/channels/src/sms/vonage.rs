@@ -132,8 +132,8 @@ impl Protocol for Vonage {
         };
         let code = word(&body, "/error/title");
         let mut report = arrived::report(&id, &status, arrived::fact(WORDS, &status));
-        report.key = word(&body, "/client_ref");
-        report.recipient = word(&body, "/to");
+        report.key = receipts::id(&body, "/client_ref");
+        report.recipient = receipts::id(&body, "/to");
         report.at = word(&body, "/timestamp").and_then(|at| at.parse().ok());
         report.detail = arrived::detail(code.as_deref(), word(&body, "/error/detail").as_deref());
         Ok(arrived::one(report))

@@ -134,13 +134,13 @@ impl Protocol for VonageSms {
         received: &Received<'_>,
     ) -> Result<Feedback, Unreadable> {
         let fields = Fields::of_any(received);
-        let id = fields.value("messageId").or_else(|| fields.value("message-id"));
+        let id = fields.id("messageId").or_else(|| fields.id("message-id"));
         let (Some(id), Some(status)) = (id, fields.value("status")) else {
             return Err(Unreadable("the receipt has no messageId with a status".to_owned()));
         };
-        let mut report = arrived::report(id, status, arrived::fact(WORDS, status));
-        report.key = fields.value("client-ref").map(ToOwned::to_owned);
-        report.recipient = fields.value("msisdn").map(ToOwned::to_owned);
+        let mut report = arrived::report(&id, status, arrived::fact(WORDS, status));
+        report.key = fields.id("client-ref");
+        report.recipient = fields.id("msisdn");
         report.at = fields
             .value("message-timestamp")
             .and_then(|at| format!("{}Z", at.replace(' ', "T")).parse().ok());
@@ -151,7 +151,7 @@ impl Protocol for VonageSms {
 
 const WORDS: &[(&str, Fact)] = &[
     ("accepted", Fact::Accepted),
-    ("buffered", Fact::Sent),
+    ("buffered", Fact::Delayed),
     ("delivered", Fact::Delivered),
     ("expired", Fact::Expired),
     ("failed", Fact::Failed),

@@ -149,8 +149,7 @@ impl Client {
         if reply.code != 354 {
             return Err(Trouble::Mail(reply));
         }
-        // A line that begins with a dot would end the mail.
-        self.write(text.replace("\r\n.", "\r\n..").as_bytes()).await?;
+        self.write(stuffed(text).as_bytes()).await?;
         *handed_over = true;
         self.write(b".\r\n").await?;
         let reply = self.hear().await?;
@@ -280,6 +279,11 @@ fn malformed() -> Trouble {
     Trouble::Lost(Failure { reason: Reason::AnswerMalformed, detail })
 }
 
+/// Doubles the dot at the beginning of a line; a single one would end the mail.
+fn stuffed(text: &str) -> String {
+    text.replace("\r\n.", "\r\n..")
+}
+
 /// Writes an address as `xtext` (RFC 3461): a plus and an equals sign mean something there.
 fn xtext(text: &str) -> String {
     text.chars()
@@ -299,3 +303,18 @@ const LINE_BYTES_MAX: usize = 2_048;
 
 /// Far more than any server has extensions.
 const REPLY_LINES_MAX: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_line_ends_the_mail_too_early() {
+        assert_eq!(stuffed("a: b\r\n\r\n.\r\n.c\r\nd.\r\n"), "a: b\r\n\r\n..\r\n..c\r\nd.\r\n");
+    }
+
+    #[test]
+    fn what_means_something_in_xtext_is_written_out() {
+        assert_eq!(xtext("ana+x=y@example.net"), "ana+2Bx+3Dy@example.net");
+    }
+}

@@ -1,12 +1,13 @@
 //! The services for short messages, against what their vendors' documents show.
 //!
-//! Left to others: carrying calls out, which needs no provider (the other files).
+//! Left to others: how calls are carried out (the files beside this one).
 
 mod answers;
 mod calls;
 mod described;
 mod proofs;
 mod reports;
+mod wire;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -100,7 +101,17 @@ fn usual(kind: ProviderKind) -> (Provider, &'static str) {
         ),
         ProviderKind::AwsSms => (aws_settings, aws, "pool-0123456789abcdef0123456789abcdef"),
         ProviderKind::SnsSms => (aws_settings, aws, ""),
-        _ => (described::settings(), json!({ "secret": "gateway-secret" }), "Example"),
+        ProviderKind::HttpSms => {
+            (described::settings(), json!({ "secret": "gateway-secret" }), "Example")
+        }
+        ProviderKind::MailboxEmail
+        | ProviderKind::MailboxSms
+        | ProviderKind::Smtp
+        | ProviderKind::Ses
+        | ProviderKind::Sendgrid
+        | ProviderKind::Mailgun
+        | ProviderKind::Postmark
+        | ProviderKind::Resend => panic!("{} carries no short messages over HTTP", kind.as_str()),
     };
     (provider(kind, &settings, &secrets), from)
 }

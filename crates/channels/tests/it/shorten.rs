@@ -67,6 +67,9 @@ fn a_link_of_rebrandly_has_a_name_that_follows_from_the_url_and_the_key() {
     expected.as_object_mut().unwrap().remove("title");
     assert_eq!(body, expected);
     assert_eq!(built(&shortener, KEY).1["slashtag"], tag);
+    let other = build(&shortener, &format!("{LONG}u").parse().unwrap(), KEY).unwrap();
+    let other: Value = serde_json::from_slice(&other.body).unwrap();
+    assert_ne!(other["slashtag"], tag);
     assert_ne!(built(&shortener, b"another key of bytes").1["slashtag"], tag);
 }
 

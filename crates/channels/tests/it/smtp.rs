@@ -58,6 +58,9 @@ where
                 return true;
             }
             if at.starts_with("DATA") && reply(script, &at).starts_with("354") {
+                if reply(script, "TEXT") == HANG {
+                    future::pending::<()>().await;
+                }
                 let mut text = String::new();
                 while !text.ends_with("\r\n.\r\n") {
                     if stream.read_line(&mut text).await.unwrap() == 0 {
@@ -271,6 +274,15 @@ async fn the_deadline_says_whether_the_mail_may_have_been_taken() {
         assert_eq!(ended.receipt.reception, reception);
         assert_eq!(ended.remote, Some(server.address));
     }
+}
+
+#[tokio::test]
+async fn a_text_that_was_not_read_to_its_end_was_not_taken() {
+    let server = server(&[("TEXT", HANG)], false).await;
+    let provider = provider(&server, &[("tls", "none_insecure")], &[]);
+    let long = Mail { text: "x".repeat(20 << 20), ..mail() };
+    let ended = mailer().send(&provider, &long, now(), Duration::from_millis(1500)).await;
+    assert_eq!(ended.receipt.reception, later(true));
 }
 
 #[tokio::test]

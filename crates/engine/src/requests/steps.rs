@@ -118,6 +118,7 @@ impl Engine {
             for happening in &step.happened {
                 let event = event(EventId::new(self.mint(now)), step, happening, now)?;
                 let event = Event { callbacks: hearers.of(happening.kind, request), ..event };
+                self.add_notices(&mut commit, (&step.request, happening, event.id), now).await?;
                 commit.events.push(Said { event, audience: Audience::Subscribers });
             }
         }

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use channels::mailbox::Mailbox;
+use channels::smtp::Smtp;
 use channels::{Channel, Guard, Lane, Schemes};
 use domain::call::{Answer as Reply, Call, Ending, Outcome};
 use domain::id::{AccountId, Chance};
@@ -106,11 +107,14 @@ impl World {
         .unwrap();
         let views = store.views();
         let allowed = vec!["127.0.0.0/8".parse().unwrap()];
+        let guard = Guard::new(allowed, Schemes::HttpToo);
+        let mailer = Smtp::new(channels::Options::new(guard.clone())).unwrap();
         let engine = Engine::new(Parts {
             store: Arc::new(store),
             views,
             channel: Arc::new(Taker),
-            guard: Arc::new(Guard::new(allowed, Schemes::HttpToo)),
+            mailer: Arc::new(mailer),
+            guard: Arc::new(guard),
             clock: Arc::<Hands>::clone(&clock),
             movable: Some(Arc::<Hands>::clone(&clock)),
             chance: Box::new(Random(SystemRandom::new())),

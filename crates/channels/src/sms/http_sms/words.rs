@@ -57,7 +57,7 @@ pub(super) fn report(provider: &Provider, received: &Received<'_>) -> Result<Fee
     let message_id = at("report_id");
     let key = match setting(provider, "report_key") {
         Some(place) => arrived.word(place),
-        None => arrived.query.value(KEY).map(ToOwned::to_owned),
+        None => arrived.query.id(KEY),
     };
     if message_id.is_none() && key.is_none() {
         return Err(Unreadable(
@@ -102,8 +102,7 @@ impl Arrived {
         if place.starts_with('/') {
             return id(&self.json, place);
         }
-        let value = self.form.value(place).or_else(|| self.query.value(place));
-        value.map(ToOwned::to_owned)
+        self.form.id(place).or_else(|| self.query.id(place))
     }
 }
 

@@ -277,6 +277,8 @@ fn headers_of_answers_are_heard() {
 fn no_secret_shows() {
     for provider in all() {
         assert!(!format!("{provider:?}").contains("se-cret"));
+        let call = format!("{:?}", built(&provider, &message("sign@example.com", None)));
+        assert!(!call.contains("se-cret") && !call.contains("YXBpOn"), "{call}");
         let echo = answer(502, &json!("<html> authorization: Bearer se-cret </html>"));
         assert!(!format!("{:?}", of(&provider).read(&provider, &echo)).contains("se-cret"));
     }

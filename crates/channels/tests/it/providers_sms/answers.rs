@@ -126,6 +126,7 @@ fn the_wrong_sender_is_the_providers_trouble_and_the_wrong_number_the_messages()
             &format!(r#"{{"code":{code},"message":"why","status":400}}"#),
         )
     };
+    assert_eq!(code(20429).reception, LATER);
     assert_eq!(code(21606).reception, LATER);
     assert_eq!(code(21611).reception, LATER);
     assert_eq!(code(21614).reception, REFUSED);

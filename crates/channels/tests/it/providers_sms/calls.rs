@@ -1,7 +1,8 @@
 //! What is sent for a message.
 
+use channels::provider::Form;
 use domain::call::{Call, Method};
-use domain::message::{Mail, Message};
+use domain::message::{Mail, Mailbox, Message};
 use domain::provider::ProviderKind;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
@@ -142,9 +143,9 @@ fn without_a_feedback_url_nothing_asks_for_reports() {
 fn what_cannot_be_carried_is_not_built_and_the_reason_has_no_secret() {
     let mail = Message::Email(Mail {
         key: "k".into(),
-        from: Default::default(),
+        from: Mailbox::default(),
         reply_to: None,
-        to: Default::default(),
+        to: Mailbox::default(),
         subject: String::new(),
         text: String::new(),
         html: None,
@@ -164,6 +165,24 @@ fn what_cannot_be_carried_is_not_built_and_the_reason_has_no_secret() {
         provider.settings.insert("url".to_owned(), json!("nonsense"));
         let error = speaks(kind).build(&provider, &message(from, TEXT), &sending()).unwrap_err();
         let shown = format!("{error:?} {error} {provider:?}");
+        for secret in provider.secrets.values.values() {
+            assert!(!shown.contains(secret.expose()), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn a_call_does_not_show_its_secrets() {
+    let mut asked: Vec<_> = kinds().map(usual).collect();
+    let (mut get, from) = usual(ProviderKind::HttpSms);
+    get.settings.insert("method".to_owned(), json!("GET"));
+    get.settings.insert("body".to_owned(), json!({ "key": "{secret}", "text": "{text}" }));
+    asked.push((get, from));
+    for (provider, from) in asked {
+        let call =
+            speaks(provider.kind).build(&provider, &message(from, TEXT), &sending()).unwrap();
+        let shown = format!("{call:?}");
+        assert!(!shown.contains("8f2c"), "{shown}");
         for secret in provider.secrets.values.values() {
             assert!(!shown.contains(secret.expose()), "{shown}");
         }
@@ -205,11 +224,7 @@ fn every_field_is_described_for_people_and_named_once() {
                 field.name
             );
             assert!(field.about.ends_with('.') && field.about.len() >= 20, "{}", field.name);
-            assert!(
-                !field.secret || field.form == channels::provider::Form::Text,
-                "{}",
-                field.name
-            );
+            assert!(!field.secret || field.form == Form::Text, "{}", field.name);
         }
         let (provider, _) = usual(kind);
         let known = |name: &String| fields.iter().any(|field| field.name == name);

@@ -42,7 +42,7 @@ fn every_documented_report_says_what_happened_to_which_message() {
             Fact::Rejected,
             Some("1000: Throttled by the operator"),
         ),
-        (ProviderKind::VonageSms, "buffered", "0A0000000123ABCD1", Fact::Sent, None),
+        (ProviderKind::VonageSms, "buffered", "0A0000000123ABCD1", Fact::Delayed, None),
         (ProviderKind::VonageSms, "delivered", "0A0000000123ABCD1", Fact::Delivered, None),
         (ProviderKind::VonageSms, "failed", "0A0000000123ABCD1", Fact::Failed, Some("code 6")),
         (ProviderKind::Messagebird, "sent", bird, Fact::Sent, None),
