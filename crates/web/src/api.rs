@@ -9,6 +9,7 @@ pub(crate) mod endpoints;
 pub(crate) mod event_types;
 pub(crate) mod events;
 pub(crate) mod keys;
+pub(crate) mod mailbox;
 pub(crate) mod replays;
 pub(crate) mod requests;
 pub(crate) mod signers;
