@@ -9,6 +9,7 @@ use std::{env, fs, process};
 
 use axum::body::Body;
 use axum::http::Request;
+use channels::mailbox::Mailbox;
 use channels::smtp::Smtp;
 use channels::{Guard, Http, Options, Schemes};
 use domain::id::Chance;
@@ -36,6 +37,10 @@ const CALLS: &[(&str, &str)] = &[
     ("GET", "/api/v1/events?types={}"),
     ("GET", "/api/v1/deliveries?state={}"),
     ("GET", "/api/v1/requests/{}"),
+    ("GET", "/api/v1/mailbox?to={}"),
+    ("GET", "/mailbox/{}"),
+    ("GET", "/l/{}"),
+    ("POST", "/feedback/{}"),
     ("GET", "/s/{}"),
     ("GET", "/{}"),
 ];
@@ -97,6 +102,8 @@ fn service() -> Service {
         master,
         lanes,
         retention: Retention::FOREVER,
+        public_url: "https://sign.example.com".to_owned(),
+        mailbox: Some(Mailbox::default()),
     });
     runtime.block_on(async {
         let account = engine.ensure_account("default").await.expect("an account");

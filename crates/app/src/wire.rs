@@ -11,6 +11,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
+use channels::mailbox::Mailbox;
 use channels::smtp::Smtp;
 use channels::{Guard, Http, Options, Schemes};
 use domain::id::AccountId;
@@ -72,7 +73,9 @@ fn half_of_the_cores(name: &str) -> anyhow::Result<Runtime> {
 }
 
 /// Builds the engine: on the data folder, which it holds, or on the database that the settings name.
-pub(crate) async fn engine(settings: &Settings) -> anyhow::Result<Engine> {
+///
+/// `url` is where others find the service.
+pub(crate) async fn engine(settings: &Settings, url: String) -> anyhow::Result<Engine> {
     let folder = &settings.data;
     let (clock, movable) = clocks(settings)?;
     let (master, (store, views, lanes)) = match &settings.database_url {
@@ -109,6 +112,8 @@ pub(crate) async fn engine(settings: &Settings) -> anyhow::Result<Engine> {
         master,
         lanes,
         retention: settings.retention,
+        public_url: url,
+        mailbox: (settings.mode == Mode::Development).then(Mailbox::default),
     }))
 }
 
@@ -192,7 +197,7 @@ impl Service {
             .advise("stop what listens there, or choose another address with --listen")?;
         let address = listener.local_addr().context("asking for the address")?;
         let url = settings.url_at(address);
-        let engine = engine(settings).await?;
+        let engine = engine(settings, url.clone()).await?;
         let account = account(&engine).await?;
         if settings.mode == Mode::Development {
             engine.ensure_mailbox(account).await.context("setting the mailbox up")?;

@@ -15,6 +15,7 @@ mod classify;
 mod email;
 mod guard;
 mod http;
+pub mod mailbox;
 mod mime;
 mod proof;
 pub mod provider;

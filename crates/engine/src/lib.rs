@@ -19,6 +19,7 @@ pub mod events;
 mod health;
 pub mod keys;
 mod lanes;
+pub mod mailbox;
 mod metrics;
 mod nodes;
 pub mod notice_rules;
@@ -46,6 +47,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as STANDARD;
+use channels::mailbox::Mailbox;
 use channels::smtp::Mailer;
 use channels::{Channel, Guard};
 use dialects::proof::SigningKey;
@@ -97,6 +99,10 @@ pub struct Parts {
     pub lanes: Arc<Lanes>,
     /// How long what has happened is kept.
     pub retention: Retention,
+    /// Where people find the service.
+    pub public_url: String,
+    /// Where messages are kept for the developer: in development alone.
+    pub mailbox: Option<Mailbox>,
 }
 
 /// A clock that can be moved on, so that days can be watched in seconds.
@@ -125,6 +131,8 @@ struct Inner {
     master: MasterKey,
     lanes: Arc<Lanes>,
     retention: Retention,
+    public_url: String,
+    mailbox: Option<Mailbox>,
     ends: Ends,
     metrics: Metrics,
     timers: Alarm,
@@ -167,7 +175,10 @@ impl Engine {
             master,
             lanes,
             retention,
+            mut public_url,
+            mailbox,
         } = parts;
+        public_url.truncate(public_url.trim_end_matches('/').len());
         let mint = Mint::after(store.highest_id());
         let inner = Inner {
             store,
@@ -183,6 +194,8 @@ impl Engine {
             master,
             lanes,
             retention,
+            public_url,
+            mailbox,
             ends: Ends::default(),
             metrics: Metrics::new(),
             timers: Alarm::default(),
@@ -217,6 +230,11 @@ impl Engine {
             self.inner.timers.no_later_than(at);
         }
         Ok(committed)
+    }
+
+    /// Gives where people find the service, without a slash at the end.
+    pub fn public_url(&self) -> &str {
+        &self.inner.public_url
     }
 
     /// Gives the lanes.

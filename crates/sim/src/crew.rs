@@ -176,6 +176,8 @@ impl Crew {
             master,
             lanes: Arc::clone(&lanes),
             retention: Retention::FOREVER,
+            public_url: "https://sign.example.com".to_owned(),
+            mailbox: None,
         });
         let running = Running {
             engine,

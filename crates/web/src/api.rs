@@ -10,6 +10,7 @@ pub(crate) mod endpoints;
 pub(crate) mod event_types;
 pub(crate) mod events;
 pub(crate) mod keys;
+pub(crate) mod mailbox;
 pub(crate) mod notice_rules;
 pub(crate) mod notices;
 pub(crate) mod providers;

@@ -10,6 +10,7 @@ mod auth;
 mod hot;
 mod idempotency;
 mod input;
+mod mailbox;
 mod openapi;
 mod outside;
 mod page;
@@ -101,6 +102,8 @@ fn api() -> Vec<Route> {
         get("/api/v1/keys/{id}", keys::read),
         delete("/api/v1/keys/{id}", keys::revoke),
         get("/api/v1/stats", stats::read),
+        get("/api/v1/mailbox", api::mailbox::list),
+        get("/api/v1/mailbox/{id}", api::mailbox::read),
         get("/api/v1/clock", clock::read),
         post("/api/v1/clock", clock::advance),
     ]
@@ -144,6 +147,8 @@ fn outside() -> Vec<Route> {
         get("/readyz", outside::readyz),
         get("/metrics", outside::metrics),
         get("/.well-known/jwks.json", outside::jwks),
+        get("/mailbox", mailbox::list),
+        get("/mailbox/{id}", mailbox::show),
         get("/s/{token}", signing::show),
         post("/s/{token}/view", signing::view),
         post("/s/{token}/sign", signing::sign),

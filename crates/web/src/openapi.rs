@@ -138,6 +138,7 @@ fn about(parameter: &str) -> &'static str {
         "endpoint_id" => "Only deliveries to this endpoint.",
         "event_id" => "Only deliveries of this event.",
         "state" => "Only deliveries in this state.",
+        "to" => "Only messages to this address or number.",
         _ => "",
     }
 }

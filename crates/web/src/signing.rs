@@ -7,7 +7,7 @@
 
 pub(crate) mod document;
 mod origin;
-mod standing;
+pub(crate) mod standing;
 
 use std::collections::BTreeMap;
 

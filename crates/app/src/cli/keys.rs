@@ -100,7 +100,7 @@ fn asked(settings: &Settings, wish: &Create, scopes: &BTreeSet<Scope>) -> anyhow
 /// Makes it in the store.
 fn made(settings: &Settings, wish: Create, scopes: BTreeSet<Scope>) -> anyhow::Result<Secret> {
     wire::runtime()?.block_on(async {
-        let engine = wire::engine(settings).await?;
+        let engine = wire::engine(settings, settings.url_at(settings.listen)).await?;
         let made = make(&engine, wish, scopes).await;
         wire::close(&engine).await;
         made

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channels::Lane;
+use channels::mailbox::Kept;
 use channels::provider::{Protocol, Sending, protocol};
 use domain::call::{Ending, Handed, Outcome, Reason};
 use domain::chain::sha256;
@@ -15,7 +16,7 @@ use domain::delivery::{Attempt, Delivery, State, Why};
 use domain::endpoint::Endpoint;
 use domain::event::Event;
 use domain::facts::AboutRequest;
-use domain::id::AttemptId;
+use domain::id::{AccountId, AttemptId, ProviderId, RequestId, SignerId};
 use domain::message::{Channel, Fact, Message, Receipt, Reception};
 use domain::notice::{Begun, Notice, Party, makes_sense};
 use domain::provider::{OnUnknown, Provider, ProviderKind};
@@ -432,7 +433,16 @@ impl Engine {
         None
     }
 
-    fn keep_in_mailbox(&self, _: domain::id::AccountId, _: &Message, _: Timestamp) -> Receipt {
-        Receipt { reception: Reception::Accepted, message_id: None, detail: String::new() }
+    /// Keeps a message for the developer; where there is no mailbox, nobody carries it.
+    fn keep_in_mailbox(&self, account: AccountId, message: &Message, now: Timestamp) -> Receipt {
+        let Some(mailbox) = &self.inner.mailbox else {
+            let detail = "the mailbox is for development alone; enable another provider".to_owned();
+            let reception = Reception::Later { after_s: None, provider: true };
+            return Receipt { reception, message_id: None, detail };
+        };
+        let id = self.mint(now);
+        mailbox.put(Kept { id, account, at: now, message: message.clone() });
+        let message_id = Some(domain::id::encode(id));
+        Receipt { reception: Reception::Accepted, message_id, detail: String::new() }
     }
 }

@@ -111,7 +111,7 @@ pub(super) fn back(token: &str) -> Response {
 }
 
 /// Says that something is wrong.
-pub(super) fn trouble(halt: Halt) -> Response {
+pub(crate) fn trouble(halt: Halt) -> Response {
     let Halt::Problem(problem) = halt else {
         return html(StatusCode::OK, Ok(String::new()));
     };
@@ -160,7 +160,7 @@ fn wording(page: Page) -> Told {
 }
 
 /// The one style sheet, which the templates hold as well.
-const STYLE: &str = include_str!("../../assets/page.css");
+pub(crate) const STYLE: &str = include_str!("../../assets/page.css");
 
 /// Lets the style sheet in by its hash, and nothing else.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
@@ -170,7 +170,8 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-fn html(status: StatusCode, page: askama::Result<String>) -> Response {
+/// Answers with a page under the strict policy.
+pub(crate) fn html(status: StatusCode, page: askama::Result<String>) -> Response {
     let (status, page) = match page {
         Ok(page) => (status, page),
         Err(error) => {

@@ -179,7 +179,7 @@ fn line(signer: &Signer, you: SignerId, ended: bool) -> Line {
 }
 
 /// Writes a moment for people.
-pub(super) fn spoken(at: Timestamp) -> String {
+pub(crate) fn spoken(at: Timestamp) -> String {
     const MONTHS: [&str; 12] = [
         "January",
         "February",

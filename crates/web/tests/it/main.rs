@@ -10,6 +10,7 @@ mod endpoints;
 mod events;
 #[cfg(test)]
 mod input;
+mod mailbox;
 #[cfg(test)]
 mod notices;
 #[cfg(test)]

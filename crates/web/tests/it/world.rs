@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, to_bytes};
+use channels::mailbox::Mailbox;
 use channels::smtp::Smtp;
 use channels::{Channel, Guard, Lane, Schemes};
 use domain::call::{Answer as Reply, Call, Ending, Outcome};
@@ -122,6 +123,8 @@ impl World {
             master,
             lanes,
             retention: RETENTION,
+            public_url: PUBLIC_URL.to_owned(),
+            mailbox: Some(Mailbox::default()),
         });
         let account = engine.ensure_account("default").await.unwrap();
         let key = "cs_test_key_of_the_operator_0123456789";
