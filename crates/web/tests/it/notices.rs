@@ -269,3 +269,34 @@ async fn a_notice_is_found_among_those_of_its_request() {
     let nothing = format!("/notices/{}", NoticeId::new(4));
     world.api("GET", &nothing, None).await.expect_problem(404, "P0009", "not_found");
 }
+
+#[tokio::test]
+async fn a_notice_shows_the_delivery_that_brings_it() {
+    let world = World::new().await;
+    let provider = json!({
+        "kind": "mailbox_email", "name": "box", "settings": {"from": "sign@example.com"},
+    });
+    world.api("POST", "/providers", Some(provider)).await.expect(201);
+    let request = json!({
+        "title": "Lease", "signers": [{"name": "Ada", "email": "ada@example.com"}], "send": true,
+    });
+    let request = world.api("POST", "/requests", Some(request)).await.expect(201).id();
+    let path = format!("/notices?request_id={request}");
+    let listed = world.api("GET", &path, None).await.expect(200).json();
+    let notice = &listed["data"][0];
+    assert_eq!((&notice["occasion"], &notice["to"]), (&json!("turn"), &json!("ada@example.com")));
+    assert_eq!((&notice["party"], listed["data"].as_array().unwrap().len()), (&json!("signer"), 1));
+    let path = format!("/notices/{}", notice["id"].as_str().unwrap());
+    let delivery = world.api("GET", &path, None).await.expect(200).json()["delivery"].clone();
+    let cause = json!({"kind": "notice", "id": notice["id"]});
+    assert_eq!((&delivery["cause"], &delivery["attempts"]), (&cause, &json!([])));
+    assert_eq!(delivery["event_id"], notice["event_id"]);
+    // A rule that was just set holds for the next step.
+    world.api("PUT", "/notice-rules/turn", Some(json!({"off": true}))).await.expect(200);
+    let request = json!({
+        "title": "Quiet", "signers": [{"name": "Ada", "email": "ada@example.com"}], "send": true,
+    });
+    let request = world.api("POST", "/requests", Some(request)).await.expect(201).id();
+    let path = format!("/notices?request_id={request}");
+    assert_eq!(world.api("GET", &path, None).await.expect(200).json()["data"], json!([]));
+}
