@@ -17,6 +17,7 @@ mod page;
 mod panic;
 mod problem;
 mod serve;
+mod short;
 mod signing;
 mod state;
 
@@ -121,6 +122,7 @@ fn outside() -> Vec<Route> {
         get("/.well-known/jwks.json", outside::jwks),
         get("/mailbox", mailbox::list),
         get("/mailbox/{id}", mailbox::show),
+        get("/l/{code}", short::follow),
         get("/s/{token}", signing::show),
         post("/s/{token}/view", signing::view),
         post("/s/{token}/sign", signing::sign),

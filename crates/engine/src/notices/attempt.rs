@@ -149,7 +149,7 @@ impl Engine {
             self.sleep_until(place).await;
         }
         let link = match notice.party {
-            Party::Signer(signer) => self.link_for(notice.request, signer),
+            Party::Signer(signer) => Some(self.short_link(notice.request, signer)),
             Party::Sender => None,
         };
         let (message, note) = words::message(&desk, provider, (&notice, &about), link);
@@ -414,25 +414,13 @@ fn read(spoken: Option<&'static dyn Protocol>, provider: &Provider, outcome: &Ou
     }
 }
 
-// Until the mailbox, links and feedback are merged.
+// Until feedback is taken.
 impl Engine {
-    fn link_for(
-        &self,
-        _request: domain::id::RequestId,
-        _signer: domain::id::SignerId,
-    ) -> Option<String> {
-        None
-    }
-
     fn feedback_url(
         &self,
         _account: domain::id::AccountId,
         _provider: domain::id::ProviderId,
     ) -> Option<String> {
         None
-    }
-
-    fn keep_in_mailbox(&self, _: domain::id::AccountId, _: &Message, _: Timestamp) -> Receipt {
-        Receipt { reception: Reception::Accepted, message_id: None, detail: String::new() }
     }
 }

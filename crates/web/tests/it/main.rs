@@ -16,6 +16,7 @@ mod requests;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod short;
 mod signing;
 #[cfg(test)]
 mod world;
