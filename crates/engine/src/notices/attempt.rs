@@ -215,7 +215,7 @@ impl Engine {
             chance.fill(&mut nonce);
             nonce
         });
-        let sending = Sending { now: began, nonce, feedback_url: feedback_url.as_deref() };
+        let sending = Sending { now: began, nonce, feedback_url: Some(&feedback_url) };
         let spoken = protocol(provider.kind);
         let call = match spoken.map(|spoken| spoken.build(provider, &message, &sending)) {
             Some(Ok(call)) => Some(call),
@@ -411,16 +411,5 @@ fn read(spoken: Option<&'static dyn Protocol>, provider: &Provider, outcome: &Ou
             Receipt { reception, message_id: None, detail }
         }
         Outcome::Handed(handed) => handed.receipt.clone(),
-    }
-}
-
-// Until feedback is taken.
-impl Engine {
-    fn feedback_url(
-        &self,
-        _account: domain::id::AccountId,
-        _provider: domain::id::ProviderId,
-    ) -> Option<String> {
-        None
     }
 }

@@ -8,6 +8,7 @@ mod document;
 mod endpoints;
 #[cfg(test)]
 mod events;
+mod feedback;
 #[cfg(test)]
 mod input;
 mod mailbox;
