@@ -15,7 +15,6 @@
 //! | replay | [`replay`] |
 //! | key, scope | [`key`] |
 //! | message, receipt, report | [`message`] |
-//! | occasion | [`notice`] |
 //! | provider | [`provider`] |
 //! | notice, rule, occasion | [`notice`] |
 //! | ids, chance | [`id`] |
@@ -38,6 +37,7 @@ pub mod key;
 pub mod message;
 pub mod notice;
 pub mod provider;
+mod reminder;
 pub mod replay;
 pub mod request;
 pub mod retention;

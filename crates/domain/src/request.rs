@@ -13,7 +13,7 @@ use crate::event::Kind;
 use crate::id::{AccountId, RequestId, SignerId};
 use crate::notice::Rules;
 use crate::signer::{self, Evidence, Person, Role, Signer};
-use crate::time::{HOUR_MS, Timestamp};
+use crate::time::Timestamp;
 
 /// A signature request. Its serialised form is what the API and the events show.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -189,9 +189,6 @@ impl State {
         }
     }
 }
-
-/// A signer is reminded by hand at most once in so long.
-pub const REMIND_AGAIN_MS: i64 = HOUR_MS;
 
 /// What somebody wants to do with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -457,60 +454,6 @@ impl Request {
         Ok(Step { request: self, happened })
     }
 
-    /// Reminds those whose turn it is and who were not reminded within the last hour.
-    pub fn remind(mut self, now: Timestamp) -> Result<Step, Refused> {
-        if !matches!(self.state, State::Sent { .. }) {
-            return Err(self.impossible(Action::Remind));
-        }
-        let mut again_at: Option<Timestamp> = None;
-        let mut happened = Vec::new();
-        for signer in self.signers.iter_mut().filter(|signer| signer.has_turn()) {
-            let free_at = signer.reminded_at.map(|at| at.plus_millis(REMIND_AGAIN_MS));
-            match free_at.filter(|at| *at > now) {
-                Some(at) => again_at = Some(again_at.map_or(at, |other| other.min(at))),
-                None => {
-                    signer.reminded_at = Some(now);
-                    happened
-                        .push(Happening { kind: Kind::RequestReminded, signer: Some(signer.id) });
-                }
-            }
-        }
-        match again_at {
-            Some(at) if happened.is_empty() => {
-                let wait_s = now.until(at).as_secs().saturating_add(1);
-                Err(Refused::TooSoon { wait_s: u32::try_from(wait_s).unwrap_or(u32::MAX) })
-            }
-            Some(_) | None => Ok(Step { request: self, happened }),
-        }
-    }
-
-    /// Reminds those who have not signed for as many days as the request says, each day once.
-    pub fn remind_due(mut self, now: Timestamp) -> Result<Step, Refused> {
-        if !matches!(self.state, State::Sent { .. }) {
-            return Err(self.impossible(Action::Remind));
-        }
-        let days = self.reminders.days.clone();
-        let mut happened = Vec::new();
-        for signer in self.signers.iter_mut().filter(|signer| signer.has_turn()) {
-            let due = signer.reminders_due(&days, now);
-            if due > signer.reminders {
-                signer.reminders = due;
-                signer.reminded_at = Some(now);
-                happened.push(Happening { kind: Kind::RequestReminded, signer: Some(signer.id) });
-            }
-        }
-        Ok(Step { request: self, happened })
-    }
-
-    /// Gives the moment of the next reminder, while one can still come.
-    pub fn next_reminder(&self) -> Option<Timestamp> {
-        if !matches!(self.state, State::Sent { .. }) {
-            return None;
-        }
-        let turns = self.signers.iter().filter(|signer| signer.has_turn());
-        turns.filter_map(|signer| signer.next_reminder(&self.reminders.days)).min()
-    }
-
     /// Withdraws the request.
     pub fn cancel(mut self, reason: Option<String>, now: Timestamp) -> Result<Step, Refused> {
         if !matches!(self.state, State::Draft | State::Sent { .. }) {
@@ -612,7 +555,7 @@ impl Request {
             .unwrap_or(0)
     }
 
-    fn impossible(&self, action: Action) -> Refused {
+    pub(crate) fn impossible(&self, action: Action) -> Refused {
         Refused::Impossible { action, status: self.state.as_str(), possible: self.possible() }
     }
 }

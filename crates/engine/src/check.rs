@@ -36,6 +36,10 @@ const EMAIL_CHARS_MAX: usize = 254;
 const EMAIL_LOCAL_CHARS_MAX: usize = 64;
 const MOBILE_CHARS_MAX: usize = 32;
 const MOBILE_DIGITS_MIN: usize = 3;
+/// The fewest digits of a number with its country.
+const PHONE_DIGITS_MIN: usize = 7;
+/// The most digits of a number with its country, by E.164.
+const PHONE_DIGITS_MAX: usize = 15;
 const LOCALE_CHARS_MAX: usize = 35;
 const METADATA_KEYS_MAX: usize = 50;
 const METADATA_KEY_CHARS_MAX: usize = 100;
@@ -327,8 +331,11 @@ fn callable(text: &str) -> Checked<String> {
 
 /// Gives a number in E.164, if it is one.
 pub(crate) fn phone(text: &str) -> Option<String> {
-    let number = phonenumber::parse(None, text).ok().filter(phonenumber::is_valid)?;
-    Some(number.format().mode(phonenumber::Mode::E164).to_string())
+    // Whether a number is in use changes faster than any list, so only its form is looked at.
+    let number = phonenumber::parse(None, text).ok()?;
+    let text = number.format().mode(phonenumber::Mode::E164).to_string();
+    let digits = text.len().saturating_sub(1);
+    (PHONE_DIGITS_MIN..=PHONE_DIGITS_MAX).contains(&digits).then_some(text)
 }
 
 /// Checks the name of a time zone.

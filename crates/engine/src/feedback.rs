@@ -10,8 +10,8 @@ mod report;
 use std::sync::Arc;
 use std::time::Duration;
 
-use channels::Lane;
 use channels::provider::{Protocol, Received, Untrusted, protocol};
+use channels::{Lane, report as returned};
 use domain::call::{Answer, Call, Method, Outcome};
 use domain::chain::sha256;
 use domain::id::{self, AccountId, ProviderId};
@@ -111,7 +111,7 @@ impl Engine {
         if provider.kind != ProviderKind::Smtp {
             return Err(UNKNOWN.into());
         }
-        for report in channels::report::read(mail, envelope_to) {
+        for report in returned::read(mail, envelope_to) {
             self.hear(&provider, &report).await?;
         }
         Ok(())
@@ -145,14 +145,14 @@ impl Engine {
     ) -> Result<(), Untaken> {
         let url = match protocol.prove(provider, &received) {
             Err(Untrusted::NeedsCertificate(url)) => url,
-            proven => return proven.map_err(untaken),
+            proven => return proven.map_err(|untrusted| untaken(&untrusted)),
         };
         let (certificate, is_new) = match self.inner.heard.certificate(&url) {
             Some(known) => (known, false),
             None => (Arc::from(self.fetch(provider, &url).await?.body.into_bytes()), true),
         };
         let received = Received { certificate: Some(&certificate), ..received };
-        protocol.prove(provider, &received).map_err(untaken)?;
+        protocol.prove(provider, &received).map_err(|untrusted| untaken(&untrusted))?;
         if is_new {
             self.inner.heard.keep_certificate(url, Arc::clone(&certificate));
         }
@@ -178,10 +178,10 @@ impl Engine {
 /// Nobody is told whether a provider is there.
 const UNKNOWN: Refusal = Refusal::NotFound { what: "provider" };
 
-fn untaken(untrusted: Untrusted) -> Untaken {
+fn untaken(untrusted: &Untrusted) -> Untaken {
     match untrusted {
         Untrusted::Forged(why) => Untaken::Unproven(why),
-        Untrusted::Unsigned(why) => Untaken::Later(why.to_owned()),
+        Untrusted::Unsigned(why) => Untaken::Later((*why).to_owned()),
         Untrusted::NeedsCertificate(_) => {
             Untaken::Unproven("the certificate of the signature makes no sense")
         }

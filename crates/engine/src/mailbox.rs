@@ -68,11 +68,16 @@ impl Engine {
         self.inner.mailbox.as_ref()
     }
 
-    /// Keeps a message in the mailbox, and gives its receipt; outside development the message is refused.
-    pub fn keep_in_mailbox(&self, account: AccountId, message: &Message, at: Timestamp) -> Receipt {
+    /// Keeps a message for the developer; where there is no mailbox, nobody carries it.
+    pub(crate) fn keep_in_mailbox(
+        &self,
+        account: AccountId,
+        message: &Message,
+        at: Timestamp,
+    ) -> Receipt {
         let Some(mailbox) = self.mailbox() else {
-            let detail = "the mailbox is there in development only".to_owned();
-            let reception = Reception::Refused { suppressed: false };
+            let detail = "the mailbox is for development alone; enable another provider".to_owned();
+            let reception = Reception::Later { after_s: None, provider: true };
             return Receipt { reception, message_id: None, detail };
         };
         let id = self.mint(at);

@@ -14,10 +14,13 @@ const PROOFS_MAX: usize = 10_000;
 /// The most certificates that are kept.
 const CERTIFICATES_MAX: usize = 16;
 
+/// The SHA-256 of a text.
+type Digest = [u8; 32];
+
 /// What is kept between two reports.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    proofs: Mutex<Bounded<(ProviderId, [u8; 32]), [u8; 32]>>,
+    proofs: Mutex<Bounded<(ProviderId, Digest), Digest>>,
     certificates: Mutex<Bounded<String, Arc<[u8]>>>,
 }
 
@@ -30,7 +33,7 @@ struct Bounded<K, V> {
 
 impl Memory {
     /// Tells whether a proof that counts once was not used for anything else before, and notes what it is used for.
-    pub(super) fn is_first(&self, provider: ProviderId, proof: &str, what: [u8; 32]) -> bool {
+    pub(super) fn is_first(&self, provider: ProviderId, proof: &str, what: Digest) -> bool {
         let mut proofs = self.proofs.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (provider, sha256(proof.as_bytes()));
         match proofs.kept.get(&key) {

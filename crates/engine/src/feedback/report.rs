@@ -12,7 +12,8 @@ use domain::id::{self, NoticeId};
 use domain::message::{Channel, Fact, Report};
 use domain::notice::Notice;
 use domain::provider::Provider;
-use serde_json::json;
+use domain::time::Timestamp;
+use serde_json::{Map, Value, json};
 use store::{Audience, Commit, Guarded, Said, Setting, SettingKind, Version, Write};
 
 use crate::Engine;
@@ -180,25 +181,24 @@ fn detail(report: &Report) -> Option<String> {
 }
 
 /// Writes down that nothing more is sent to the address of a notice.
-fn suppression(
-    about: (&Notice, &Report),
-    reason: &str,
-    event: serde_json::Value,
-    at: domain::time::Timestamp,
-) -> Setting {
+fn suppression(about: (&Notice, &Report), reason: &str, event: Value, at: Timestamp) -> Setting {
     let (notice, report) = about;
     let address = match notice.channel {
         Channel::Email => notice.to.to_lowercase(),
         Channel::Sms => notice.to.clone(),
     };
     let name = format!("{}:{address}", notice.channel.as_str());
-    let mut body = json!({
-        "channel": notice.channel, "address": address, "reason": reason, "notice_id": notice.id, "at": at,
-    });
-    for (member, value) in [("detail", json!(detail(report))), ("event_id", event)] {
-        if !value.is_null() {
-            body[member] = value;
-        }
-    }
-    Setting { kind: SettingKind::Suppression, name, body: body.to_string(), secrets: None }
+    let members = [
+        ("channel", json!(notice.channel)),
+        ("address", json!(address)),
+        ("reason", json!(reason)),
+        ("detail", json!(detail(report))),
+        ("event_id", event),
+        ("notice_id", json!(notice.id)),
+        ("at", json!(at)),
+    ];
+    let members = members.into_iter().filter(|(_, value)| !value.is_null());
+    let body: Map<String, Value> = members.map(|(name, value)| (name.to_owned(), value)).collect();
+    let body = Value::Object(body).to_string();
+    Setting { kind: SettingKind::Suppression, name, body, secrets: None }
 }
