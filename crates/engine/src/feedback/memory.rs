@@ -36,13 +36,11 @@ impl Memory {
     pub(super) fn is_first(&self, provider: ProviderId, proof: &str, what: Digest) -> bool {
         let mut proofs = self.proofs.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (provider, sha256(proof.as_bytes()));
-        match proofs.kept.get(&key) {
-            Some(before) => *before == what,
-            None => {
-                proofs.keep(key, what, PROOFS_MAX);
-                true
-            }
+        if let Some(before) = proofs.kept.get(&key) {
+            return *before == what;
         }
+        proofs.keep(key, what, PROOFS_MAX);
+        true
     }
 
     /// Finds a certificate that has proven something before.

@@ -8,9 +8,11 @@ mod document;
 mod endpoints;
 #[cfg(test)]
 mod events;
+#[cfg(test)]
 mod feedback;
 #[cfg(test)]
 mod input;
+#[cfg(test)]
 mod mailbox;
 #[cfg(test)]
 mod requests;
@@ -18,6 +20,7 @@ mod requests;
 mod server;
 #[cfg(test)]
 mod short;
+#[cfg(test)]
 mod signing;
 #[cfg(test)]
 mod world;
