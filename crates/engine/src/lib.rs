@@ -15,6 +15,7 @@ mod deliver;
 pub mod deliveries;
 pub mod endpoints;
 pub mod events;
+pub mod feedback;
 mod health;
 pub mod keys;
 mod lanes;
@@ -129,6 +130,7 @@ struct Inner {
     metrics: Metrics,
     timers: Alarm,
     loops: Loops,
+    heard: feedback::Memory,
     signers: Mutex<BTreeMap<AccountId, Arc<SigningKey>>>,
     /// Stands in for a URL where a dialect takes it from elsewhere.
     nowhere: Arc<Url>,
@@ -192,6 +194,7 @@ impl Engine {
             metrics: Metrics::new(),
             timers: Alarm::default(),
             loops: Loops::default(),
+            heard: feedback::Memory::default(),
             signers: Mutex::default(),
             nowhere: Arc::new(nowhere()),
         };

@@ -9,12 +9,17 @@ mod endpoints;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod feedback;
+#[cfg(test)]
 mod input;
+#[cfg(test)]
 mod mailbox;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod short;
 #[cfg(test)]
 mod signing;
 #[cfg(test)]

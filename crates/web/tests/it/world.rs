@@ -28,8 +28,8 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use serde_json::Value;
-use store::MasterKey;
 use store::sqlite::{Options, Sqlite};
+use store::{MasterKey, Store};
 use tokio::sync::OnceCell;
 use web::{Settings, State};
 
@@ -39,6 +39,7 @@ pub(crate) struct World {
     pub(crate) account: AccountId,
     pub(crate) router: Router,
     pub(crate) key: String,
+    pub(crate) store: Arc<dyn Store>,
     clock: Arc<Hands>,
     document: OnceCell<Value>,
     _folder: Folder,
@@ -106,11 +107,12 @@ impl World {
         })
         .unwrap();
         let views = store.views();
+        let store: Arc<dyn Store> = Arc::new(store);
         let allowed = vec!["127.0.0.0/8".parse().unwrap()];
         let guard = Guard::new(allowed, Schemes::HttpToo);
         let mailer = Smtp::new(channels::Options::new(guard.clone())).unwrap();
         let engine = Engine::new(Parts {
-            store: Arc::new(store),
+            store: Arc::clone(&store),
             views,
             channel: Arc::new(Taker),
             mailer: Arc::new(mailer),
@@ -134,6 +136,7 @@ impl World {
             account,
             router,
             key: key.to_owned(),
+            store,
             clock,
             document: OnceCell::new(),
             _folder: folder,
