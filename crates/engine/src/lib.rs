@@ -16,6 +16,7 @@ mod deliver;
 pub mod deliveries;
 pub mod endpoints;
 pub mod events;
+pub mod feedback;
 mod health;
 pub mod keys;
 mod lanes;
@@ -137,6 +138,7 @@ struct Inner {
     metrics: Metrics,
     timers: Alarm,
     loops: Loops,
+    heard: feedback::Memory,
     signers: Mutex<BTreeMap<AccountId, Arc<SigningKey>>>,
     /// Stands in for a URL where a dialect takes it from elsewhere.
     nowhere: Arc<Url>,
@@ -200,6 +202,7 @@ impl Engine {
             metrics: Metrics::new(),
             timers: Alarm::default(),
             loops: Loops::default(),
+            heard: feedback::Memory::default(),
             signers: Mutex::default(),
             nowhere: Arc::new(nowhere()),
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use channels::mailbox::{Kept, Mailbox};
 use domain::id::{self, AccountId};
-use domain::message::Message;
+use domain::message::{Message, Receipt, Reception};
 use domain::time::Timestamp;
 
 use crate::Engine;
@@ -66,6 +66,24 @@ impl Engine {
     /// Gives the mailbox, in development alone.
     pub fn mailbox(&self) -> Option<&Mailbox> {
         self.inner.mailbox.as_ref()
+    }
+
+    /// Keeps a message for the developer; where there is no mailbox, nobody carries it.
+    pub(crate) fn keep_in_mailbox(
+        &self,
+        account: AccountId,
+        message: &Message,
+        at: Timestamp,
+    ) -> Receipt {
+        let Some(mailbox) = self.mailbox() else {
+            let detail = "the mailbox is for development alone; enable another provider".to_owned();
+            let reception = Reception::Later { after_s: None, provider: true };
+            return Receipt { reception, message_id: None, detail };
+        };
+        let id = self.mint(at);
+        mailbox.put(Kept { id, at, account, message: message.clone() });
+        let (reception, detail) = (Reception::Accepted, String::new());
+        Receipt { reception, message_id: Some(id::encode(id)), detail }
     }
 
     /// Lists messages of the mailbox, newest first, those older than the one with the id `before`; `None` outside of

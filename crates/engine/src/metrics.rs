@@ -36,6 +36,7 @@ pub(crate) struct Metrics {
     /// The usual one of [`Metrics::connections`], at hand.
     connections_reused: Counter<u64, AtomicU64>,
     in_flight: Family<Class, Gauge<i64, AtomicI64>>,
+    short_links: Family<Ending, Counter<u64, AtomicU64>>,
     forgotten: Family<What, Counter<u64, AtomicU64>>,
     oldest_age_s: Family<What, Gauge<i64, AtomicI64>>,
     unsettled: Gauge<i64, AtomicI64>,
@@ -114,6 +115,7 @@ impl Metrics {
             first_attempt_seconds: Histogram::new(SECONDS),
             connections_reused: connections.get_or_create_owned(&Connection { kind: "reused" }),
             connections,
+            short_links: Family::default(),
             forgotten: Family::default(),
             oldest_age_s: Family::default(),
             in_flight: Family::default(),
@@ -155,6 +157,11 @@ impl Metrics {
             self.in_flight.clone(),
         );
         registry.register(
+            "short_links",
+            "Short links that were followed, by where they lead: opened, over, or unknown",
+            self.short_links.clone(),
+        );
+        registry.register(
             "forgotten",
             "Rows taken away since they had outlived their time",
             self.forgotten.clone(),
@@ -188,6 +195,11 @@ impl Metrics {
             "How long ago this node said that it lives; 0 where it is alone by nature",
             self.beat_age_ms.clone(),
         );
+    }
+
+    /// Counts a short link that was followed, by where it leads.
+    pub(crate) fn short_link(&self, outcome: &'static str) {
+        self.short_links.get_or_create(&Ending { outcome }).inc();
     }
 
     pub(crate) fn accepted(&self, events: usize) {

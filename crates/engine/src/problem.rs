@@ -88,6 +88,8 @@ problems! {
     Forgotten, "P0021", "forgotten", "The text was forgotten";
     /// Too soon.
     TooSoon, "P0022", "too_soon", "It is too soon to do that again";
+    /// The report is not proven.
+    Unproven, "P0023", "unproven", "The report is not proven";
     /// A delivery ran out of attempts.
     WaitsRanOut, "P0101", "waits_ran_out", "A delivery ran out of attempts";
     /// The receiver said it is gone.

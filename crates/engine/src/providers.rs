@@ -9,7 +9,7 @@ mod form;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use domain::id::{self, AccountId, ProviderId};
+use domain::id::{AccountId, ProviderId};
 use domain::message::Channel;
 use domain::provider::{OnUnknown, Provider, ProviderKind, Secrets};
 use domain::secret::Secret;
@@ -19,7 +19,7 @@ use store::{Setting, SettingKind, SettingRow, Version};
 
 use crate::Engine;
 use crate::command::{Once, Patch, Refusal, insist};
-use crate::settings::{self, corrupt, first_bits};
+use crate::settings::{self, corrupt};
 
 /// The most providers of an account.
 pub(crate) const PROVIDERS_MAX: usize = 20;
@@ -199,14 +199,6 @@ impl Engine {
         let mut providers = providers?;
         providers.sort_by_key(|provider| (provider.priority, provider.id));
         Ok(providers)
-    }
-
-    /// Gives the last part of the URL at which a provider's reports come in: both ids and a proof that nobody guesses, 78
-    /// characters, the same each time.
-    pub fn feedback_token(&self, account: AccountId, provider: ProviderId) -> String {
-        let subject = [account.bits().to_be_bytes(), provider.bits().to_be_bytes()].concat();
-        let proof = first_bits(self.master().derive("feedback", &subject));
-        [account.bits(), provider.bits(), proof].map(id::encode).concat()
     }
 
     async fn load_provider(

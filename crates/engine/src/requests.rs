@@ -5,6 +5,7 @@
 //! Left to others: what is possible (`domain::request`), when the time runs out (`timers`).
 
 mod draft;
+pub mod short;
 mod steps;
 
 use std::collections::BTreeMap;

@@ -111,8 +111,3 @@ pub(crate) fn corrupt(kind: SettingKind, name: &str, why: &str) -> store::Error 
     let detail = format!("the {} {name} makes no sense: {why}", kind.as_str());
     store::Error::Corrupt { table: "settings", detail }
 }
-
-/// Gives the first 128 bits.
-pub(crate) fn first_bits(bytes: [u8; 32]) -> u128 {
-    bytes.iter().take(16).fold(0, |bits, byte| (bits << 8) | u128::from(*byte))
-}

@@ -7,6 +7,7 @@
 mod answer;
 mod api;
 mod auth;
+mod feedback;
 mod hot;
 mod idempotency;
 mod input;
@@ -17,6 +18,7 @@ mod page;
 mod panic;
 mod problem;
 mod serve;
+mod short;
 mod signing;
 mod state;
 
@@ -149,6 +151,12 @@ fn outside() -> Vec<Route> {
         get("/.well-known/jwks.json", outside::jwks),
         get("/mailbox", mailbox::list),
         get("/mailbox/{id}", mailbox::show),
+        get("/feedback/{token}", feedback::take),
+        post("/feedback/{token}", feedback::take),
+        get("/feedback/{token}/{more}", feedback::take),
+        post("/feedback/{token}/{more}", feedback::take),
+        post("/feedback/{token}/mail", feedback::take_mail),
+        get("/l/{code}", short::follow),
         get("/s/{token}", signing::show),
         post("/s/{token}/view", signing::view),
         post("/s/{token}/sign", signing::sign),

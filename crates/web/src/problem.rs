@@ -9,6 +9,7 @@ use std::error::Error as StdError;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use engine::feedback::Untaken;
 use engine::problem::Problem as Page;
 use engine::{Flaw, Refusal};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -74,7 +75,9 @@ impl Problem {
     pub(crate) fn status(&self) -> StatusCode {
         match self.page {
             Page::Malformed => StatusCode::BAD_REQUEST,
-            Page::KeyMissing | Page::KeyInvalid | Page::KeyExpired => StatusCode::UNAUTHORIZED,
+            Page::KeyMissing | Page::KeyInvalid | Page::KeyExpired | Page::Unproven => {
+                StatusCode::UNAUTHORIZED
+            }
             Page::ScopeMissing | Page::DevelopmentOnly | Page::CrossSite => StatusCode::FORBIDDEN,
             Page::NotFound | Page::NoSuchRoute => StatusCode::NOT_FOUND,
             Page::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -186,6 +189,16 @@ impl IntoResponse for Halt {
 impl From<Problem> for Halt {
     fn from(problem: Problem) -> Self {
         Self::Problem(Box::new(problem))
+    }
+}
+
+impl From<Untaken> for Halt {
+    fn from(untaken: Untaken) -> Self {
+        match untaken {
+            Untaken::Unproven(why) => Problem::new(Page::Unproven, why).into(),
+            Untaken::Later(why) => Problem::new(Page::Unavailable, why).into(),
+            Untaken::Refused(refusal) => refusal.into(),
+        }
     }
 }
 

@@ -21,6 +21,8 @@ mod idle;
 #[cfg(test)]
 mod nodes;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod races;

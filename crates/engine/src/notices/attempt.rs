@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channels::Lane;
-use channels::mailbox::Kept;
 use channels::provider::{Protocol, Sending, protocol};
 use domain::call::{Ending, Handed, Outcome, Reason};
 use domain::chain::sha256;
@@ -16,7 +15,7 @@ use domain::delivery::{Attempt, Delivery, State, Why};
 use domain::endpoint::Endpoint;
 use domain::event::Event;
 use domain::facts::AboutRequest;
-use domain::id::{AccountId, AttemptId, ProviderId, RequestId, SignerId};
+use domain::id::AttemptId;
 use domain::message::{Channel, Fact, Message, Receipt, Reception};
 use domain::notice::{Begun, Notice, Party, makes_sense};
 use domain::provider::{OnUnknown, Provider, ProviderKind};
@@ -150,7 +149,7 @@ impl Engine {
             self.sleep_until(place).await;
         }
         let link = match notice.party {
-            Party::Signer(signer) => self.link_for(notice.request, signer),
+            Party::Signer(signer) => Some(self.short_link(notice.request, signer)),
             Party::Sender => None,
         };
         let (message, note) = words::message(&desk, provider, (&notice, &about), link);
@@ -216,7 +215,7 @@ impl Engine {
             chance.fill(&mut nonce);
             nonce
         });
-        let sending = Sending { now: began, nonce, feedback_url: feedback_url.as_deref() };
+        let sending = Sending { now: began, nonce, feedback_url: Some(&feedback_url) };
         let spoken = protocol(provider.kind);
         let call = match spoken.map(|spoken| spoken.build(provider, &message, &sending)) {
             Some(Ok(call)) => Some(call),
@@ -412,37 +411,5 @@ fn read(spoken: Option<&'static dyn Protocol>, provider: &Provider, outcome: &Ou
             Receipt { reception, message_id: None, detail }
         }
         Outcome::Handed(handed) => handed.receipt.clone(),
-    }
-}
-
-// Until the mailbox, links and feedback are merged.
-impl Engine {
-    fn link_for(
-        &self,
-        _request: domain::id::RequestId,
-        _signer: domain::id::SignerId,
-    ) -> Option<String> {
-        None
-    }
-
-    fn feedback_url(
-        &self,
-        _account: domain::id::AccountId,
-        _provider: domain::id::ProviderId,
-    ) -> Option<String> {
-        None
-    }
-
-    /// Keeps a message for the developer; where there is no mailbox, nobody carries it.
-    fn keep_in_mailbox(&self, account: AccountId, message: &Message, now: Timestamp) -> Receipt {
-        let Some(mailbox) = &self.inner.mailbox else {
-            let detail = "the mailbox is for development alone; enable another provider".to_owned();
-            let reception = Reception::Later { after_s: None, provider: true };
-            return Receipt { reception, message_id: None, detail };
-        };
-        let id = self.mint(now);
-        mailbox.put(Kept { id, account, at: now, message: message.clone() });
-        let message_id = Some(domain::id::encode(id));
-        Receipt { reception: Reception::Accepted, message_id, detail: String::new() }
     }
 }

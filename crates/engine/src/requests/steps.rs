@@ -5,6 +5,7 @@
 //! Left to others: who hears of the events (`store`), what callbacks say (`dialects`).
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use domain::chain::sha256;
 use domain::endpoint::{
@@ -15,7 +16,7 @@ use domain::event::{DATA_BYTES_MAX, Event, Kind};
 use domain::facts::AboutRequest;
 use domain::id::{self, AccountId, EndpointId, EventId, RequestId, SignerId};
 use domain::request::{Action, Happening, Refused, Request, State, Step};
-use domain::signer;
+use domain::signer::{self, Role};
 use domain::subscription::Subscription;
 use domain::time::Timestamp;
 use store::{Audience, Commit, Guarded, Said, SignerLink, TimerKind, Version, Write};
@@ -127,7 +128,9 @@ impl Engine {
         commit.writes.push(if gone {
             Write::RequestGone(request.id, version)
         } else {
-            let links = self.links(before.as_ref().map(|(request, _)| request), request);
+            let told = earlier.iter().chain([&last]).flat_map(|step| told(&step.happened));
+            let before = before.as_ref().map(|(request, _)| request);
+            let links = self.links(request, new_signers(before, request).chain(told));
             Write::Request(Guarded { version, value: request.clone() }, links)
         });
         let deadline_before = before.as_ref().and_then(|(request, _)| request.deadline());
@@ -145,14 +148,19 @@ impl Engine {
         Ok(last.request)
     }
 
-    /// Gives a link to every signer who can act now and could not before.
-    fn links(&self, before: Option<&Request>, request: &Request) -> Vec<SignerLink> {
-        new_signers(before, request)
-            .map(|signer| {
-                let token = self.signing_token(request.id, signer);
-                SignerLink { hash: sha256(token.as_bytes()), request: request.id, signer }
+    /// Gives a signing link and a short link to each of these signers; the store keeps those that it has.
+    fn links(&self, request: &Request, signers: impl Iterator<Item = SignerId>) -> Vec<SignerLink> {
+        let signers: BTreeSet<SignerId> = signers.collect();
+        let texts = |signer| {
+            let texts =
+                [self.signing_token(request.id, signer), self.short_code(request.id, signer)];
+            texts.map(|text| SignerLink {
+                hash: sha256(text.as_bytes()),
+                request: request.id,
+                signer,
             })
-            .collect()
+        };
+        signers.into_iter().flat_map(texts).collect()
     }
 
     /// Finds the hidden endpoints that hear of any of the kinds; one that is not there is made in the commit.
@@ -215,7 +223,7 @@ impl Hearers {
 }
 
 /// Tells whether a request's time has run out though nobody noted it yet.
-fn is_overdue(request: &Request, now: Timestamp) -> bool {
+pub(super) fn is_overdue(request: &Request, now: Timestamp) -> bool {
     request.deadline().is_some_and(|deadline| deadline <= now)
 }
 
@@ -264,11 +272,21 @@ fn callback_endpoint(
     }
 }
 
-/// Finds the signers who can act now and could not before.
+/// Lists whose turn has come, or who is reminded: a link is promised to them, also where the request is older than links
+/// are.
+fn told(happened: &[Happening]) -> impl Iterator<Item = SignerId> {
+    let is_told = |h: &&Happening| matches!(h.kind, Kind::SignerNotified | Kind::RequestReminded);
+    happened.iter().filter(is_told).filter_map(|happening| happening.signer)
+}
+
+/// Finds the signers who can act now and could not before, and those who get a copy.
 fn new_signers(before: Option<&Request>, request: &Request) -> impl Iterator<Item = SignerId> {
     let before = before.filter(|before| before.sent_at().is_some());
     let is_sent = matches!(request.state, State::Sent { .. });
-    let open = request.signers.iter().filter(move |signer| is_sent && signer.is_open());
+    let open = request
+        .signers
+        .iter()
+        .filter(move |signer| is_sent && (signer.is_open() || signer.role == Role::Cc));
     open.map(|signer| signer.id)
         .filter(move |id| before.is_none_or(|before| before.signer(*id).is_none()))
 }
@@ -353,7 +371,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use domain::request::{Callbacks, Reminders, Sender, SigningOrder};
-    use domain::signer::{Person, Role, SendTo, Signer};
+    use domain::signer::{Person, SendTo, Signer};
 
     use super::*;
 
@@ -445,6 +463,17 @@ mod tests {
         assert!(
             links(Some(&before), &before.clone().cancel(None, NOW).unwrap().request).is_empty()
         );
+    }
+
+    #[test]
+    fn who_gets_a_copy_has_a_link_from_the_start() {
+        let mut drafted = draft(2);
+        drafted.signers[1].role = Role::Cc;
+        let step = drafted.clone().send(NOW).unwrap();
+        let links: Vec<u128> =
+            new_signers(Some(&drafted), &step.request).map(SignerId::bits).collect();
+        assert_eq!(links, [1, 2]);
+        assert!(told(&step.happened).eq([SignerId::new(1)]));
     }
 
     #[test]

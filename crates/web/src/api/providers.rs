@@ -74,7 +74,6 @@ fn shown(state: &State, provider: &Provider) -> Value {
     let masked = secrets.map(|(name, secret)| (name.clone(), Value::String(secret.masked())));
     let settings: serde_json::Map<String, Value> =
         provider.settings.clone().into_iter().chain(masked).collect();
-    let token = state.engine().feedback_token(provider.account, provider.id);
     json!({
         "id": provider.id,
         "account_id": provider.account,
@@ -86,7 +85,7 @@ fn shown(state: &State, provider: &Provider) -> Value {
         "on_unknown": provider.on_unknown,
         "enabled": provider.enabled,
         "settings": settings,
-        "feedback_url": format!("{}/feedback/{token}", state.settings().public_url),
+        "feedback_url": state.engine().feedback_url(provider.account, provider.id),
         "created_at": provider.created_at,
         "updated_at": provider.updated_at,
     })

@@ -1,7 +1,7 @@
 //! The mailbox of development, by the API and as pages.
 
 use channels::mailbox::Kept;
-use domain::id::AccountId;
+use domain::id::{self, AccountId};
 use domain::message::{Mail, Mailbox, Message, Sms};
 use domain::time::Timestamp;
 
@@ -47,7 +47,7 @@ async fn the_api_lists_an_accounts_own_messages_and_finds_them_by_address() {
     let id = found["data"][0]["id"].as_str().unwrap();
     let read = world.api("GET", &format!("/mailbox/{id}"), None).await.expect(200).json();
     assert_eq!(read["html"], "<p>Hello</p>");
-    let others = format!("/mailbox/{}", domain::id::encode(3));
+    let others = format!("/mailbox/{}", id::encode(3));
     world.api("GET", &others, None).await.expect_problem(404, "P0009", "not_found");
 }
 
@@ -59,10 +59,10 @@ async fn what_a_mail_says_stays_in_a_frame_that_runs_nothing() {
     put(&world, 2, world.account, sms("Sign: https://sign.example.com/l/x <b>"));
     let list = world.get("/mailbox").await.expect(200).text;
     assert!(list.contains("ada@example.com") && !list.contains("<script"));
-    let page = world.get(&format!("/mailbox/{}", domain::id::encode(1))).await.expect(200);
+    let page = world.get(&format!("/mailbox/{}", id::encode(1))).await.expect(200);
     assert!(!page.text.contains("<script") && !page.text.contains("allow-same-origin"));
     assert!(page.text.contains("sandbox=\"allow-popups allow-popups-to-escape-sandbox\""));
     assert!(page.header("content-security-policy").starts_with("default-src 'none'; "));
-    let page = world.get(&format!("/mailbox/{}", domain::id::encode(2))).await.expect(200).text;
+    let page = world.get(&format!("/mailbox/{}", id::encode(2))).await.expect(200).text;
     assert!(page.contains("href=\"https://sign.example.com/l/x\"") && page.contains("1 segment<"));
 }

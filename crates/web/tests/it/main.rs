@@ -9,7 +9,10 @@ mod endpoints;
 #[cfg(test)]
 mod events;
 #[cfg(test)]
+mod feedback;
+#[cfg(test)]
 mod input;
+#[cfg(test)]
 mod mailbox;
 #[cfg(test)]
 mod notices;
@@ -19,6 +22,8 @@ mod providers;
 mod requests;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod short;
 #[cfg(test)]
 mod signing;
 #[cfg(test)]

@@ -1,0 +1,113 @@
+//! Notices from outside: signers are told by the mailbox of development, in their order and their languages, and
+//! reminded on their days.
+
+use serde_json::{Value, json};
+
+use crate::process::until;
+use crate::service::Service;
+
+/// Who was told what, in the order in which it went out: address, and subject or text.
+fn letters(service: &Service, count: usize) -> Vec<(String, String)> {
+    let listed = || {
+        let answer = service.api("GET", "/api/v1/mailbox?limit=100", None);
+        let data = answer.json()["data"].as_array().unwrap().clone();
+        (data.len() >= count).then_some(data)
+    };
+    let mut data = until("the letters", listed);
+    assert_eq!(data.len(), count, "{data:#?}");
+    data.reverse();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let told = |letter: &Value| {
+        let message = &letter["message"];
+        match text(&message["channel"]).as_str() {
+            "email" => (text(&message["to"]["address"]), text(&message["subject"])),
+            _ => (text(&message["to"]), text(&message["text"])),
+        }
+    };
+    let mut told: Vec<_> = data.iter().map(told).collect();
+    // What one commit makes goes out at once, in any order.
+    told.sort();
+    told
+}
+
+fn request(service: &Service) -> (String, Vec<String>) {
+    let body = json!({
+        "title": "NDA for Acme", "send": true, "signing_order": "sequential",
+        "sender": {"name": "John Doe", "email": "john@example.com"},
+        "signers": [
+            {"name": "Ana Pop", "email": "ana@example.net"},
+            {"name": "Bernd Maier", "email": "bernd@example.net", "locale": "de-AT"},
+            {"name": "Cleo", "mobile": "+44 7700 900123", "send_to": {"email": false, "sms": true}},
+        ],
+    });
+    let made = service.api("POST", "/api/v1/requests", Some(&body)).json();
+    let signers = made["signers"].as_array().unwrap().iter();
+    let signers = signers.map(|signer| signer["id"].as_str().unwrap().to_owned()).collect();
+    (made["id"].as_str().unwrap().to_owned(), signers)
+}
+
+fn sign(service: &Service, request: &str, signer: &str) {
+    let path = format!("/api/v1/requests/{request}/signers/{signer}/sign");
+    let body = json!({"name": "A", "consent": "I agree"});
+    assert_eq!(service.api("POST", &path, Some(&body)).status(), 200);
+}
+
+fn advance(service: &Service, by: &str) {
+    let moved = service.api("POST", "/api/v1/clock", Some(&json!({"advance": by})));
+    assert_eq!(moved.status(), 200);
+}
+
+#[test]
+fn each_signer_is_told_at_their_turn_in_their_language_and_all_at_the_end() {
+    let service = Service::develop(&[]);
+    let (id, signers) = request(&service);
+    let first = letters(&service, 1);
+    assert_eq!(first[0].0, "ana@example.net");
+    assert!(first[0].1.contains("NDA for Acme"), "{first:?}");
+    sign(&service, &id, &signers[0]);
+    let second = letters(&service, 3);
+    let told: Vec<&str> = second.iter().map(|(to, _)| to.as_str()).collect();
+    assert_eq!(told, ["ana@example.net", "bernd@example.net", "john@example.com"]);
+    sign(&service, &id, &signers[1]);
+    let third = letters(&service, 6);
+    let sms = third.iter().find(|(to, _)| to == "+447700900123").unwrap();
+    let expected = "You've been sent \"NDA for Acme\" by John Doe. Please review & sign: ";
+    assert!(sms.1.starts_with(expected), "{sms:?}");
+    sign(&service, &id, &signers[2]);
+    let all = letters(&service, 9);
+    let done = |(_, text): &&(String, String)| text.contains("accepted by all parties");
+    assert_eq!(all.iter().filter(done).count(), 1, "{all:?}");
+    let timeline = service.api("GET", &format!("/api/v1/requests/{id}/timeline?limit=100"), None);
+    let timeline = timeline.json();
+    let attempts: Vec<&str> = timeline["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|entry| entry["attempt"]["ending"].as_str())
+        .collect();
+    assert_eq!(attempts.len(), 9);
+    assert!(attempts.iter().all(|ending| ending.starts_with("accepted prv_")), "{attempts:?}");
+    service.stop();
+}
+
+#[test]
+fn who_has_not_signed_is_reminded_on_day_3_7_and_14_and_no_more() {
+    let service = Service::develop(&[]);
+    let (id, signers) = request(&service);
+    assert_eq!(letters(&service, 1).len(), 1);
+    for (days, count) in [("P3D", 2), ("P4D", 3), ("P7D", 4)] {
+        advance(&service, days);
+        let told = letters(&service, count);
+        assert!(told.iter().all(|(to, _)| to == "ana@example.net"), "{told:?}");
+    }
+    advance(&service, "P30D");
+    let path = format!("/api/v1/requests/{id}/remind");
+    assert_eq!(service.api("POST", &path, None).status(), 200);
+    let again = service.api("POST", &path, None);
+    assert_eq!(again.status(), 429);
+    assert_eq!(again.header("retry-after").map(|s| s.parse::<u32>().unwrap() <= 3_601), Some(true));
+    assert_eq!(letters(&service, 5).len(), 5, "one by hand, none by the days");
+    sign(&service, &id, &signers[0]);
+    assert_eq!(letters(&service, 7).len(), 7);
+    service.stop();
+}
