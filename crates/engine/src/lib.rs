@@ -7,6 +7,7 @@
 //! nothing here writes but through the verbs of `store`.
 //! Left to others: what is possible (`domain`), words (`dialects`), the wire (`channels`), rows (`store`).
 
+pub mod branding;
 pub mod catalogue;
 mod check;
 mod command;
@@ -22,16 +23,22 @@ mod lanes;
 pub mod mailbox;
 mod metrics;
 mod nodes;
+pub mod notice_rules;
 mod notices;
+pub mod own_templates;
+pub mod previews;
 pub mod problem;
+pub mod providers;
 mod replay_step;
 pub mod replays;
 mod replies;
 pub mod requests;
 mod retention;
 mod run;
+mod settings;
 mod settle;
 mod share;
+pub mod suppressions;
 mod timers;
 
 use std::borrow::Cow;
@@ -65,6 +72,7 @@ pub use health::Readiness;
 pub use lanes::{Lanes, Work};
 pub use retention::Pass;
 pub use run::Shutdown;
+pub use templates::Branding;
 
 pub use command::{Flaw, Idempotency, Once, Patch, Refusal};
 

@@ -2,6 +2,7 @@
 //!
 //! Each operation asks for a scope, takes what it needs, calls one command or view, and shows what came of it.
 
+pub(crate) mod branding;
 pub(crate) mod clock;
 pub(crate) mod contacts;
 pub(crate) mod deliveries;
@@ -10,10 +11,15 @@ pub(crate) mod event_types;
 pub(crate) mod events;
 pub(crate) mod keys;
 pub(crate) mod mailbox;
+pub(crate) mod notice_rules;
+pub(crate) mod notices;
+pub(crate) mod providers;
 pub(crate) mod replays;
 pub(crate) mod requests;
 pub(crate) mod signers;
 pub(crate) mod stats;
+pub(crate) mod suppressions;
+pub(crate) mod templates;
 pub(crate) mod timeline;
 
 use serde::Deserialize;

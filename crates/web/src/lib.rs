@@ -30,8 +30,8 @@ use axum::middleware::from_fn;
 use axum::routing::{self, MethodRouter};
 
 use crate::api::{
-    clock, contacts, deliveries, endpoints, event_types, events, keys, replays, requests, signers,
-    stats, timeline,
+    branding, clock, contacts, deliveries, endpoints, event_types, events, keys, notice_rules,
+    notices, providers, replays, requests, signers, stats, suppressions, templates, timeline,
 };
 
 pub use crate::serve::{Service, serve};
@@ -45,7 +45,7 @@ pub fn service(state: State) -> Service {
 /// Builds the router of everything that listens.
 pub fn router(state: State) -> Router {
     let mut router = Router::new();
-    for Route { path, handler, .. } in api().into_iter().chain(outside()) {
+    for Route { path, handler, .. } in api().into_iter().chain(around_notices()).chain(outside()) {
         router = router.route(path, handler);
     }
     router
@@ -111,6 +111,34 @@ fn api() -> Vec<Route> {
     ]
 }
 
+/// What needs a key as well: messages to people, and what an account sets around them.
+fn around_notices() -> Vec<Route> {
+    vec![
+        post("/api/v1/providers", providers::create),
+        get("/api/v1/providers", providers::list),
+        get("/api/v1/providers/{id}", providers::read),
+        patch("/api/v1/providers/{id}", providers::update),
+        delete("/api/v1/providers/{id}", providers::delete),
+        get("/api/v1/provider-kinds", providers::kinds),
+        get("/api/v1/notice-rules", notice_rules::list),
+        put("/api/v1/notice-rules/{occasion}", notice_rules::replace),
+        delete("/api/v1/notice-rules/{occasion}", notice_rules::delete),
+        get("/api/v1/templates", templates::list),
+        post("/api/v1/templates/preview", templates::preview),
+        get("/api/v1/templates/{name}", templates::read),
+        put("/api/v1/templates/{name}", templates::replace),
+        delete("/api/v1/templates/{name}", templates::delete),
+        get("/api/v1/branding", branding::read),
+        put("/api/v1/branding", branding::replace),
+        delete("/api/v1/branding", branding::delete),
+        post("/api/v1/suppressions", suppressions::create),
+        get("/api/v1/suppressions", suppressions::list),
+        delete("/api/v1/suppressions/{channel}/{address}", suppressions::delete),
+        get("/api/v1/notices", notices::list),
+        get("/api/v1/notices/{id}", notices::read),
+    ]
+}
+
 /// What needs none.
 fn outside() -> Vec<Route> {
     vec![
@@ -152,6 +180,10 @@ fn post<T: 'static>(path: &'static str, handler: impl Handler<T, State>) -> Rout
     Route { method: "post", path, handler: routing::post(handler) }
 }
 
+fn put<T: 'static>(path: &'static str, handler: impl Handler<T, State>) -> Route {
+    Route { method: "put", path, handler: routing::put(handler) }
+}
+
 fn patch<T: 'static>(path: &'static str, handler: impl Handler<T, State>) -> Route {
     Route { method: "patch", path, handler: routing::patch(handler) }
 }
@@ -165,14 +197,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::openapi::operations::OPERATIONS;
+    use crate::openapi::operations;
 
     #[test]
     fn the_routes_of_the_api_are_those_of_its_document() {
         let routes: BTreeSet<(&str, &str)> =
-            api().iter().map(|route| (route.method, route.path)).collect();
+            api().iter().chain(&around_notices()).map(|route| (route.method, route.path)).collect();
         let documented: BTreeSet<(&str, &str)> =
-            OPERATIONS.iter().map(|operation| (operation.method, operation.path)).collect();
+            operations::all().map(|operation| (operation.method, operation.path)).collect();
         assert_eq!(routes, documented);
     }
 }

@@ -17,7 +17,7 @@ use engine::catalogue::{EventType, event_types};
 use serde_json::{Map, Value, json};
 
 use crate::answer;
-use crate::openapi::operations::{OPERATIONS, Operation};
+use crate::openapi::operations::Operation;
 use crate::openapi::shape::{PREFIX, SHAPES};
 use crate::state::State;
 
@@ -35,7 +35,7 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
 /// Writes the document, but for where this service is found.
 fn document() -> Value {
     let mut paths: Map<String, Value> = Map::new();
-    for operation in OPERATIONS {
+    for operation in operations::all() {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
         if let Value::Object(path) = path {
             path.insert(operation.method.to_owned(), describe(operation));
@@ -128,7 +128,7 @@ fn about(parameter: &str) -> &'static str {
         "status" => "Only requests with this status.",
         "archived" => "Only archived requests, or only others.",
         "type" => "Only these types, separated by commas.",
-        "request_id" => "Only events of this request.",
+        "request_id" => "Only those of this request.",
         "order" => {
             "`asc` to follow the log: events come in the order in which they came into it, and who keeps \
                     `next_cursor` and asks again sees each once. It is null only on an empty page: keep the one before."

@@ -20,6 +20,9 @@ use crate::problem::{Halt, Problem};
 const LIMIT_DEFAULT: u32 = 20;
 /// The most rows of a page.
 const LIMIT_MAX: u32 = 100;
+/// The most bytes of a name that a list goes on behind.
+const NAME_BYTES_MAX: usize = 400;
+const CURSOR_EXPECTED: &str = "expected the `next_cursor` of an earlier answer";
 
 /// The parameters of a query, each taken once.
 #[derive(Debug)]
@@ -69,11 +72,28 @@ impl Query {
 
     /// Takes which part of a list is wanted.
     pub(crate) fn window(&mut self) -> Window {
+        Window { after: self.cursor(), ..self.limited() }
+    }
+
+    fn limited(&mut self) -> Window {
         let limit = self.take("limit", "a number from 1 to 100").unwrap_or(LIMIT_DEFAULT);
         if !(1..=LIMIT_MAX).contains(&limit) {
             self.flaws.push(Flaw::new("limit", "expected a number from 1 to 100"));
         }
-        Window { limit, after: self.cursor() }
+        Window { limit, after: None }
+    }
+
+    /// Takes which part of a list in the order of names is wanted.
+    pub(crate) fn names(&mut self) -> Names {
+        let Window { limit, .. } = self.limited();
+        let Some(text) = self.text("cursor") else { return Names { limit, after: String::new() } };
+        let after = BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|name| {
+            String::from_utf8(name).ok().filter(|name| name.len() <= NAME_BYTES_MAX)
+        });
+        if after.is_none() {
+            self.flaws.push(Flaw::new("cursor", CURSOR_EXPECTED));
+        }
+        Names { limit, after: after.unwrap_or_default() }
     }
 
     /// Takes the cursor.
@@ -81,7 +101,7 @@ impl Query {
         let text = self.text("cursor")?;
         let after = read(&text);
         if after.is_none() {
-            self.flaws.push(Flaw::new("cursor", "expected the `next_cursor` of an earlier answer"));
+            self.flaws.push(Flaw::new("cursor", CURSOR_EXPECTED));
         }
         after
     }
@@ -145,6 +165,34 @@ impl Window {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let last = limit.checked_sub(1).and_then(|at| rows.get(at));
         let next_cursor = last.filter(|_| rows.len() > limit).map(|row| write(id(row)));
+        List { data: rows.iter().take(limit).map(show).collect(), next_cursor }
+    }
+}
+
+/// Which part of a list in the order of names is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Names {
+    limit: u32,
+    after: String,
+}
+
+impl Names {
+    /// Gives what to ask for: names behind this one, and one row more than is shown.
+    pub(crate) fn page(&self) -> (String, u32) {
+        (self.after.clone(), self.limit + 1)
+    }
+
+    /// Makes the page of the rows that came.
+    pub(crate) fn list<R, T>(
+        &self,
+        rows: &[R],
+        name: impl Fn(&R) -> &str,
+        show: impl Fn(&R) -> T,
+    ) -> List<T> {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let last = limit.checked_sub(1).and_then(|at| rows.get(at));
+        let next_cursor =
+            last.filter(|_| rows.len() > limit).map(|row| BASE64_URL_SAFE_NO_PAD.encode(name(row)));
         List { data: rows.iter().take(limit).map(show).collect(), next_cursor }
     }
 }

@@ -65,11 +65,16 @@ pub(crate) async fn cancel(Path(id): Path<DeliveryId>, input: Input) -> Answer {
 async fn found(caller: &Caller, id: DeliveryId) -> Result<Value, Halt> {
     let row = caller.engine().views().delivery(caller.account(), id).await?;
     let (row, attempts) = row.ok_or_else(|| Problem::not_found("delivery"))?;
-    let mut value = shown(&row);
+    Ok(whole(&row, &attempts))
+}
+
+/// Shows a delivery with its attempts.
+pub(crate) fn whole(row: &DeliveryRow, attempts: &[Attempt]) -> Value {
+    let mut value = shown(row);
     if let Value::Object(members) = &mut value {
         members.insert("attempts".to_owned(), attempts.iter().map(shown_attempt).collect());
     }
-    Ok(value)
+    value
 }
 
 fn shown(row: &DeliveryRow) -> Value {

@@ -2,6 +2,8 @@
 //!
 //! Invariant: the routes of the crate's root and these operations are the same, which a test holds.
 
+mod notices;
+
 use domain::key::Scope;
 
 /// One operation of the API.
@@ -21,8 +23,12 @@ pub(crate) struct Operation {
     pub(crate) answer: Option<&'static str>,
 }
 
-/// Every operation, in the order of the document.
-pub(crate) const OPERATIONS: &[Operation] = &[
+/// Gives every operation, in the order of the document.
+pub(crate) fn all() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().chain(notices::OPERATIONS)
+}
+
+const OPERATIONS: &[Operation] = &[
     Operation {
         method: "post",
         path: "/api/v1/requests",

@@ -93,6 +93,8 @@ fn filled(path: &str) -> String {
         "events" => "evt",
         "deliveries" => "dlv",
         "replays" => "rpl",
+        "providers" => "prv",
+        "notices" => "ntc",
         _ => "key",
     };
     let id = |prefix: &str| format!("{prefix}_{}", "0".repeat(26));

@@ -15,6 +15,10 @@ mod input;
 #[cfg(test)]
 mod mailbox;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
+mod providers;
+#[cfg(test)]
 mod requests;
 #[cfg(test)]
 mod server;

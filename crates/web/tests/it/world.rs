@@ -36,6 +36,7 @@ use web::{Settings, State};
 /// A service in a folder of its own.
 pub(crate) struct World {
     pub(crate) engine: Engine,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) account: AccountId,
     pub(crate) router: Router,
     pub(crate) key: String,
@@ -133,6 +134,7 @@ impl World {
         let router = web::router(State::new(engine.clone(), settings));
         Self {
             engine,
+            store,
             account,
             router,
             key: key.to_owned(),
