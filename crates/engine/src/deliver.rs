@@ -63,12 +63,10 @@ impl Engine {
             return None;
         }
         if endpoint.scope == Scope::Notices {
-            let ended = self.attempt_notice(&delivery, &event, &endpoint, bytes).await?;
-            held.lease = None;
-            return Some(ended);
+            let ended = self.attempt_notice((&delivery, &event), &endpoint, bytes).await;
+            return ended.inspect(|_| held.lease = None);
         }
-        let signer = self.signer(&endpoint).await;
-        let began = self.now();
+        let (signer, began) = (self.signer(&endpoint).await, self.now());
         self.metrics().begun(&delivery, &event, began);
         let target_url = url.unwrap_or_else(|| Arc::clone(&self.inner.nowhere));
         let target =

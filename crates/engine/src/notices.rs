@@ -19,10 +19,10 @@ use domain::delivery::Cause;
 use domain::endpoint::{Dialect, Endpoint, Scope};
 use domain::id::{AccountId, EndpointId, EventId, NoticeId, ProviderId};
 use domain::message::{Channel, Progress};
-use domain::notice::{Notice, tellings};
+use domain::notice::{Notice, Occasion, tellings};
 use domain::provider::{OnUnknown, Provider, ProviderKind, Secrets};
 use domain::request::{Happening, Request};
-use domain::retry::Profile;
+use domain::retry::{Gone, Profile, Success};
 use domain::time::Timestamp;
 use store::{Commit, Guarded, NewDelivery, Setting, SettingKind, Write};
 
@@ -45,7 +45,7 @@ impl Engine {
         now: Timestamp,
     ) -> Result<(), store::Error> {
         let (request, happening, event) = of;
-        if domain::notice::Occasion::of(happening.kind).is_none() {
+        if Occasion::of(happening.kind).is_none() {
             return Ok(());
         }
         let account = request.account;
@@ -90,7 +90,7 @@ impl Engine {
         commit: &mut Commit,
         now: Timestamp,
     ) -> Result<EndpointId, store::Error> {
-        let id = self.notice_lane(account, channel);
+        let id = Self::notice_lane(account, channel);
         let made = |write: &Write| matches!(write, Write::Endpoint(new) if new.value.id == id);
         if self.inner.desks.knows_lane(id) || commit.writes.iter().any(made) {
             return Ok(id);
@@ -163,8 +163,8 @@ fn profile() -> Profile {
             name: "custom".into(),
             waits_s: Vec::new().into(),
             jitter_percent: 0,
-            success: domain::retry::Success::Any2xx,
-            gone: domain::retry::Gone::Retry,
+            success: Success::Any2xx,
+            gone: Gone::Retry,
         }
     });
     Profile { jitter_percent: 10, ..standard.with_waits(waits_s) }

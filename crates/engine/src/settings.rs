@@ -25,7 +25,7 @@ impl Engine {
     ) -> Result<(Notice, Option<(DeliveryRow, Vec<Attempt>)>), Refusal> {
         let found = self.views().notice(account, id).await?;
         let (notice, _version) = found.ok_or(Refusal::NotFound { what: "notice" })?;
-        let lane = self.notice_lane(account, notice.channel);
+        let lane = Self::notice_lane(account, notice.channel);
         let delivery = match self.views().notice_delivery(notice.clone(), lane).await? {
             Some(delivery) => self.views().delivery(account, delivery).await?,
             None => None,

@@ -11,7 +11,7 @@ use channels::Lane;
 use channels::provider::{Protocol, Sending, protocol};
 use domain::call::{Ending, Handed, Outcome, Reason};
 use domain::chain::sha256;
-use domain::delivery::{Attempt, Delivery, State, Why};
+use domain::delivery::{Attempt, Cause, Delivery, State, Why};
 use domain::endpoint::Endpoint;
 use domain::event::Event;
 use domain::facts::AboutRequest;
@@ -56,11 +56,11 @@ impl Engine {
     /// Attempts a notice. `None` when the store is away; its lease is given back, and it is tried again.
     pub(crate) async fn attempt_notice(
         &self,
-        delivery: &Delivery,
-        event: &Arc<Event>,
+        of: (&Delivery, &Arc<Event>),
         endpoint: &Arc<Endpoint>,
         bytes: usize,
     ) -> Option<Ended> {
+        let (delivery, event) = of;
         let began = self.now();
         self.metrics().begun(delivery, event, began);
         let tried = match self.try_notice(delivery, event, endpoint).await {
@@ -106,7 +106,7 @@ impl Engine {
         endpoint: &Endpoint,
     ) -> Result<Tried, store::Error> {
         let began = self.now();
-        let domain::delivery::Cause::Notice { id } = delivery.cause else {
+        let Cause::Notice { id } = delivery.cause else {
             return Ok(nothing(began, Why::Unsayable, "the delivery is of no notice"));
         };
         let account = delivery.account;
@@ -284,11 +284,11 @@ impl Engine {
             let mut commit = Commit::new(account, self.now());
             commit.writes.push(Write::Notice(Guarded { version, value: notice }));
             match self.commit(commit).await {
-                Ok(_) => return Ok(()),
                 Err(Fault::Conflict { .. }) => {}
                 Err(Fault::Store(error)) => return Err(error),
                 // A notice refers to nothing that could be missing, taken or known.
-                Err(
+                Ok(_)
+                | Err(
                     Fault::UrlTaken { .. }
                     | Fault::Repeated(_)
                     | Fault::Missing { .. }
@@ -335,12 +335,11 @@ impl Engine {
                 let policy = provider.map(|provider| provider.on_unknown).unwrap_or_default();
                 let next = self.by_profile(with, outcome, now);
                 match policy {
-                    _ if knows_us => next,
-                    OnUnknown::Again => next,
-                    OnUnknown::Wait if next.is_pending() => {
+                    OnUnknown::Wait if !knows_us && next.is_pending() => {
                         State::Pending { due_at: now.plus_millis(UNKNOWN_WAIT_MS) }
                     }
-                    OnUnknown::Wait => next,
+                    OnUnknown::Wait | OnUnknown::Again => next,
+                    OnUnknown::Never if knows_us => next,
                     OnUnknown::Never => State::Exhausted { at: now, why: Why::Unknown },
                 }
             }

@@ -64,7 +64,7 @@ impl Desks {
 
 impl Engine {
     /// Gives the id of the lane that an account's notices over a channel go through, the same on each node.
-    pub fn notice_lane(&self, account: AccountId, channel: Channel) -> EndpointId {
+    pub fn notice_lane(account: AccountId, channel: Channel) -> EndpointId {
         let subject = format!("notices {} {account}", channel.as_str());
         let hash = sha256(subject.as_bytes());
         let half = hash.iter().take(16);

@@ -15,8 +15,11 @@ use domain::endpoint::{
 };
 use domain::event::{Event, Kind};
 use domain::id::{
-    AccountId, AttemptId, Chance, ContactId, DeliveryId, EndpointId, EventId, Mint, RequestId,
+    AccountId, AttemptId, Chance, ContactId, DeliveryId, EndpointId, EventId, Mint, NoticeId,
+    ProviderId, RequestId,
 };
+use domain::message::{Channel, Progress, Receipt, Reception};
+use domain::notice::{Begun, Notice, Occasion, Party};
 use domain::request::{Callbacks, Reminders, Request, Sender, SigningOrder, State as RequestState};
 use domain::retry::Profile;
 use domain::signer::Person;
@@ -304,6 +307,30 @@ impl World {
             created_at: at(0),
             updated_at: at(0),
             secrets: Secrets::default(),
+        }
+    }
+
+    /// Makes a notice that its provider has taken.
+    pub fn notice(&self, account: AccountId, request: RequestId) -> Notice {
+        let receipt = Receipt {
+            reception: Reception::Accepted,
+            message_id: Some("m-1".to_owned()),
+            detail: String::new(),
+        };
+        let provider = ProviderId::new(self.id());
+        Notice {
+            id: NoticeId::new(self.id()),
+            account,
+            request,
+            event: EventId::new(self.id()),
+            occasion: Occasion::Turn,
+            channel: Channel::Email,
+            party: Party::Sender,
+            to: "ana@example.net".to_owned(),
+            template: None,
+            begun: Some(Begun { number: 1, provider, at: at(1), receipt: Some(receipt) }),
+            progress: Progress::default(),
+            created_at: at(0),
         }
     }
 

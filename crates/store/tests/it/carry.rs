@@ -21,8 +21,8 @@ use rusqlite::Connection;
 use store::carry::{self, Counts, Findings, Lines, Pen, Progress};
 use store::conformance::{Recorder, World};
 use store::{
-    Account, Commit, DeliveryFilter, Error, Guarded, MasterKey, NewDelivery, Page, Reply,
-    SignerLink, TimerKind, Write, sqlite,
+    Account, Commit, DeliveryFilter, Error, Guarded, MasterKey, NewDelivery, Page, Reply, Setting,
+    SettingKind, SignerLink, TimerKind, Write, sqlite,
 };
 
 use crate::folder::{Folder, MASTER, open_in};
@@ -90,6 +90,8 @@ pub(crate) async fn fill(world: &World) -> AccountId {
         Write::Contact(Guarded { version: 0, value: world.contact(id) }),
         Write::Timer(TimerKind::Expiry, request.id.bits(), Some(at.plus_seconds(99))),
         Write::Timer(TimerKind::Replay, 5, Some(at.plus_seconds(9))),
+        Write::Setting(guarded_setting()),
+        Write::Notice(Guarded { version: 0, value: world.notice(id, request.id) }),
     ];
     world.write(id, writes).await.unwrap();
     world.write(id, vec![Write::RequestGone(gone.id, 1)]).await.unwrap();
@@ -102,6 +104,12 @@ pub(crate) async fn fill(world: &World) -> AccountId {
     };
     world.store.commit(Commit { reply: Some(reply), ..Commit::new(id, at) }).await.unwrap();
     id
+}
+
+fn guarded_setting() -> Guarded<Setting> {
+    let secrets = Some(Secret::new("{}"));
+    let (kind, name, body) = (SettingKind::Provider, "prv".to_owned(), "{}".to_owned());
+    Guarded { version: 0, value: Setting { kind, name, body, secrets } }
 }
 
 /// Tells endpoints of events: some in order, with one ahead and others held; some to no avail.

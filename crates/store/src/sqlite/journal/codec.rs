@@ -18,6 +18,7 @@ const ENDED: u8 = 2;
 
 /// One thing that a record says.
 #[derive(Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "items are written and read one at a time")]
 pub(in crate::sqlite) enum Item {
     /// An event, and the deliveries it made.
     Told(Told),
