@@ -79,15 +79,14 @@ fn each_signer_is_told_at_their_turn_in_their_language_and_all_at_the_end() {
         text.contains("accepted by all parties. Download your document here: http")
     };
     assert_eq!(all.iter().filter(done).count(), 1, "{all:?}");
-    let timeline = service.api("GET", &format!("/requests/{id}/timeline?limit=100"), None);
-    let timeline = timeline.json();
-    let attempts: Vec<&str> = timeline["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|entry| entry["attempt"]["ending"].as_str())
-        .collect();
-    assert_eq!(attempts.len(), 9);
+    let path = format!("/requests/{id}/timeline");
+    let attempts = until("the attempts", || {
+        let timeline = service.api("GET", &path, None).expect(200).json();
+        let entries = timeline["data"].as_array().unwrap().iter();
+        let ending = |entry: &Value| entry["attempt"]["ending"].as_str().map(str::to_owned);
+        let endings: Vec<String> = entries.filter_map(ending).collect();
+        (endings.len() == 9).then_some(endings)
+    });
     assert!(attempts.iter().all(|ending| ending.starts_with("accepted prv_")), "{attempts:?}");
     service.stop();
 }
