@@ -5,7 +5,7 @@
 //! | facts, branding | [`Facts`], [`Branding`]: what a message is about, and in whose looks it comes |
 //! | template | [`Template`]: an operator's own words; [`check`] says what is wrong with it |
 //! | words | `words/`: the default ones, one file per language, and the layout of every default mail |
-//! | segments | [`segments`]: into how many parts networks cut a short message |
+//! | segments | [`segments()`]: into how many parts networks cut a short message |
 //!
 //! Invariant: this room does no IO, reads no clock and draws no chance: the same facts give the same words. A message
 //! always comes to be: an own template that fails gives way to the default words, and says why.
