@@ -15,14 +15,14 @@ use channels::{Lane, report as returned};
 use domain::call::{Answer, Call, Method, Outcome};
 use domain::chain::sha256;
 use domain::id::{self, AccountId, ProviderId};
-use domain::provider::{Provider, ProviderKind, Secrets};
+use domain::provider::{Provider, ProviderKind};
 use domain::secret::Secret;
-use serde_json::Value;
-use store::{Error, SettingKind, SettingRow};
+use store::SettingKind;
 use url::Url;
 
 use crate::Engine;
 use crate::command::{Flaw, Refusal};
+use crate::providers;
 
 pub(crate) use memory::Memory;
 
@@ -134,7 +134,7 @@ impl Engine {
             return Err(UNKNOWN);
         }
         let row = self.views().setting(account, SettingKind::Provider, provider.to_string());
-        Ok(read(&row.await?.ok_or(UNKNOWN)?)?)
+        Ok(providers::read(&row.await?.ok_or(UNKNOWN)?)?)
     }
 
     async fn prove(
@@ -186,18 +186,4 @@ fn untaken(untrusted: &Untrusted) -> Untaken {
             Untaken::Unproven("the certificate of the signature makes no sense")
         }
     }
-}
-
-/// Reads a provider with its secrets.
-fn read(row: &SettingRow) -> Result<Provider, Error> {
-    let corrupt = |what: &str| Error::Corrupt {
-        table: "settings",
-        detail: format!("provider {}: {what}", row.setting.name),
-    };
-    let provider: Provider =
-        serde_json::from_str(&row.setting.body).map_err(|error| corrupt(&error.to_string()))?;
-    let Some(sealed) = &row.setting.secrets else { return Ok(provider) };
-    let secrets: Option<Value> = serde_json::from_str(sealed.expose()).ok();
-    let secrets = secrets.as_ref().and_then(Secrets::reveal);
-    Ok(Provider { secrets: secrets.ok_or_else(|| corrupt("its secrets are none"))?, ..provider })
 }

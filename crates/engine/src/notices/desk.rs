@@ -9,14 +9,14 @@ use domain::chain::sha256;
 use domain::id::{AccountId, EndpointId};
 use domain::message::Channel;
 use domain::notice::{Occasion, Rule, Rules};
-use domain::provider::{Provider, Secrets};
-use domain::secret::Secret;
+use domain::provider::Provider;
 use domain::time::Timestamp;
 use serde::de::DeserializeOwned;
 use store::{SettingKind, SettingRow};
 use templates::{Branding, Template};
 
 use crate::Engine;
+use crate::providers;
 
 /// How long a desk is used before it is read anew.
 const KEPT_MS: i64 = 2_000;
@@ -99,7 +99,7 @@ impl Engine {
             async |kind| self.views().settings(account, kind, String::new(), SETTINGS_MAX).await;
         let mut desk = Desk::default();
         for row in list(SettingKind::Provider).await? {
-            desk.providers.push(provider(&row)?);
+            desk.providers.push(providers::read(&row)?);
         }
         desk.providers.retain(|provider| provider.enabled);
         desk.providers.sort_by_key(|provider| (provider.priority, provider.id));
@@ -120,15 +120,6 @@ impl Engine {
         }
         Ok(desk)
     }
-}
-
-/// Reads a provider as it is kept.
-fn provider(row: &SettingRow) -> Result<Provider, store::Error> {
-    let mut provider: Provider = parsed(row)?;
-    let secrets = row.setting.secrets.as_ref().map(Secret::expose);
-    let secrets = secrets.and_then(|text| serde_json::from_str(text).ok());
-    provider.secrets = secrets.and_then(|value| Secrets::reveal(&value)).unwrap_or_default();
-    Ok(provider)
 }
 
 fn parsed<T: DeserializeOwned>(row: &SettingRow) -> Result<T, store::Error> {
