@@ -12,6 +12,7 @@ for_what=${1:-test}
 
 # Pinned, because a test depends on what it says.
 standardwebhooks_version=1.1.0
+aiosmtpd_version=1.4.6
 
 say() {
 	printf 'setup: %s\n' "$*"
@@ -70,21 +71,22 @@ need_cargo_tool() {
 	env -u CARGO_TARGET_DIR cargo install --quiet --locked "$1"
 }
 
-# A test compares our signatures with the ones another implementation makes.
+# Tests compare our signatures with the ones another implementation makes, and hand mails to a mail server.
 need_python() {
 	venv=target/venv
-	if [ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import standardwebhooks' 2>/dev/null; then
+	if [ -x "$venv/bin/python" ] && "$venv/bin/python" -c 'import standardwebhooks, aiosmtpd' 2>/dev/null; then
 		return
 	fi
 	has python3 ||
-		fail "python3 is missing; a test checks signatures with it; on Debian: sudo apt-get install python3 python3-venv"
-	say "making $venv with standardwebhooks $standardwebhooks_version"
+		fail "python3 is missing; tests check signatures and mails with it; on Debian: sudo apt-get install python3 python3-venv"
+	say "making $venv with standardwebhooks $standardwebhooks_version and aiosmtpd $aiosmtpd_version"
 	mkdir -p target
 	rm -rf "$venv"
 	python3 -m venv "$venv" ||
 		fail "python3 cannot make a venv; on Debian: sudo apt-get install python3-venv"
-	"$venv/bin/python" -m pip install --quiet "standardwebhooks==$standardwebhooks_version" ||
-		fail "pip could not install standardwebhooks $standardwebhooks_version into $venv; is the network there?"
+	"$venv/bin/python" -m pip install --quiet \
+		"standardwebhooks==$standardwebhooks_version" "aiosmtpd==$aiosmtpd_version" ||
+		fail "pip could not install standardwebhooks and aiosmtpd into $venv; is the network there?"
 }
 
 # Tests of the store of several nodes start a server of their own.

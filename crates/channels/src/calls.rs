@@ -96,6 +96,14 @@ pub(crate) fn json(url: Url, value: &Value) -> Call {
     post(url, "application/json", value.to_string())
 }
 
+/// Leaves out the members that are `null`: those that a message or a provider has nothing for.
+pub(crate) fn present(mut object: Value) -> Value {
+    if let Some(members) = object.as_object_mut() {
+        members.retain(|_, value| !value.is_null());
+    }
+    object
+}
+
 /// Says names and values as a form.
 pub(crate) fn form(url: Url, pairs: &[(&str, &str)]) -> Call {
     let body = Serializer::new(String::new()).extend_pairs(pairs).finish();

@@ -131,13 +131,6 @@ fn with_json(mut call: Call, body: &Value) -> Call {
     call
 }
 
-/// Adds a member to a JSON object.
-fn set(object: &mut Value, name: &str, value: Value) {
-    if let Some(object) = object.as_object_mut() {
-        object.insert(name.to_owned(), value);
-    }
-}
-
 /// Gives a secret that must be there.
 fn need<'a>(provider: &'a Provider, name: &str) -> Result<&'a str, Unbuildable> {
     secret(provider, name).ok_or_else(|| Unbuildable(format!("the provider has no {name}; set it")))

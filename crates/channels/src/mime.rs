@@ -33,7 +33,7 @@ pub(crate) fn write(mail: &Mail, message_id: &str, now: Timestamp) -> String {
         Some(html) => {
             // Base64 has no such line, so no body can end its part.
             let boundary = format!("={}", id_of(&[&mail.key, "boundary"]));
-            header("Content-Type", &format!("multipart/alternative; boundary=\"{boundary}\""));
+            header("Content-Type", &format!("multipart/alternative;\r\n boundary=\"{boundary}\""));
             for body in [part("plain", &mail.text), part("html", html)] {
                 text.extend(["\r\n--", &boundary, "\r\n", &body]);
             }

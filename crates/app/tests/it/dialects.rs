@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use url::Url;
 
 use crate::http::{Message, Receiver};
-use crate::process::text;
+use crate::process::{python, text};
 use crate::service::{LOCAL, Service, draft, id};
 
 /// What was heard of the request's whole way, by the path of the endpoint.
@@ -404,19 +404,8 @@ fn is_of_the_shape_of(said: &Value, example: &Value, at: &str) {
 
 /// Asks the reference implementation, in Python, about each case.
 fn verdicts(cases: &[Value]) -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = folder.join("../../target/venv/bin/python");
-    assert!(
-        python.exists(),
-        "there is no {}: run `make test`, whose first step, scripts/setup.sh, makes it",
-        python.display()
-    );
-    let mut child = Command::new(python)
-        .arg(folder.join("tests/verify_webhook.py"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child =
+        python("verify_webhook.py").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(json!(cases).to_string().as_bytes()).unwrap();
     drop(stdin);

@@ -119,7 +119,20 @@ pub(crate) fn call(address: &str, bytes: &[u8]) -> Message {
     answer(stream)
 }
 
-/// A server that answers every call with 200 and keeps it.
+/// An answer as bytes.
+pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: &str) -> Vec<u8> {
+    let mut bytes = format!("HTTP/1.1 {status} Whatever\r\ncontent-length: {}\r\n", body.len());
+    for (name, value) in headers {
+        bytes.extend([name, ": ", value, "\r\n"]);
+    }
+    bytes.extend(["\r\n", body]);
+    bytes.into_bytes()
+}
+
+/// What a server says to a call, of which so many were before.
+type Answers = dyn Fn(&Message, usize) -> Vec<u8> + Send + Sync;
+
+/// A server that keeps every call, and answers it with 200 if nothing else was said.
 #[derive(Debug)]
 pub(crate) struct Receiver {
     address: SocketAddr,
@@ -133,14 +146,23 @@ impl Receiver {
 
     /// Listens at an address that nobody has.
     pub(crate) fn at(address: SocketAddr) -> Self {
+        Self::answering(address, |_, _| reply(200, &[], ""))
+    }
+
+    /// Answers in a way of the test's own; with nothing, it closes the connection.
+    pub(crate) fn answering(
+        address: SocketAddr,
+        answers: impl Fn(&Message, usize) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
+        let answers: Arc<Answers> = Arc::new(answers);
         let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let heard = Arc::<(Mutex<Vec<Message>>, Condvar)>::default();
         let kept = Arc::clone(&heard);
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let kept = Arc::clone(&kept);
-                thread::spawn(move || serve(&stream.unwrap(), &kept));
+                let (kept, answers) = (Arc::clone(&kept), Arc::clone(&answers));
+                thread::spawn(move || serve(&stream.unwrap(), &kept, &*answers));
             }
         });
         Self { address, heard }
@@ -171,13 +193,16 @@ impl Receiver {
     }
 }
 
-fn serve(stream: &TcpStream, heard: &(Mutex<Vec<Message>>, Condvar)) {
+fn serve(stream: &TcpStream, heard: &(Mutex<Vec<Message>>, Condvar), answers: &Answers) {
     let mut reader = BufReader::new(stream);
     while let Some(message) = Message::read(&mut reader) {
-        heard.0.lock().unwrap().push(message);
+        let mut kept = heard.0.lock().unwrap();
+        let answer = answers(&message, kept.len());
+        kept.push(message);
+        drop(kept);
         heard.1.notify_all();
         let mut stream = stream;
-        if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").is_err() {
+        if answer.is_empty() || stream.write_all(&answer).is_err() {
             return;
         }
     }

@@ -23,7 +23,11 @@ mod nodes;
 #[cfg(test)]
 mod notices;
 #[cfg(test)]
+mod outages;
+#[cfg(test)]
 mod process;
+#[cfg(test)]
+mod providers;
 #[cfg(test)]
 mod races;
 #[cfg(test)]
@@ -33,5 +37,7 @@ mod retention;
 mod service;
 #[cfg(test)]
 mod settings;
+#[cfg(test)]
+mod vendors;
 #[cfg(test)]
 mod verify;

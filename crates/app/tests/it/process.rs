@@ -123,6 +123,20 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
+/// Makes the command of a script of the tests, in the Python that they have for themselves.
+pub(crate) fn python(script: &str) -> Command {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = folder.join("../../target/venv/bin/python");
+    assert!(
+        python.exists(),
+        "there is no {}: run `make test`, whose first step, scripts/setup.sh, makes it",
+        python.display()
+    );
+    let mut command = Command::new(python);
+    command.arg(folder.join("tests").join(script));
+    command
+}
+
 /// Asks again and again until there is an answer.
 pub(crate) fn until<T>(what: &str, ask: impl Fn() -> Option<T>) -> T {
     for _ in 0..TIME_MAX.as_millis() / ASK_AGAIN.as_millis() {

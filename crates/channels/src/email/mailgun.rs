@@ -45,16 +45,19 @@ impl Protocol for Mailgun {
             .ok_or_else(|| Unbuildable("the provider has no domain; set it".to_owned()))?;
         let (from, to) = (email::named(&mail.from), email::named(&mail.to));
         let key = format!("v:{KEY}");
-        let mut fields = vec![
-            ("from", from.as_str()),
-            ("to", &to),
-            ("subject", &mail.subject),
-            ("text", &mail.text),
+        let fields = [
+            ("from", Some(from.as_str())),
+            ("to", Some(&to)),
+            ("subject", Some(&mail.subject)),
+            ("text", Some(&mail.text)),
+            ("html", mail.html.as_deref()),
+            ("o:tag", mail.tag.as_deref()),
+            ("o:tracking", Some("no")),
+            ("h:Reply-To", mail.reply_to.as_deref()),
+            (&key, Some(&mail.key)),
         ];
-        let optional = [("html", &mail.html), ("o:tag", &mail.tag), ("h:Reply-To", &mail.reply_to)];
-        let set = optional.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
-        fields.extend(set);
-        fields.extend([("o:tracking", "no"), (&key, &mail.key)]);
+        let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let fields: Vec<(&str, &str)> = fields.collect();
         let boundary = hex(&sending.nonce);
         let mut call =
             email::post(provider, "https://api.mailgun.net", &format!("/v3/{domain}/messages"))?;

@@ -7,6 +7,7 @@ use domain::message::{Fact, Message, Receipt, Reception, Report};
 use domain::provider::Provider;
 use serde_json::{Value, json};
 
+use crate::calls::present;
 use crate::email::{self, BASE_URL, FROM, FROM_NAME, KEY, REPLY_TO, secret_field, text_field};
 use crate::proof::{base64, id_of, is_secret};
 use crate::provider::{
@@ -47,22 +48,19 @@ impl Protocol for Postmark {
         _sending: &Sending<'_>,
     ) -> Result<Call, Unbuildable> {
         let mail = email::mail(message)?;
-        let mut body = json!({
+        let body = present(json!({
             "From": email::named(&mail.from),
             "To": email::named(&mail.to),
+            "ReplyTo": mail.reply_to,
             "Subject": mail.subject,
             "TextBody": mail.text,
+            "HtmlBody": mail.html,
             "MessageStream": setting(provider, MESSAGE_STREAM).unwrap_or("outbound"),
+            "Tag": mail.tag,
             "Metadata": { KEY: mail.key },
             "TrackOpens": false,
             "TrackLinks": "None",
-        });
-        let optional = [("HtmlBody", &mail.html), ("ReplyTo", &mail.reply_to), ("Tag", &mail.tag)];
-        for (name, value) in optional {
-            if let Some(value) = value {
-                email::set(&mut body, name, json!(value));
-            }
-        }
+        }));
         let mut call = email::post(provider, "https://api.postmarkapp.com", "/email")?;
         let token = email::need(provider, "server_token")?.to_owned();
         call.headers.push(("accept".into(), "application/json".to_owned()));

@@ -9,6 +9,7 @@ use domain::provider::Provider;
 use domain::time::Timestamp;
 use serde_json::{Value, json};
 
+use crate::calls::present;
 use crate::email::{self, BASE_URL, FROM, FROM_NAME, KEY, REPLY_TO, secret_field};
 use crate::proof::{WINDOW_S, is_hmac_sha256, is_timely, unbase64};
 use crate::provider::{
@@ -40,20 +41,16 @@ impl Protocol for Resend {
         _sending: &Sending<'_>,
     ) -> Result<Call, Unbuildable> {
         let mail = email::mail(message)?;
-        let mut body = json!({
+        let body = present(json!({
             "from": email::named(&mail.from),
             "to": [mail.to.address],
+            "reply_to": mail.reply_to,
             "subject": mail.subject,
             "text": mail.text,
+            "html": mail.html,
             "headers": { "X-Notice-Id": mail.key },
             "tags": [{ "name": KEY, "value": mail.key }],
-        });
-        if let Some(html) = &mail.html {
-            email::set(&mut body, "html", json!(html));
-        }
-        if let Some(reply_to) = &mail.reply_to {
-            email::set(&mut body, "reply_to", json!(reply_to));
-        }
+        }));
         let mut call = email::post(provider, "https://api.resend.com", "/emails")?;
         let authorization = format!("Bearer {}", email::need(provider, "api_key")?);
         call.headers.push(("authorization".into(), authorization));

@@ -10,6 +10,7 @@ use domain::time::Timestamp;
 use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use serde_json::{Value, json};
 
+use crate::calls::present;
 use crate::email::{self, BASE_URL, FROM, FROM_NAME, KEY, REPLY_TO, secret_field, text_field};
 use crate::proof::{is_timely, unbase64};
 use crate::provider::{
@@ -43,18 +44,14 @@ impl Protocol for Sendgrid {
         let mail = email::mail(message)?;
         let mut content = vec![json!({ "type": "text/plain", "value": mail.text })];
         content.extend(mail.html.iter().map(|html| json!({ "type": "text/html", "value": html })));
-        let mut body = json!({
+        let body = present(json!({
             "personalizations": [{ "to": [mailbox(&mail.to)], "custom_args": { KEY: mail.key } }],
             "from": mailbox(&mail.from),
+            "reply_to": mail.reply_to.as_ref().map(|reply_to| json!({ "email": reply_to })),
             "subject": mail.subject,
             "content": content,
-        });
-        if let Some(reply_to) = &mail.reply_to {
-            email::set(&mut body, "reply_to", json!({ "email": reply_to }));
-        }
-        if let Some(tag) = &mail.tag {
-            email::set(&mut body, "categories", json!([tag]));
-        }
+            "categories": mail.tag.as_ref().map(|tag| [tag]),
+        }));
         let mut call = email::post(provider, "https://api.sendgrid.com", "/v3/mail/send")?;
         let authorization = format!("Bearer {}", email::need(provider, "api_key")?);
         call.headers.push(("authorization".into(), authorization));

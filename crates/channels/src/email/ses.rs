@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::aws::sigv4::{self, Signer};
 use crate::aws::sns::{self, Content, TOPIC_ARN};
+use crate::calls::present;
 use crate::email::{self, BASE_URL, FROM, FROM_NAME, KEY, REPLY_TO, secret_field, text_field};
 use crate::mime;
 use crate::provider::{
@@ -106,27 +107,19 @@ fn body(provider: &Provider, message: &Message) -> Result<Value, Unbuildable> {
         return Err(Unbuildable("SES takes addresses in ASCII only".to_owned()));
     }
     let part = |text: &str| json!({ "Data": text, "Charset": "UTF-8" });
-    let mut content = json!({ "Text": part(&mail.text) });
-    if let Some(html) = &mail.html {
-        email::set(&mut content, "Html", part(html));
-    }
-    let mut body = json!({
+    let html = mail.html.as_deref().map(part);
+    Ok(present(json!({
         "FromEmailAddress": mailbox(&mail.from),
         "Destination": { "ToAddresses": [mail.to.address] },
+        "ReplyToAddresses": mail.reply_to.as_ref().map(|reply_to| [reply_to]),
         "Content": { "Simple": {
             "Subject": part(&mail.subject),
-            "Body": content,
+            "Body": present(json!({ "Text": part(&mail.text), "Html": html })),
             "Headers": [{ "Name": "X-Notice-Id", "Value": mail.key }],
         } },
+        "ConfigurationSetName": setting(provider, CONFIGURATION_SET),
         "EmailTags": [{ "Name": KEY, "Value": mail.key }],
-    });
-    if let Some(reply_to) = &mail.reply_to {
-        email::set(&mut body, "ReplyToAddresses", json!([reply_to]));
-    }
-    if let Some(name) = setting(provider, CONFIGURATION_SET) {
-        email::set(&mut body, "ConfigurationSetName", json!(name));
-    }
-    Ok(body)
+    })))
 }
 
 /// Reads an event, or one of the older notifications, which say the same under another name and carry no tags.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::aws::sigv4::{Signer, sign};
 use crate::aws::sns::{self, Content};
-use crate::calls::{self, BASE_URL, address, hidden, needed, short, text};
+use crate::calls::{self, BASE_URL, address, hidden, needed, present, short, text};
 use crate::provider::{
     Feedback, Field, Protocol, Received, Sending, Unbuildable, Unreadable, Untrusted, setting,
 };
@@ -59,18 +59,14 @@ impl Protocol for AwsSms {
         sending: &Sending<'_>,
     ) -> Result<Call, Unbuildable> {
         let sms = short(message, 1_600)?;
-        let mut body = json!({
+        let body = present(json!({
             "DestinationPhoneNumber": sms.to,
             "OriginationIdentity": sms.from,
             "MessageBody": sms.text,
             "MessageType": "TRANSACTIONAL",
+            "ConfigurationSetName": setting(provider, "configuration_set"),
             "Context": { CONTEXT: sms.key },
-        });
-        if let (Some(set), Some(object)) =
-            (setting(provider, "configuration_set"), body.as_object_mut())
-        {
-            object.insert("ConfigurationSetName".to_owned(), json!(set));
-        }
+        }));
         let usual = format!("https://sms-voice.{}.amazonaws.com", needed(provider, REGION.name)?);
         let url = address(provider, &usual, &[])?;
         let mut call = calls::post(url, "application/x-amz-json-1.0", body.to_string());

@@ -8,7 +8,9 @@ use domain::message::{Fact, Message, Receipt};
 use domain::provider::Provider;
 use serde_json::{Value, json};
 
-use crate::calls::{self, BASE_URL, address, authorize, digits, hidden, needed, short, text};
+use crate::calls::{
+    self, BASE_URL, address, authorize, digits, hidden, needed, present, short, text,
+};
 use crate::proof::{WINDOW_S, is_secret, sha256_hex};
 use crate::provider::{
     Feedback, Field, Protocol, Received, Sending, Unbuildable, Unreadable, Untrusted, secret,
@@ -43,16 +45,14 @@ impl Protocol for Messagebird {
         sending: &Sending<'_>,
     ) -> Result<Call, Unbuildable> {
         let sms = short(message, 1_377)?;
-        let mut body = json!({
+        let body = present(json!({
             "originator": digits(&sms.from),
             "recipients": [digits(&sms.to)],
             "body": sms.text,
             "reference": sms.key,
+            "reportUrl": sending.feedback_url,
             "datacoding": "auto",
-        });
-        if let (Some(url), Some(object)) = (sending.feedback_url, body.as_object_mut()) {
-            object.insert("reportUrl".to_owned(), json!(url));
-        }
+        }));
         let url = address(provider, "https://rest.messagebird.com", &["messages"])?;
         let mut call = calls::json(url, &body);
         authorize(&mut call, format!("AccessKey {}", needed(provider, "access_key")?));

@@ -9,7 +9,9 @@ use domain::message::{Fact, Message, Receipt};
 use domain::provider::Provider;
 use serde_json::json;
 
-use crate::calls::{self, BASE_URL, address, authorize, basic, hidden, keyed, needed, short, text};
+use crate::calls::{
+    self, BASE_URL, address, authorize, basic, hidden, keyed, needed, present, short, text,
+};
 use crate::proof::{is_hmac_sha256, unbase64};
 use crate::provider::{
     Feedback, Field, Protocol, Received, Sending, Unbuildable, Unreadable, Untrusted, secret,
@@ -44,15 +46,15 @@ impl Protocol for Plivo {
     ) -> Result<Call, Unbuildable> {
         let sms = short(message, 1_600)?;
         let account = needed(provider, "auth_id")?;
-        let mut body = json!({ "dst": sms.to, "text": sms.text, "type": "sms" });
-        if let Some(object) = body.as_object_mut() {
-            let from = if is_uuid(&sms.from) { "powerpack_uuid" } else { "src" };
-            object.insert(from.to_owned(), json!(sms.from));
-            if let Some(url) = sending.feedback_url {
-                object.insert("url".to_owned(), json!(keyed(url, &sms.key)));
-                object.insert("method".to_owned(), json!("POST"));
-            }
-        }
+        let from = if is_uuid(&sms.from) { "powerpack_uuid" } else { "src" };
+        let body = present(json!({
+            from: sms.from,
+            "dst": sms.to,
+            "text": sms.text,
+            "type": "sms",
+            "url": sending.feedback_url.map(|url| keyed(url, &sms.key)),
+            "method": sending.feedback_url.map(|_| "POST"),
+        }));
         // The last part is empty: the address ends with a slash.
         let path = ["v1", "Account", account, "Message", ""];
         let mut call = calls::json(address(provider, "https://api.plivo.com", &path)?, &body);

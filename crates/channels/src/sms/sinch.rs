@@ -8,7 +8,9 @@ use domain::provider::Provider;
 use domain::time::Timestamp;
 use serde_json::{Value, json};
 
-use crate::calls::{self, BASE_URL, address, authorize, digits, hidden, needed, short, text};
+use crate::calls::{
+    self, BASE_URL, address, authorize, digits, hidden, needed, present, short, text,
+};
 use crate::proof::{WINDOW_S, id_of, is_hmac_sha256, is_timely, unbase64};
 use crate::provider::{
     Feedback, Field, Form, Protocol, Received, Sending, Unbuildable, Unreadable, Untrusted, secret,
@@ -51,17 +53,15 @@ impl Protocol for Sinch {
         sending: &Sending<'_>,
     ) -> Result<Call, Unbuildable> {
         let sms = short(message, 2_000)?;
-        let mut body = json!({
+        let body = present(json!({
             "from": digits(&sms.from),
             "to": [digits(&sms.to)],
             "body": sms.text,
             "type": "mt_text",
+            "delivery_report": sending.feedback_url.map(|_| "per_recipient"),
+            "callback_url": sending.feedback_url,
             "client_reference": sms.key,
-        });
-        if let (Some(url), Some(object)) = (sending.feedback_url, body.as_object_mut()) {
-            object.insert("delivery_report".to_owned(), json!("per_recipient"));
-            object.insert("callback_url".to_owned(), json!(url));
-        }
+        }));
         let region = setting(provider, "region").unwrap_or("us");
         let usual = format!("https://{region}.sms.api.sinch.com");
         let path = ["xms", "v1", needed(provider, "service_plan_id")?, "batches"];

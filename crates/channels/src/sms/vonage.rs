@@ -13,7 +13,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 
 use crate::calls::{
-    self, BASE_URL, address, authorize, basic, digits, hidden, needed, short, text,
+    self, BASE_URL, address, authorize, basic, digits, hidden, needed, present, short, text,
 };
 use crate::proof::{hex, is_secret, is_timely, sha256_hex};
 use crate::provider::{
@@ -158,19 +158,16 @@ const ALLOWED: &[(&str, hmac::Algorithm)] = &[("HS256", hmac::HMAC_SHA256)];
 const TRIES_S: i64 = 24 * 3_600;
 
 fn body(sms: &Sms, sending: &Sending<'_>) -> Value {
-    let mut body = json!({
+    present(json!({
         "message_type": "text",
         "channel": "sms",
         "to": digits(&sms.to),
         "from": digits(&sms.from),
         "text": sms.text,
         "client_ref": sms.key,
-    });
-    if let (Some(url), Some(object)) = (sending.feedback_url, body.as_object_mut()) {
-        object.insert("webhook_url".to_owned(), json!(url));
-        object.insert("webhook_version".to_owned(), json!("v1"));
-    }
-    body
+        "webhook_url": sending.feedback_url,
+        "webhook_version": sending.feedback_url.map(|_| "v1"),
+    }))
 }
 
 fn bearer(
