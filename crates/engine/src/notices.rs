@@ -49,7 +49,11 @@ impl Engine {
             return Ok(());
         }
         let account = request.account;
-        let desk = self.desk(account).await?;
+        let mut desk = self.desk(account).await?;
+        if !desk.has_providers() && self.lanes().is_shared() {
+            // Another node may have taken one on a moment ago, and this is said once.
+            desk = self.desk_anew(account).await?;
+        }
         for telling in tellings(request, happening, &desk.rules) {
             if !desk.carries(telling.channel) {
                 continue;

@@ -197,12 +197,15 @@ fn serve(stream: &TcpStream, heard: &(Mutex<Vec<Message>>, Condvar), answers: &A
     let mut reader = BufReader::new(stream);
     while let Some(message) = Message::read(&mut reader) {
         let mut kept = heard.0.lock().unwrap();
-        let answer = answers(&message, kept.len());
-        kept.push(message);
+        let count = kept.len();
+        kept.push(message.clone());
         drop(kept);
         heard.1.notify_all();
+        let answer = answers(&message, count);
         let mut stream = stream;
-        if answer.is_empty() || stream.write_all(&answer).is_err() {
+        let is_last =
+            answer.is_empty() || answer.windows(17).any(|bytes| bytes == b"connection: close");
+        if stream.write_all(&answer).is_err() || is_last {
             return;
         }
     }

@@ -52,11 +52,6 @@ fn sign(service: &Service, request: &str, signer: &str) {
     assert_eq!(service.api("POST", &path, Some(&body)).status(), 200);
 }
 
-fn advance(service: &Service, by: &str) {
-    let moved = service.api("POST", "/clock", Some(&json!({"advance": by})));
-    assert_eq!(moved.status(), 200);
-}
-
 #[test]
 fn each_signer_is_told_at_their_turn_in_their_language_and_all_at_the_end() {
     let service = Service::develop(&[]);
@@ -97,11 +92,11 @@ fn who_has_not_signed_is_reminded_on_day_3_7_and_14_and_no_more() {
     let (id, signers) = request(&service);
     assert_eq!(letters(&service, 1).len(), 1);
     for (days, count) in [("P3D", 2), ("P4D", 3), ("P7D", 4)] {
-        advance(&service, days);
+        service.advance(days);
         let told = letters(&service, count);
         assert!(told.iter().all(|(to, _)| to == "ana@notices.example"), "{told:?}");
     }
-    advance(&service, "P30D");
+    service.advance("P30D");
     let path = format!("/requests/{id}/remind");
     assert_eq!(service.api("POST", &path, None).status(), 200);
     let again = service.api("POST", &path, None);
@@ -110,5 +105,63 @@ fn who_has_not_signed_is_reminded_on_day_3_7_and_14_and_no_more() {
     assert_eq!(letters(&service, 5).len(), 5, "one by hand, none by the days");
     sign(&service, &id, &signers[0]);
     assert_eq!(letters(&service, 7).len(), 7);
+    service.stop();
+}
+
+/// Three people who are told by short message alone, and sign in any order.
+fn parallel(service: &Service) -> (String, Vec<String>) {
+    let signer = |number: u32| {
+        let send_to = json!({"email": false, "sms": true});
+        let mobile = format!("+44770090012{number}");
+        json!({"name": format!("Signer {number}"), "mobile": mobile, "send_to": send_to})
+    };
+    let body = json!({
+        "title": "NDA for Acme", "send": true, "signing_order": "parallel",
+        "sender": {"name": "John Doe", "email": "john@notices.example"},
+        "signers": [signer(3), signer(4), signer(5), signer(6)],
+    });
+    let made = service.api("POST", "/requests", Some(&body)).expect(201).json();
+    let signers = made["signers"].as_array().unwrap().iter();
+    let signers = signers.map(|signer| signer["id"].as_str().unwrap().to_owned()).collect();
+    (made["id"].as_str().unwrap().to_owned(), signers)
+}
+
+#[test]
+fn the_short_messages_are_those_of_the_vendors_with_a_plural_of_their_own() {
+    let service = Service::develop(&[]);
+    let (id, signers) = parallel(&service);
+    for signer in &signers {
+        sign(&service, &id, signer);
+    }
+    let texts = until("the last of them", || {
+        let answer = service.api("GET", "/mailbox?limit=100", None).expect(200).json();
+        let letters = answer["data"].as_array().unwrap().iter();
+        let mine = letters.filter(|letter| letter["to"] == NUMBER);
+        let texts: Vec<String> =
+            mine.map(|letter| letter["text"].as_str().unwrap().to_owned()).collect();
+        (texts.len() == 4).then_some(texts)
+    });
+    let link = texts.iter().find_map(|text| {
+        text.strip_prefix("You've been sent \"NDA for Acme\" by John Doe. Please review & sign: ")
+    });
+    let path = link.unwrap().strip_prefix(&format!("http://{}", service.address)).unwrap();
+    assert!(path.starts_with("/l/"), "{path}");
+    let expected = [
+        format!(
+            "You've been sent \"NDA for Acme\" by John Doe. Please review & sign: {}",
+            link.unwrap()
+        ),
+        "Signer 4 has signed \"NDA for Acme\". 2 more signatures needed to complete the document."
+            .to_owned(),
+        "Signer 5 has signed \"NDA for Acme\". 1 more signature needed to complete the document."
+            .to_owned(),
+        format!(
+            "\"NDA for Acme\" has been accepted by all parties. Download your document here: {}",
+            link.unwrap()
+        ),
+    ];
+    for text in &expected {
+        assert!(texts.contains(text), "{text} is not among {texts:#?}");
+    }
     service.stop();
 }

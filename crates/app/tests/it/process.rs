@@ -100,13 +100,21 @@ impl Running {
     }
 
     /// Asks the process to stop, waits until it has, and gives its exit code.
-    pub(crate) fn stop(mut self) -> Option<i32> {
+    pub(crate) fn stop(self) -> Option<i32> {
+        self.end().0
+    }
+
+    /// Asks the process to stop, and gives its exit code and what it has said since it was listened to.
+    pub(crate) fn end(mut self) -> (Option<i32>, Vec<String>) {
         let id = self.child.id().to_string();
         let asked = Command::new("kill").args(["-TERM", &id]).status().unwrap();
         assert!(asked.success());
         // Both pipes close when the process is gone.
-        while self.lines.recv_timeout(TIME_MAX).is_ok() {}
-        self.child.wait().unwrap().code()
+        let mut lines = Vec::new();
+        while let Ok(line) = self.lines.recv_timeout(TIME_MAX) {
+            lines.push(line);
+        }
+        (self.child.wait().unwrap().code(), lines)
     }
 }
 

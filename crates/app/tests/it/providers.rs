@@ -1,15 +1,18 @@
 //! Three people sign one after the other, and are told by the operator's own services: by each of them in turn, over
 //! real sockets, the mail server a real one.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use crate::http::Receiver;
 use crate::process::{Running, python, until};
 use crate::service::{LOCAL, Service};
-use crate::vendors::{Handed, Vendor, vendors};
+use crate::vendors::{AWS_SECRET, Handed, SECRET, Vendor, vendor, vendors};
 
 /// Numbers of the range that is kept for stories.
 const NUMBERS: [&str; 3] = ["+447700900121", "+447700900122", "+447700900123"];
@@ -24,7 +27,7 @@ enum Carrier {
 struct MailServer {
     running: Running,
     port: u16,
-    taken: std::cell::RefCell<Vec<Handed>>,
+    taken: RefCell<Vec<Handed>>,
 }
 
 impl MailServer {
@@ -34,7 +37,7 @@ impl MailServer {
         let running = Running::start(command);
         let line = running.until("port ").pop().unwrap();
         let port = line.strip_prefix("port ").unwrap().parse().unwrap();
-        Self { running, port, taken: std::cell::RefCell::default() }
+        Self { running, port, taken: RefCell::default() }
     }
 
     fn registration(&self) -> Value {
@@ -88,7 +91,7 @@ impl Line {
             Carrier::Vendor { vendor, receiver } => vendor.registration(&receiver.url("")),
             Carrier::MailServer(server) => server.registration(),
         };
-        let made = service.api("POST", "/providers", Some(&registration)).expect(201).json();
+        let made = service.provider(&registration);
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
         Self { carrier, id: text("id"), feedback_url: text("feedback_url") }
     }
@@ -271,14 +274,15 @@ fn a_request_is_told_of(service: &Service, mails: &Line, texts: &Line) {
         }
         let mut known: Vec<String> =
             attempts.values().filter(|ending| ending.contains(&line.id)).cloned().collect();
-        (ids.sort(), known.sort());
+        ids.sort();
+        known.sort();
         assert_eq!(known, ids, "each on the timeline, with its provider's id");
     }
 }
 
 #[test]
 fn three_people_are_told_of_each_step_in_two_languages_by_every_service() {
-    let service = Service::start(&LOCAL);
+    let service = Service::start(&[&LOCAL[..], &["--log", "trace"]].concat());
     let carrier = |vendor: Vendor| {
         let receiver = vendor.start();
         Carrier::Vendor { vendor, receiver }
@@ -296,8 +300,15 @@ fn three_people_are_told_of_each_step_in_two_languages_by_every_service() {
         texts.close(&service);
         // There are more services for short messages than for mails.
         line.close(&service);
-        let next = mails.next().unwrap_or_else(|| carrier(crate::vendors::vendor("resend")));
+        let next = mails.next().unwrap_or_else(|| carrier(vendor("resend")));
         line = Line::open(&service, next);
     }
-    service.stop();
+    let providers = service.api("GET", "/providers", None).expect(200).text();
+    let log = service.last_words().join("\n");
+    assert!(log.contains("a notice was handed over"), "{log}");
+    for secret in [SECRET, AWS_SECRET, "api-secret-of-16", "correct horse", "of the reports"] {
+        assert!(!log.contains(secret) && !providers.contains(secret), "{secret} is there to read");
+        let encoded = BASE64_STANDARD.encode(secret);
+        assert!(!log.contains(encoded.trim_end_matches('=')), "{secret} is there to read");
+    }
 }

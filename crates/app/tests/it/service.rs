@@ -42,8 +42,12 @@ impl Service {
 
     /// Starts for development, where the clock can be moved.
     pub(crate) fn develop(more: &[&str]) -> Self {
-        let scratch = Scratch::new();
-        let args = ["dev", "--listen", "127.0.0.1:0", "--api-key", KEY];
+        Self::develop_in(Scratch::new(), more)
+    }
+
+    /// Starts for development on the data folder that is in this one, if there is one.
+    pub(crate) fn develop_in(scratch: Scratch, more: &[&str]) -> Self {
+        let args = ["dev", "--quiet", "--listen", "127.0.0.1:0", "--api-key", KEY];
         let running = Running::start(scratch.command(&[&args, more].concat()));
         let lines = running.until("Ctrl-C stops.");
         let api = lines.iter().find_map(|line| line.split("http://").nth(1));
@@ -100,9 +104,21 @@ impl Service {
         self.running.pid()
     }
 
-    /// Ends it as a power cut would.
-    pub(crate) fn kill(self) {
-        drop(self.running);
+    /// Moves the clock on.
+    pub(crate) fn advance(&self, by: &str) {
+        self.api("POST", "/clock", Some(&json!({"advance": by}))).expect(200);
+    }
+
+    /// Takes a provider on, and gives it as the API does.
+    pub(crate) fn provider(&self, registration: &Value) -> Value {
+        self.api("POST", "/providers", Some(registration)).expect(201).json()
+    }
+
+    /// Ends it as a power cut would, and gives its folder.
+    pub(crate) fn kill(self) -> Scratch {
+        let Self { scratch, running, .. } = self;
+        drop(running);
+        scratch
     }
 
     /// Stops it, and gives its folder.
@@ -110,6 +126,13 @@ impl Service {
         let Self { scratch, running, .. } = self;
         assert_eq!(running.stop(), Some(0));
         scratch
+    }
+
+    /// Stops it, and gives what it has said since it listened.
+    pub(crate) fn last_words(self) -> Vec<String> {
+        let (code, lines) = self.running.end();
+        assert_eq!(code, Some(0));
+        lines
     }
 
     /// Stops it, and sees that it ends well.

@@ -19,13 +19,13 @@ use url::form_urlencoded;
 use crate::http::{Message, Receiver, reply};
 
 /// A service as the test sets it up.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Vendor {
     pub(crate) kind: &'static str,
     /// Everything but where it is.
     pub(crate) settings: Value,
     target: &'static str,
-    /// The folder of the samples, and the sample of a call.
+    /// The sample of a call, of those that carry mails.
     sample: &'static str,
     /// The message's id in the sample of an answer.
     id: &'static str,
@@ -62,154 +62,141 @@ const HOLES: [(&str, &str); 11] = [
 
 type Found = BTreeMap<&'static str, String>;
 
-pub(crate) fn vendors() -> [Vendor; 14] {
-    let mail =
-        |of: Value| merged(json!({"from_name": "Example", "reply_to": "support@example.com"}), of);
+pub(crate) fn vendors() -> Vec<Vendor> {
+    [mails(), texts(), texts_of_amazon()].concat()
+}
+
+/// Those that carry mails.
+fn mails() -> Vec<Vendor> {
+    let addressed = |settings: Value| {
+        let whom = json!({"from_name": "Example", "reply_to": "support@example.com"});
+        merged(whom, settings)
+    };
+    let from = "sign@example.com";
+    let ses = json!({
+        "from": from, "region": "eu-west-1", "access_key_id": AWS_KEY_ID,
+        "secret_access_key": AWS_SECRET, "configuration_set": "signing-events",
+    });
+    let mailgun =
+        json!({"from": "sign@mg.example.com", "domain": "mg.example.com", "api_key": SECRET});
+    let postmark = json!({
+        "from": from, "server_token": SECRET, "feedback_user": "reports",
+        "feedback_password": "of the reports",
+    });
+    [
+        (
+            "ses",
+            "ses/send-email",
+            "/v2/email/outbound-emails",
+            "010001923a4b5c6d-11111111-2222-3333-4444-555555555555-000000",
+            ses,
+        ),
+        (
+            "sendgrid",
+            "sendgrid/mail-send",
+            "/v3/mail/send",
+            "14c5d75ce93dfd64b469",
+            json!({"from": from, "api_key": SECRET}),
+        ),
+        (
+            "mailgun",
+            "mailgun/messages",
+            "/v3/mg.example.com/messages",
+            "20260702100000.1.ABCDEF0123456789@mg.example.com",
+            mailgun,
+        ),
+        ("postmark", "postmark/email", "/email", "0a129aee-e1cd-480d-b08d-4f48548ff48d", postmark),
+        (
+            "resend",
+            "resend/emails",
+            "/emails",
+            "49a3999c-0ce1-4ea6-ab68-afcd6dc2e794",
+            json!({"from": from, "api_key": SECRET}),
+        ),
+    ]
+    .map(|(kind, sample, target, id, settings)| Vendor {
+        kind,
+        sample,
+        target,
+        id,
+        settings: addressed(settings),
+    })
+    .into()
+}
+
+/// Those that carry short messages.
+fn texts() -> Vec<Vendor> {
+    let account = "AC00000000000000000000000000000000";
+    let vonage = json!({
+        "from": "Example", "api_key": "abcd1234", "application_id": VONAGE_APPLICATION,
+        "signature_secret": SECRET, "private_key": sample("sms/vonage/application.test.key"),
+    });
+    let http = json!({
+        "from": "Example", "secret": SECRET, "headers": {"Authorization": "Bearer {secret}"},
+        "body": {"to": "{to}", "text": "{text}", "ref": "{key}", "callback": "{feedback_url}"},
+        "answer_status": "/result", "answer_accepted": ["OK"], "answer_id": "/id",
+    });
+    [
+        (
+            "twilio",
+            "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json",
+            "SM00000000000000000000000000000001",
+            json!({"from": "+15005550006", "account_sid": account, "auth_token": SECRET}),
+        ),
+        ("vonage", "/v1/messages", "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab", vonage),
+        (
+            "vonage_sms",
+            "/sms/json",
+            "0A0000000123ABCD1",
+            json!({"from": "Example", "api_key": "abcd1234", "api_secret": "api-secret-of-16"}),
+        ),
+        (
+            "messagebird",
+            "/messages",
+            "e8077d803532c0b5937c639b60216938",
+            json!({"from": "Example", "access_key": SECRET, "signing_key": "of the reports"}),
+        ),
+        (
+            "plivo",
+            "/v1/Account/MAEXAMPLE/Message/",
+            "5b40a428-bfc7-4daf-9d06-000000000001",
+            json!({"from": "+14155550100", "auth_id": "MAEXAMPLE", "auth_token": SECRET}),
+        ),
+        (
+            "sinch",
+            "/xms/v1/plan1/batches",
+            "01J1S8Z3EXAMPLE0000000000",
+            json!({
+                "from": "+447700900999", "service_plan_id": "plan1", "region": "eu",
+                "api_token": SECRET,
+            }),
+        ),
+        ("http_sms", "/send", "message-0001", http),
+    ]
+    .map(of_texts)
+    .into()
+}
+
+fn texts_of_amazon() -> Vec<Vendor> {
     let aws = json!({
         "access_key_id": AWS_KEY_ID, "region": "eu-west-1", "secret_access_key": AWS_SECRET,
-        "configuration_set": "signing-sms", "topic_arn": "arn:aws:sns:eu-west-1:123456789012:sms-events",
     });
-    let from = |number: &str| json!({"from": number});
+    let own = json!({
+        "from": "pool-0123456789abcdef0123456789abcdef", "configuration_set": "signing-sms",
+        "topic_arn": "arn:aws:sns:eu-west-1:123456789012:sms-events",
+    });
     [
-        Vendor {
-            kind: "ses",
-            settings: mail(json!({
-                "from": "sign@example.com", "region": "eu-west-1", "access_key_id": AWS_KEY_ID,
-                "secret_access_key": AWS_SECRET, "configuration_set": "signing-events",
-            })),
-            target: "/v2/email/outbound-emails",
-            sample: "ses/send-email",
-            id: "010001923a4b5c6d-11111111-2222-3333-4444-555555555555-000000",
-        },
-        Vendor {
-            kind: "sendgrid",
-            settings: mail(json!({"from": "sign@example.com", "api_key": "se-cret"})),
-            target: "/v3/mail/send",
-            sample: "sendgrid/mail-send",
-            id: "14c5d75ce93dfd64b469",
-        },
-        Vendor {
-            kind: "mailgun",
-            settings: mail(json!({
-                "from": "sign@mg.example.com", "domain": "mg.example.com", "api_key": "se-cret",
-            })),
-            target: "/v3/mg.example.com/messages",
-            sample: "mailgun/messages",
-            id: "20260702100000.1.ABCDEF0123456789@mg.example.com",
-        },
-        Vendor {
-            kind: "postmark",
-            settings: mail(json!({
-                "from": "sign@example.com", "server_token": "se-cret", "feedback_user": "reports",
-                "feedback_password": "of the reports",
-            })),
-            target: "/email",
-            sample: "postmark/email",
-            id: "0a129aee-e1cd-480d-b08d-4f48548ff48d",
-        },
-        Vendor {
-            kind: "resend",
-            settings: mail(json!({"from": "sign@example.com", "api_key": "se-cret"})),
-            target: "/emails",
-            sample: "resend/emails",
-            id: "49a3999c-0ce1-4ea6-ab68-afcd6dc2e794",
-        },
-        Vendor {
-            kind: "twilio",
-            settings: merged(
-                from("+15005550006"),
-                json!({
-                    "account_sid": "AC00000000000000000000000000000000", "auth_token": "se-cret",
-                }),
-            ),
-            target: "/2010-04-01/Accounts/AC00000000000000000000000000000000/Messages.json",
-            sample: "sms/twilio",
-            id: "SM00000000000000000000000000000001",
-        },
-        Vendor {
-            kind: "vonage",
-            settings: merged(
-                from("Example"),
-                json!({
-                    "api_key": "abcd1234", "application_id": VONAGE_APPLICATION, "signature_secret": "se-cret",
-                    "private_key": sample("sms/vonage/application.test.key"),
-                }),
-            ),
-            target: "/v1/messages",
-            sample: "sms/vonage",
-            id: "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab",
-        },
-        Vendor {
-            kind: "vonage_sms",
-            settings: merged(
-                from("Example"),
-                json!({"api_key": "abcd1234", "api_secret": "api-secret-of-16"}),
-            ),
-            target: "/sms/json",
-            sample: "sms/vonage_sms",
-            id: "0A0000000123ABCD1",
-        },
-        Vendor {
-            kind: "messagebird",
-            settings: merged(
-                from("Example"),
-                json!({"access_key": "se-cret", "signing_key": "of the reports"}),
-            ),
-            target: "/messages",
-            sample: "sms/messagebird",
-            id: "e8077d803532c0b5937c639b60216938",
-        },
-        Vendor {
-            kind: "plivo",
-            settings: merged(
-                from("+14155550100"),
-                json!({"auth_id": "MAEXAMPLE", "auth_token": "se-cret"}),
-            ),
-            target: "/v1/Account/MAEXAMPLE/Message/",
-            sample: "sms/plivo",
-            id: "5b40a428-bfc7-4daf-9d06-000000000001",
-        },
-        Vendor {
-            kind: "sinch",
-            settings: merged(
-                from("+447700900999"),
-                json!({"service_plan_id": "plan1", "region": "eu", "api_token": "se-cret"}),
-            ),
-            target: "/xms/v1/plan1/batches",
-            sample: "sms/sinch",
-            id: "01J1S8Z3EXAMPLE0000000000",
-        },
-        Vendor {
-            kind: "aws_sms",
-            settings: merged(from("pool-0123456789abcdef0123456789abcdef"), aws.clone()),
-            target: "/",
-            sample: "sms/aws_sms",
-            id: "34d9b400-c6dd-5444-820d-000000000003",
-        },
-        Vendor {
-            kind: "sns_sms",
-            settings: json!({
-                "access_key_id": AWS_KEY_ID, "region": "eu-west-1", "secret_access_key": AWS_SECRET,
-            }),
-            target: "/",
-            sample: "sms/sns_sms",
-            id: "34d9b400-c6dd-5444-820d-000000000001",
-        },
-        Vendor {
-            kind: "http_sms",
-            settings: merged(
-                from("Example"),
-                json!({
-                    "headers": {"Authorization": "Bearer {secret}"}, "secret": "se-cret",
-                    "body": {"to": "{to}", "text": "{text}", "ref": "{key}", "callback": "{feedback_url}"},
-                    "answer_status": "/result", "answer_accepted": ["OK"], "answer_id": "/id",
-                }),
-            ),
-            target: "/send",
-            sample: "",
-            id: "message-0001",
-        },
+        ("aws_sms", "/", "34d9b400-c6dd-5444-820d-000000000003", merged(own, aws.clone())),
+        ("sns_sms", "/", "34d9b400-c6dd-5444-820d-000000000001", aws),
     ]
+    .map(of_texts)
+    .into()
+}
+
+fn of_texts(
+    (kind, target, id, settings): (&'static str, &'static str, &'static str, Value),
+) -> Vendor {
+    Vendor { kind, sample: "", target, id, settings }
 }
 
 /// Finds the service of a kind.
@@ -220,10 +207,13 @@ pub(crate) fn vendor(kind: &str) -> Vendor {
 impl Vendor {
     /// Starts a stand-in that takes every message.
     pub(crate) fn start(&self) -> Receiver {
-        let (kind, id) = (self.kind, self.id);
-        Receiver::answering(([127, 0, 0, 1], 0).into(), move |_, count| {
-            yes(kind, &numbered(id, count))
-        })
+        let vendor = vendor(self.kind);
+        Receiver::answering(([127, 0, 0, 1], 0).into(), move |_, count| vendor.yes(count))
+    }
+
+    /// Says yes to the message before which there were so many.
+    pub(crate) fn yes(&self, count: usize) -> Vec<u8> {
+        yes(self.kind, &numbered(self.id, count))
     }
 
     /// Gives what `POST /providers` takes, with a stand-in in the vendor's place.
@@ -266,8 +256,8 @@ impl Vendor {
                 "to": "+447700900123", "text": "Please review & sign: https://s.example.com/8f2c",
                 "ref": "ntf_01J8Z3", "callback": "https://hooks.example.com/feedback/t0k3n?n=ntf_01J8Z3",
             }),
-            kind if self.sample.starts_with("sms/") => {
-                let mut documented = parsed(&sample(&format!("{}/request.json", self.sample)));
+            kind if self.sample.is_empty() => {
+                let mut documented = parsed(&sample(&format!("sms/{kind}/request.json")));
                 if kind == "vonage_sms" {
                     // Unicode where the text has a letter that GSM has not.
                     documented["type"] = json!("signature-request");
@@ -283,7 +273,9 @@ impl Vendor {
 
     /// Checks who asks.
     fn prove(&self, call: &Message, key: &str) {
-        let basic = |text: &str| format!("Basic {}", BASE64_STANDARD.encode(text));
+        let basic = |user: &str, password: &str| {
+            format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))
+        };
         let expected = match self.kind {
             "ses" => return prove_amazon(call, "ses"),
             "aws_sms" => {
@@ -294,25 +286,27 @@ impl Vendor {
             "vonage" => return prove_vonage(call),
             "vonage_sms" => None,
             "postmark" => {
-                assert_eq!(call.header("x-postmark-server-token"), Some("se-cret"));
+                assert_eq!(call.header("x-postmark-server-token"), Some(SECRET));
                 None
             }
             "resend" => {
                 assert_eq!(call.header("idempotency-key"), Some(format!("{key}/1").as_str()));
-                Some("Bearer se-cret".to_owned())
+                Some(format!("Bearer {SECRET}"))
             }
-            "mailgun" => Some(basic("api:se-cret")),
-            "twilio" => Some(basic("AC00000000000000000000000000000000:se-cret")),
-            "plivo" => Some(basic("MAEXAMPLE:se-cret")),
-            "messagebird" => Some("AccessKey se-cret".to_owned()),
-            _ => Some("Bearer se-cret".to_owned()),
+            "mailgun" => Some(basic("api", SECRET)),
+            "twilio" => Some(basic("AC00000000000000000000000000000000", SECRET)),
+            "plivo" => Some(basic("MAEXAMPLE", SECRET)),
+            "messagebird" => Some(format!("AccessKey {SECRET}")),
+            _ => Some(format!("Bearer {SECRET}")),
         };
         assert_eq!(call.header("authorization"), expected.as_deref(), "{}", self.kind);
     }
 }
 
+/// What is secret in most settings.
+pub(crate) const SECRET: &str = "se-cret-of-the-test";
 const AWS_KEY_ID: &str = "AKIAEXAMPLE";
-const AWS_SECRET: &str = "aws-secret-access-key";
+pub(crate) const AWS_SECRET: &str = "aws-secret-access-key";
 const VONAGE_APPLICATION: &str = "aaaaaaaa-bbbb-4ccc-8ddd-0123456789ab";
 
 /// Reads a file of samples.
@@ -418,17 +412,19 @@ fn fill(documented: &str, said: &str, at: &str, found: &mut Found) {
         assert_eq!(said, documented, "{at}");
         return;
     };
-    let (before, after) = (&documented[..place], &documented[place + value.len()..]);
+    let (before, after) = documented.split_at(place);
+    let after = after.strip_prefix(value).unwrap();
     let rest =
         said.strip_prefix(before).unwrap_or_else(|| panic!("{at}: {said} is no {documented}"));
     // Up to what the sample says next, or to the end.
     let next = HOLES.iter().filter_map(|hole| after.find(hole.1)).min().unwrap_or(after.len());
-    let literal = &after[..next];
+    let literal = after.split_at(next).0;
     let length = if literal.is_empty() { rest.len() } else { rest.find(literal).unwrap() };
-    let value = rest[..length].to_owned();
+    let (value, rest) = rest.split_at(length);
+    let value = value.to_owned();
     let known = found.entry(name).or_insert_with(|| value.clone());
     assert_eq!(&value, known, "{at}: {name} is not the same at each place");
-    fill(after, &rest[length..], at, found);
+    fill(after, rest, at, found);
 }
 
 /// Checks a signature of version 4, by what Amazon's guide "Create a signed AWS API request" says.
@@ -438,7 +434,7 @@ fn prove_amazon(call: &Message, service: &str) {
     let (scope, rest) = rest.split_once(", SignedHeaders=").unwrap();
     let (names, signature) = rest.split_once(", Signature=").unwrap();
     let time = call.header("x-amz-date").unwrap();
-    let day = &time[..8];
+    let day = time.split('T').next().unwrap();
     assert_eq!(scope, format!("{AWS_KEY_ID}/{day}/eu-west-1/{service}/aws4_request"));
     let headers: Vec<String> =
         names.split(';').map(|name| format!("{name}:{}\n", call.header(name).unwrap())).collect();
@@ -476,5 +472,6 @@ fn prove_vonage(call: &Message) {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |number: u8| char::from_digit(number.into(), 16).unwrap();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }

@@ -3,7 +3,7 @@
 //! Invariant: what this node writes is seen at once, what another one writes within [`KEPT_MS`].
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::chain::sha256;
 use domain::id::{AccountId, EndpointId};
@@ -34,6 +34,11 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
+    /// Tells whether anybody carries messages.
+    pub(super) const fn has_providers(&self) -> bool {
+        !self.providers.is_empty()
+    }
+
     /// Tells whether somebody carries messages over a channel.
     pub(super) fn carries(&self, channel: Channel) -> bool {
         self.of(channel).next().is_some()
@@ -48,11 +53,22 @@ impl Desk {
 /// The desks that were read lately, and the lanes that are known to be there.
 #[derive(Debug, Default)]
 pub(crate) struct Desks {
-    desks: Mutex<BTreeMap<AccountId, (Timestamp, Arc<Desk>)>>,
+    desks: Mutex<Kept>,
     lanes: Mutex<BTreeSet<EndpointId>>,
 }
 
+#[derive(Debug, Default)]
+struct Kept {
+    by_account: BTreeMap<AccountId, (Timestamp, Arc<Desk>)>,
+    /// Counts what this node wrote: what was read before the last of it is not kept.
+    changes: u64,
+}
+
 impl Desks {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.desks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn knows_lane(&self, id: EndpointId) -> bool {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
     }
@@ -73,24 +89,34 @@ impl Engine {
 
     /// Hears that something an account has set is different now.
     pub(crate) fn settings_changed(&self, account: AccountId) {
-        self.inner.desks.desks.lock().unwrap_or_else(PoisonError::into_inner).remove(&account);
+        let mut kept = self.inner.desks.kept();
+        kept.changes += 1;
+        kept.by_account.remove(&account);
     }
 
     /// Gives what an account has set around notices.
     pub(crate) async fn desk(&self, account: AccountId) -> Result<Arc<Desk>, store::Error> {
         let now = self.now();
         let known = {
-            let desks = self.inner.desks.desks.lock().unwrap_or_else(PoisonError::into_inner);
-            desks.get(&account).map(|(at, desk)| (*at, Arc::clone(desk)))
+            let kept = self.inner.desks.kept();
+            kept.by_account.get(&account).map(|(at, desk)| (*at, Arc::clone(desk)))
         };
         if let Some((at, desk)) = known
             && (0..KEPT_MS).contains(&now.millis_since(at))
         {
             return Ok(desk);
         }
+        self.desk_anew(account).await
+    }
+
+    /// Gives what an account has set around notices, as it is in the store.
+    pub(super) async fn desk_anew(&self, account: AccountId) -> Result<Arc<Desk>, store::Error> {
+        let (now, changes) = (self.now(), self.inner.desks.kept().changes);
         let desk = Arc::new(self.read_desk(account).await?);
-        let mut desks = self.inner.desks.desks.lock().unwrap_or_else(PoisonError::into_inner);
-        desks.insert(account, (now, Arc::clone(&desk)));
+        let mut kept = self.inner.desks.kept();
+        if kept.changes == changes {
+            kept.by_account.insert(account, (now, Arc::clone(&desk)));
+        }
         Ok(desk)
     }
 
