@@ -150,6 +150,8 @@ impl Cast {
             state: signer::State::Waiting,
             reminders: 0,
             reminded_at: None,
+            foreign_id: None,
+            foreign_url: None,
         }
     }
 
@@ -186,6 +188,7 @@ impl Cast {
             redirect_url: None,
             metadata: BTreeMap::from([("deal".to_owned(), json!("D-1042"))]),
             origin: "native".to_owned(),
+            foreign: None,
             created_at: self.ago(2 * DAY_MS),
             state: State::Draft,
             archived_at: None,

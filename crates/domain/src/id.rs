@@ -197,6 +197,8 @@ ids! {
     KeyId = "key";
     /// A provider.
     ProviderId = "prv";
+    /// A place that a vendor's webhooks come in at.
+    SourceId = "src";
     /// A notice; the bits are those of its delivery.
     NoticeId = "ntc";
 }

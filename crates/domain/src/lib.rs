@@ -16,6 +16,9 @@
 //! | key, scope | [`key`] |
 //! | message, receipt, report | [`message`] |
 //! | provider | [`provider`] |
+//! | source, vendor | [`source`] |
+//! | what a vendor told | [`told`] |
+//! | mirror | [`mirror`] |
 //! | notice, rule, occasion | [`notice`] |
 //! | ids, chance | [`id`] |
 //! | moments, clocks | [`time`] |
@@ -35,6 +38,7 @@ pub mod health;
 pub mod id;
 pub mod key;
 pub mod message;
+pub mod mirror;
 pub mod notice;
 pub mod provider;
 mod reminder;
@@ -44,5 +48,7 @@ pub mod retention;
 pub mod retry;
 pub mod secret;
 pub mod signer;
+pub mod source;
 pub mod subscription;
 pub mod time;
+pub mod told;

@@ -88,6 +88,8 @@ mod tests {
             state: signer::State::Waiting,
             reminders: 0,
             reminded_at: None,
+            foreign_id: None,
+            foreign_url: None,
         };
         let draft = Request {
             id: RequestId::new(1),
@@ -105,6 +107,7 @@ mod tests {
             redirect_url: None,
             metadata: BTreeMap::new(),
             origin: "native".to_owned(),
+            foreign: None,
             created_at: NOW,
             state: State::Draft,
             archived_at: None,

@@ -56,6 +56,9 @@ pub struct Request {
     pub metadata: BTreeMap<String, Value>,
     /// `native`, or the source that it mirrors.
     pub origin: String,
+    /// What it is at the vendor, if it is a mirror.
+    #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<Foreign>,
     /// When it was drafted.
     pub created_at: Timestamp,
     /// Where it stands.
@@ -64,6 +67,22 @@ pub struct Request {
     /// Since when it is put away; it keeps what it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<Timestamp>,
+}
+
+/// What a mirror is at its vendor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foreign {
+    /// The vendor's id for the request.
+    #[serde(rename = "foreign_id")]
+    pub id: String,
+    /// Whether it was told that the request was sent.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub said_sent: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// Who asks.
@@ -346,7 +365,7 @@ impl Request {
     }
 
     /// Counts the parts that are asked for: reassigned ones count once, copies never.
-    fn parts(&self) -> impl Iterator<Item = &Signer> {
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Signer> {
         self.signers.iter().filter(|signer| {
             signer.role == Role::Signer && !matches!(signer.state, signer::State::Reassigned { .. })
         })
@@ -507,7 +526,7 @@ impl Request {
     }
 
     /// Tells the next group that its turn has come, unless one still has it.
-    fn notify_next(&mut self, now: Timestamp) -> Vec<Happening> {
+    pub(crate) fn notify_next(&mut self, now: Timestamp) -> Vec<Happening> {
         if self.signing_order == SigningOrder::Sequential
             && self.signers.iter().any(Signer::has_turn)
         {
@@ -546,7 +565,7 @@ impl Request {
     }
 
     /// Measures the progress in percent, rounded down.
-    fn measure(&self) -> u8 {
+    pub(crate) fn measure(&self) -> u8 {
         let asked = self.parts().count();
         let signed = self.parts().filter(|signer| signer.has_signed()).count();
         (signed * 100)

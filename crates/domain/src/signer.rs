@@ -31,6 +31,12 @@ pub struct Signer {
     /// When the person was last reminded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reminded_at: Option<Timestamp>,
+    /// The vendor's id for the part, in a mirror.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign_id: Option<String>,
+    /// Where the vendor has the person sign, or read what was signed, in a mirror.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign_url: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -195,6 +201,8 @@ pub enum Via {
     Page,
     /// The API, on the signer's behalf.
     Api,
+    /// At a vendor, whose word it is.
+    Vendor,
 }
 
 /// People are reminded in the morning.

@@ -125,6 +125,8 @@ pub(crate) fn signer(id: u128, name: &str, email: &str) -> Signer {
         state: signer::State::Waiting,
         reminders: 0,
         reminded_at: None,
+        foreign_id: None,
+        foreign_url: None,
     }
 }
 
@@ -145,6 +147,7 @@ pub(crate) fn request(title: &str, state: State, signers: Vec<Signer>) -> Reques
         redirect_url: None,
         metadata: BTreeMap::new(),
         origin: "native".to_owned(),
+        foreign: None,
         created_at: noon(),
         state,
         archived_at: None,

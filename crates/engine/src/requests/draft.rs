@@ -63,6 +63,7 @@ pub(super) fn draft(
             .take("redirect_url", check::web_url_or_none(input.redirect_url.as_deref())),
         metadata: flaws.take("metadata", check::metadata(input.metadata)),
         origin: "native".to_owned(),
+        foreign: None,
         created_at: with.now,
         state: State::Draft,
         archived_at: None,
@@ -151,6 +152,8 @@ fn take_signers(
             state: signer::State::Waiting,
             reminders: 0,
             reminded_at: None,
+            foreign_id: None,
+            foreign_url: None,
         });
     }
     taken

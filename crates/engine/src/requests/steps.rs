@@ -387,6 +387,8 @@ mod tests {
             state: signer::State::Waiting,
             reminders: 0,
             reminded_at: None,
+            foreign_id: None,
+            foreign_url: None,
         };
         Request {
             id: RequestId::new(1),
@@ -404,6 +406,7 @@ mod tests {
             redirect_url: None,
             metadata: BTreeMap::new(),
             origin: "native".to_owned(),
+            foreign: None,
             created_at: NOW,
             state: State::Draft,
             archived_at: None,
