@@ -170,7 +170,7 @@ impl Engine {
             Outcome::Answered(answer) if (200..300).contains(&answer.status) => Ok(answer),
             Outcome::Answered(answer) => Err(later(format!("it answers {}", answer.status))),
             Outcome::Failed(failure) => Err(later(failure.detail)),
-            Outcome::Handed(_) => Err(later("it is none".to_owned())),
+            Outcome::Handed(_) | Outcome::Read(_) => Err(later("it is none".to_owned())),
         }
     }
 }

@@ -241,6 +241,8 @@ impl Metrics {
             },
             Outcome::Failed(failure) => failure.reason.as_str(),
             Outcome::Handed(handed) => handed.receipt.reception.as_str(),
+            Outcome::Read(reading) if reading.done => "read",
+            Outcome::Read(_) => "unread",
         };
         if outcome == "2xx" {
             self.attempts_2xx.inc();

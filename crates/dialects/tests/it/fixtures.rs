@@ -50,7 +50,7 @@ fn check(
 }
 
 fn about(request: Request, signer: Option<Signer>) -> AboutRequest {
-    AboutRequest { request, signer, from_signer_id: None }
+    AboutRequest { request, signer, from_signer_id: None, heard: None }
 }
 
 fn clickwrap_ids(request: &'static str, id: &'static str) -> Vec<(String, &'static str)> {

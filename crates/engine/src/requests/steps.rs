@@ -305,6 +305,7 @@ fn event(
         request: request.clone(),
         signer: happening.signer.and_then(|id| request.signer(id)).cloned(),
         from_signer_id,
+        heard: None,
     };
     let data = serde_json::to_string(&about).map_err(|error| store::Error::Corrupt {
         table: "requests",
