@@ -17,6 +17,7 @@ use channels::{Guard, Http, Options, Schemes};
 use domain::id::AccountId;
 use domain::secret::Secret;
 use domain::time::Clock;
+use engine::feedback::return_paths;
 use engine::{Engine, Lanes, MovableClock, Parts, Shutdown};
 use store::postgres::{self, Postgres, Protection};
 use store::sqlite::{self, Sqlite};
@@ -98,8 +99,9 @@ pub(crate) async fn engine(settings: &Settings, url: String) -> anyhow::Result<E
         .context("building the client that calls endpoints")
         .advise("look at tls_ca_file: it must hold certificates of authorities, as PEM")?;
     let authorities = settings.authorities.clone();
-    let mailer = Smtp::new(Options { authorities, ..Options::new(guard.clone()) })
-        .context("building the client that hands mails to mail servers")?;
+    let mailer =
+        Smtp::new(Options { authorities, ..Options::new(guard.clone()) }, return_paths(&master))
+            .context("building the client that hands mails to mail servers")?;
     Ok(Engine::new(Parts {
         views,
         store,
