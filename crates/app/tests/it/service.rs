@@ -100,6 +100,19 @@ impl Service {
         self.running.pid()
     }
 
+    /// Waits for a line of the log that contains a text; gives what stands behind it.
+    pub(crate) fn says(&self, text: &str) -> String {
+        let lines = self.running.until(text);
+        lines.last().unwrap().split(text).nth(1).unwrap().trim().to_owned()
+    }
+
+    /// Ends it as a power cut would, and gives its folder.
+    pub(crate) fn crash(self) -> Scratch {
+        let Self { scratch, running, .. } = self;
+        drop(running);
+        scratch
+    }
+
     /// Ends it as a power cut would.
     pub(crate) fn kill(self) {
         drop(self.running);
