@@ -22,6 +22,7 @@ pub mod provider;
 mod reception;
 pub mod report;
 mod resolve;
+mod return_path;
 pub mod shorten;
 mod sms;
 pub mod smtp;
@@ -35,6 +36,7 @@ use domain::call::{Call, Ending};
 pub use crate::guard::{Guard, Refused, Schemes};
 pub use crate::http::{BuildError, Http, Options};
 pub use crate::resolve::{Resolve, SystemResolver};
+pub use crate::return_path::ReturnPaths;
 
 /// One way out. Cannot fail: every ending is an outcome.
 #[async_trait]

@@ -27,6 +27,7 @@ use crate::http::{BuildError, Options, Progress};
 use crate::mime;
 use crate::provider::Field;
 use crate::reception::one_line;
+use crate::return_path::ReturnPaths;
 use crate::smtp::client::{Client, Envelope, Trouble};
 use crate::smtp::settings::Settings;
 
@@ -69,6 +70,7 @@ pub fn check(provider: &Provider) -> Vec<(&'static str, String)> {
 #[derive(Debug)]
 pub struct Smtp {
     dialler: Dialler,
+    return_paths: ReturnPaths,
     idle: Mutex<Vec<Idle>>,
 }
 
@@ -89,10 +91,10 @@ impl Debug for Idle {
 
 impl Smtp {
     /// Makes a mailer without connections, with a guard, a resolver and extra authorities as the HTTP client has them.
-    pub fn new(options: Options) -> Result<Self, BuildError> {
+    pub fn new(options: Options, return_paths: ReturnPaths) -> Result<Self, BuildError> {
         let Options { guard, resolver, authorities, .. } = options;
         let dialler = Dialler::new(guard, resolver, &authorities, None)?;
-        Ok(Self { dialler, idle: Mutex::default() })
+        Ok(Self { dialler, return_paths, idle: Mutex::default() })
     }
 
     /// Takes the connection that was used last, and lets go of those that lay too long.
@@ -176,7 +178,7 @@ impl Mailer for Smtp {
         let message_id = format!("{}@{}", mail.key, domain_of(&mail.from.address));
         let text = mime::write(&mail, &message_id, now);
         let return_path = match settings.return_path {
-            Some(domain) => format!("b+{}@{domain}", mail.key),
+            Some(domain) => self.return_paths.write(&mail.key, domain),
             None => mail.from.address.clone(),
         };
         let envelope = Envelope {

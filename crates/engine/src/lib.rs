@@ -50,7 +50,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as STANDARD;
 use channels::mailbox::Mailbox;
 use channels::smtp::Mailer;
-use channels::{Channel, Guard};
+use channels::{Channel, Guard, ReturnPaths};
 use dialects::proof::SigningKey;
 use domain::endpoint::{Endpoint, Signing};
 use domain::event::{Event, Kind};
@@ -139,6 +139,7 @@ struct Inner {
     timers: Alarm,
     loops: Loops,
     heard: feedback::Memory,
+    return_paths: ReturnPaths,
     signers: Mutex<BTreeMap<AccountId, Arc<SigningKey>>>,
     /// Stands in for a URL where a dialect takes it from elsewhere.
     nowhere: Arc<Url>,
@@ -193,6 +194,7 @@ impl Engine {
             clock,
             movable,
             dice: Mutex::new(Dice { mint, chance }),
+            return_paths: feedback::return_paths(&master),
             master,
             lanes,
             retention,

@@ -17,6 +17,7 @@ mod outside;
 mod page;
 mod panic;
 mod problem;
+mod returned;
 mod serve;
 mod short;
 mod signing;
@@ -34,6 +35,7 @@ use crate::api::{
     notices, providers, replays, requests, signers, stats, suppressions, templates, timeline,
 };
 
+pub use crate::returned::serve_returned_mails;
 pub use crate::serve::{Service, serve};
 pub use crate::state::{Settings, State};
 

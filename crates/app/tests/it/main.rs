@@ -34,6 +34,8 @@ mod races;
 mod refusals;
 mod retention;
 #[cfg(test)]
+mod returned;
+#[cfg(test)]
 mod service;
 #[cfg(test)]
 mod settings;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use channels::smtp::{self, Handover, Mailer, Smtp};
-use channels::{Guard, Options, Schemes};
+use channels::{Guard, Options, ReturnPaths, Schemes};
 use domain::id::{AccountId, ProviderId};
 use domain::message::{Mail, Mailbox, Reception};
 use domain::provider::{OnUnknown, Provider, ProviderKind, Secrets};
@@ -99,9 +99,14 @@ async fn server(script: Script, implicit: bool) -> Receiver {
     .await
 }
 
+fn return_paths() -> ReturnPaths {
+    ReturnPaths::new(&[1; 32])
+}
+
 fn mailer() -> Smtp {
     let authorities = vec![authority()];
-    Smtp::new(Options { resolver: Arc::new(Loopback), authorities, ..options() }).unwrap()
+    let options = Options { resolver: Arc::new(Loopback), authorities, ..options() };
+    Smtp::new(options, return_paths()).unwrap()
 }
 
 fn provider(server: &Receiver, settings: &[(&str, &str)], secrets: &[(&str, &str)]) -> Provider {
@@ -170,6 +175,8 @@ async fn a_mail_goes_over_starttls_with_all_that_reports_need() {
     assert_eq!(ended.remote, Some(server.address));
     let heard = server.requests();
     let (text, commands) = heard.split_last().unwrap();
+    let return_path = return_paths().write("ntc_1", "bounces.example.com");
+    let sender = format!("MAIL FROM:<{return_path}> RET=HDRS ENVID=ntc_1");
     assert_eq!(
         commands,
         [
@@ -178,7 +185,7 @@ async fn a_mail_goes_over_starttls_with_all_that_reports_need() {
             "TLS",
             "EHLO example.com",
             "AUTH PLAIN AGFuYQBzZS1jcmV0",
-            "MAIL FROM:<b+ntc_1@bounces.example.com> RET=HDRS ENVID=ntc_1",
+            sender.as_str(),
             "RCPT TO:<ana+x@example.net> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;ana+2Bx@example.net",
             "DATA",
         ]
@@ -349,8 +356,8 @@ async fn a_wrong_password_shows_nowhere() {
 async fn the_guard_says_which_servers_are_dialled() {
     let server = server(&[], false).await;
     let guard = Guard::new(Vec::new(), Schemes::HttpsOnly);
-    let mailer =
-        Smtp::new(Options { resolver: Arc::new(Loopback), ..Options::new(guard) }).unwrap();
+    let options = Options { resolver: Arc::new(Loopback), ..Options::new(guard) };
+    let mailer = Smtp::new(options, return_paths()).unwrap();
     let ended = send(&mailer, &provider(&server, &[], &[])).await;
     assert_eq!((ended.receipt.reception, ended.remote), (later(true), None));
     assert!(ended.receipt.detail.contains("127.0.0.0/8"), "{}", ended.receipt.detail);

@@ -21,6 +21,8 @@ mod providers;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod returned;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod short;

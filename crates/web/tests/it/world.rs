@@ -21,6 +21,7 @@ use domain::key::Scope;
 use domain::retention::{Kept, Retention};
 use domain::secret::Secret;
 use domain::time::{Clock, DAY_MS, Timestamp};
+use engine::feedback::return_paths;
 use engine::keys::NewKey;
 use engine::{Engine, Lanes, MovableClock, Parts};
 use http::{HeaderMap, Method, Request};
@@ -110,7 +111,8 @@ impl World {
         let store: Arc<dyn Store> = Arc::new(store);
         let allowed = vec!["127.0.0.0/8".parse().unwrap()];
         let guard = Guard::new(allowed, Schemes::HttpToo);
-        let mailer = Smtp::new(channels::Options::new(guard.clone())).unwrap();
+        let options = channels::Options::new(guard.clone());
+        let mailer = Smtp::new(options, return_paths(&master)).unwrap();
         let engine = Engine::new(Parts {
             store: Arc::clone(&store),
             views,
