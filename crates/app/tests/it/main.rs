@@ -25,6 +25,8 @@ mod notices;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod providers;
+#[cfg(test)]
 mod races;
 #[cfg(test)]
 mod refusals;
