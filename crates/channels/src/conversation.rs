@@ -85,8 +85,9 @@ impl Notes {
     pub fn masks(&self, provider: &Provider) -> Masks {
         let mut secrets: Vec<Secret> = provider.secrets.values.values().cloned().collect();
         secrets.extend(provider.secrets.feedback_token.clone());
-        self.write(|book| secrets.extend(book.hidden.iter().cloned()));
-        Masks::new(secrets)
+        let mut made = Vec::new();
+        self.write(|book| made.clone_from(&book.hidden));
+        Masks::new(&secrets, &made)
     }
 
     /// Gives what was said until now, masked.

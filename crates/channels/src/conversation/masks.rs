@@ -12,7 +12,8 @@ use domain::secret::Secret;
 /// Secrets to be taken out of texts.
 #[derive(Debug)]
 pub struct Masks {
-    secrets: Vec<Secret>,
+    /// Each with what stands for it.
+    secrets: Vec<(Secret, String)>,
 }
 
 /// A part of a text that must not be seen, and what stands there instead.
@@ -23,11 +24,24 @@ struct Hidden {
 }
 
 impl Masks {
-    /// Takes secrets; of one with blanks around it, what is between them too.
-    pub(crate) fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
-        let trimmed = |secret: Secret| [Secret::new(secret.expose().trim()), secret];
-        let secrets = secrets.into_iter().flat_map(trimmed);
-        Self { secrets: secrets.filter(|secret| !secret.expose().trim().is_empty()).collect() }
+    /// Takes secrets, and what is made of secrets, of which not even an end may be seen: it may be all of a short one.
+    /// Each is looked for with the blanks around it and without.
+    pub(crate) fn new(secrets: &[Secret], made: &[Secret]) -> Self {
+        let trimmed = |secret: &Secret| [Secret::new(secret.expose().trim()), secret.clone()];
+        let spelt = |secrets: &[Secret]| {
+            let all = secrets.iter().flat_map(trimmed);
+            all.filter(|secret| !secret.expose().trim().is_empty()).collect::<Vec<_>>()
+        };
+        let (known, mut made) = (spelt(secrets), spelt(made));
+        made.retain(|secret| !known.contains(secret));
+        let shown = |secret: &Secret| {
+            let masked = secret.masked();
+            let tells = known.iter().chain(&made).any(|other| masked.contains(other.expose()));
+            (secret.clone(), if tells { "…".to_owned() } else { masked })
+        };
+        let ends = known.iter().map(shown).collect::<Vec<_>>();
+        let none = made.iter().map(|secret| (secret.clone(), "…".to_owned()));
+        Self { secrets: ends.into_iter().chain(none).collect() }
     }
 
     /// Gives a text with `…` for each secret in it, and behind that the last four characters of a long one.
@@ -50,9 +64,8 @@ impl Masks {
         let mut steps = 0;
         let encoded: Vec<Reading> =
             ALPHABETS.iter().flat_map(|undo| Reading::of(text, *undo).encoded()).collect();
-        for secret in &self.secrets {
+        for (secret, shown) in &self.secrets {
             let needle = secret.expose().as_bytes();
-            let shown = self.shown(secret);
             let hide = |(start, end)| Hidden { start, end, shown: shown.clone() };
             found.extend(escaped(text.as_bytes(), needle, &mut steps)?.into_iter().map(hide));
             if needle.len() >= ENCODED_BYTES_MIN {
@@ -73,12 +86,6 @@ impl Masks {
             }
         }
         Some(merged)
-    }
-
-    fn shown(&self, secret: &Secret) -> String {
-        let masked = secret.masked();
-        let tells = self.secrets.iter().any(|other| masked.contains(other.expose()));
-        if tells { "…".to_owned() } else { masked }
     }
 }
 
@@ -259,7 +266,8 @@ mod tests {
     use super::*;
 
     fn masked(secrets: &[&str], text: &str) -> String {
-        Masks::new(secrets.iter().copied().map(Secret::new)).mask(text)
+        let secrets: Vec<Secret> = secrets.iter().copied().map(Secret::new).collect();
+        Masks::new(&secrets, &[]).mask(text)
     }
 
     #[test]
@@ -285,6 +293,13 @@ mod tests {
         assert_eq!(masked(&["0123456789abcdef", "cdef"], "0123456789abcdef"), "…");
         assert_eq!(masked(&["", "  ", "\n"], "a b"), "a b");
         assert_eq!(masked(&["key-of-twelve\n"], "key-of-twelve."), "…elve.");
+    }
+
+    #[test]
+    fn of_what_is_made_of_a_secret_no_end_is_shown() {
+        let made = STANDARD.encode("ana.pop@example.com:abc");
+        let masks = Masks::new(&[Secret::new("abc")], &[Secret::new(&*made)]);
+        assert_eq!(masks.mask(&format!("Basic {made}")), "Basic …");
     }
 
     #[test]
@@ -324,7 +339,7 @@ mod tests {
                 utf8_percent_encode(secret, NON_ALPHANUMERIC).to_string(),
                 byte_serialize(secret.as_bytes()).collect(),
             ];
-            let masks = Masks::new([Secret::new(secret), Secret::new(&*other)]);
+            let masks = Masks::new(&[Secret::new(secret)], &[Secret::new(&*other)]);
             for form in forms {
                 let masked = masks.mask(&format!("{before}{form}{after}"));
                 prop_assert!(!masked.contains(&form), "{form} in {masked}");
