@@ -22,6 +22,7 @@ use domain::provider::Provider;
 use domain::time::Timestamp;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::conversation::Notes;
 use crate::http::dial::Dialler;
 use crate::http::{BuildError, Options, Progress};
 use crate::mime;
@@ -43,6 +44,18 @@ pub trait Mailer: Send + Sync + Debug {
         mail: &Mail,
         now: Timestamp,
         timeout: Duration,
+    ) -> Handover {
+        self.send_noted(provider, mail, (now, timeout), &Notes::default()).await
+    }
+
+    /// Does the same, at a moment and within a timeout, and notes what is said on both sides; if notes are taken, over a
+    /// connection of its own, from the greeting on.
+    async fn send_noted(
+        &self,
+        provider: &Provider,
+        mail: &Mail,
+        when: (Timestamp, Duration),
+        notes: &Notes,
     ) -> Handover;
 }
 
@@ -132,7 +145,11 @@ impl Smtp {
         envelope: &Envelope<'_>,
         state: &mut State,
     ) -> Result<String, Trouble> {
-        let kept = self.take(provider, state.progress.started());
+        let is_noted = state.progress.notes.are_taken();
+        let kept = match is_noted {
+            true => None,
+            false => self.take(provider, state.progress.started()),
+        };
         let mut client = match alive(kept).await {
             Some(client) => {
                 state.progress.reuses(client.remote());
@@ -145,7 +162,7 @@ impl Smtp {
             Ok(_) => true,
             Err(trouble) => trouble.leaves_connection(),
         };
-        if is_usable {
+        if is_usable && !is_noted {
             self.keep(provider, client);
         }
         ended
@@ -160,13 +177,14 @@ struct State {
 
 #[async_trait]
 impl Mailer for Smtp {
-    async fn send(
+    async fn send_noted(
         &self,
         provider: &Provider,
         mail: &Mail,
-        now: Timestamp,
-        timeout: Duration,
+        when: (Timestamp, Duration),
+        notes: &Notes,
     ) -> Handover {
+        let (now, timeout) = when;
         let settings = match Settings::of(provider) {
             Ok(settings) => settings,
             Err(flaw) => return undone(Reception::Later { after_s: None, provider: true }, &flaw),
@@ -187,7 +205,7 @@ impl Mailer for Smtp {
             key: &mail.key,
             text: &text,
         };
-        let progress = Progress::new(Instant::now(), timeout);
+        let progress = Progress::new(Instant::now(), timeout, notes);
         let deadline = progress.deadline;
         let mut state = State { progress, handed_over: false };
         let ended =

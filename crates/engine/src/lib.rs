@@ -67,6 +67,7 @@ use run::Loops;
 use settle::Ends;
 use timers::Alarm;
 
+pub use channels::conversation::{Said, Side};
 pub use deliver::Ended;
 pub use health::Readiness;
 pub use lanes::{Lanes, Work};
@@ -140,6 +141,7 @@ struct Inner {
     loops: Loops,
     heard: feedback::Memory,
     return_paths: ReturnPaths,
+    tests: providers::Recent,
     signers: Mutex<BTreeMap<AccountId, Arc<SigningKey>>>,
     /// Stands in for a URL where a dialect takes it from elsewhere.
     nowhere: Arc<Url>,
@@ -205,6 +207,7 @@ impl Engine {
             timers: Alarm::default(),
             loops: Loops::default(),
             heard: feedback::Memory::default(),
+            tests: providers::Recent::default(),
             signers: Mutex::default(),
             nowhere: Arc::new(nowhere()),
         };

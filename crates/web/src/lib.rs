@@ -121,6 +121,7 @@ fn around_notices() -> Vec<Route> {
         get("/api/v1/providers/{id}", providers::read),
         patch("/api/v1/providers/{id}", providers::update),
         delete("/api/v1/providers/{id}", providers::delete),
+        post("/api/v1/providers/{id}/test", providers::test),
         get("/api/v1/provider-kinds", providers::kinds),
         get("/api/v1/notice-rules", notice_rules::list),
         put("/api/v1/notice-rules/{occasion}", notice_rules::replace),

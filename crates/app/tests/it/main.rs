@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod carriers;
+#[cfg(test)]
 mod carry;
 #[cfg(test)]
 mod dev;

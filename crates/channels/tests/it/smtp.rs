@@ -5,6 +5,7 @@ use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use channels::conversation::{self, Said, Side};
 use channels::smtp::{self, Handover, Mailer, Smtp};
 use channels::{Guard, Options, ReturnPaths, Schemes};
 use domain::id::{AccountId, ProviderId};
@@ -192,6 +193,78 @@ async fn a_mail_goes_over_starttls_with_all_that_reports_need() {
     );
     for line in ["Message-ID: <ntc_1@example.com>", "X-Notice-Id: ntc_1", "Subject: Please sign"] {
         assert!(text.contains(&format!("\r\n{line}\r\n")), "{text}");
+    }
+}
+
+/// Hands one mail over, and gives what was said: `>` before our side, `<` before the server's.
+async fn heard(mailer: &Smtp, provider: &Provider) -> (Handover, Vec<String>) {
+    let notes = conversation::Notes::taken();
+    let when = (now(), Duration::from_secs(2));
+    let ended = mailer.send_noted(provider, &mail(), when, &notes).await;
+    let line = |said: Said| {
+        let mark = if said.by == Side::Us { '>' } else { '<' };
+        format!("{mark} {}", said.text)
+    };
+    (ended, notes.said(&notes.masks(provider)).into_iter().map(line).collect())
+}
+
+#[tokio::test]
+async fn a_noted_mail_shows_both_sides_and_no_login() {
+    // The server repeats the password in whatever form.
+    const TELLS: Script = &[
+        ("AUTH PLAIN", "235 AGFuYQBzZS1jcmV0LXdvcmQ= se-cret-word\r\n"),
+        (".", "250 2.0.0 c2UtY3JldC13b3Jk se%2Dcret%2dword\r\n"),
+    ];
+    let server = server(TELLS, false).await;
+    let provider = provider(&server, &[("username", "ana")], &[("password", "se-cret-word")]);
+    let mailer = mailer();
+    // A connection that is kept from before would not show its greeting.
+    send(&mailer, &provider).await;
+    let (ended, heard) = heard(&mailer, &provider).await;
+    assert_eq!(ended.receipt.reception, Reception::Accepted);
+    let ours =
+        ["> EHLO example.com", "< 250-mx.test", "< 250-AUTH PLAIN LOGIN XOAUTH2", "< 250-DSN"];
+    let expected = [
+        &["< 220 mx.test ready"],
+        &ours[..],
+        &[
+            "< 250 STARTTLS",
+            "> STARTTLS",
+            "< 220 go on",
+            "> (from here on nobody else can read it: TLS)",
+        ],
+        &ours[..],
+        &[
+            "< 250 STARTTLS",
+            "> AUTH PLAIN …",
+            "< 235 … …word",
+            "> MAIL FROM:<sign@example.com> RET=HDRS ENVID=ntc_1",
+            "< 250 OK",
+            "> RCPT TO:<ana+x@example.net> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;ana+2Bx@example.net",
+            "< 250 OK",
+            "> DATA",
+            "< 354 go on",
+            "> (the mail, 324 bytes)",
+            "> .",
+            "< 250 2.0.0 …word …word",
+        ],
+    ];
+    assert_eq!(heard, expected.concat());
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn what_was_said_before_the_end_is_shown_whatever_the_end() {
+    for (script, last) in [
+        (&[("RCPT", HANG)] as Script, "> RCPT TO:"),
+        (&[("EHLO", "250 \u{ff}\r\nno reply\r\n"), ("MAIL", "")], "< no reply"),
+        (&[("GREETING", "554 5.7.1 go away\r\n")], "< 554 5.7.1 go away"),
+    ] {
+        let server = server(script, false).await;
+        let provider = provider(&server, &[("tls", "none_insecure")], &[]);
+        let (ended, heard) = heard(&mailer(), &provider).await;
+        assert_eq!(ended.receipt.reception, later(true));
+        assert!(heard.last().unwrap().starts_with(last), "{heard:?}");
     }
 }
 

@@ -17,6 +17,8 @@ mod mailbox;
 #[cfg(test)]
 mod notices;
 #[cfg(test)]
+mod provider_tests;
+#[cfg(test)]
 mod providers;
 #[cfg(test)]
 mod requests;
