@@ -37,6 +37,7 @@ pub(crate) struct Metrics {
     connections_reused: Counter<u64, AtomicU64>,
     in_flight: Family<Class, Gauge<i64, AtomicI64>>,
     short_links: Family<Ending, Counter<u64, AtomicU64>>,
+    returned_mails: Family<Ending, Counter<u64, AtomicU64>>,
     forgotten: Family<What, Counter<u64, AtomicU64>>,
     oldest_age_s: Family<What, Gauge<i64, AtomicI64>>,
     unsettled: Gauge<i64, AtomicI64>,
@@ -116,6 +117,7 @@ impl Metrics {
             connections_reused: connections.get_or_create_owned(&Connection { kind: "reused" }),
             connections,
             short_links: Family::default(),
+            returned_mails: Family::default(),
             forgotten: Family::default(),
             oldest_age_s: Family::default(),
             in_flight: Family::default(),
@@ -162,6 +164,11 @@ impl Metrics {
             self.short_links.clone(),
         );
         registry.register(
+            "returned_mails",
+            "Mails that came back by SMTP: heard, unread, unknown, or later when the store was away",
+            self.returned_mails.clone(),
+        );
+        registry.register(
             "forgotten",
             "Rows taken away since they had outlived their time",
             self.forgotten.clone(),
@@ -200,6 +207,11 @@ impl Metrics {
     /// Counts a short link that was followed, by where it leads.
     pub(crate) fn short_link(&self, outcome: &'static str) {
         self.short_links.get_or_create(&Ending { outcome }).inc();
+    }
+
+    /// Counts a mail that came back by SMTP, by what came of it.
+    pub(crate) fn returned_mail(&self, outcome: &'static str) {
+        self.returned_mails.get_or_create(&Ending { outcome }).inc();
     }
 
     pub(crate) fn accepted(&self, events: usize) {

@@ -2,9 +2,11 @@
 //!
 //! Invariants: what is kept was checked as a whole, whichever part of it changed; secrets are apart from the rest, and
 //! no refusal holds a value that was given.
-//! Left to others: what each kind needs (`channels::provider`), which one is asked for a message (`notices`).
+//! Left to others: what each kind needs (`channels::provider`), which one is asked for a message (`notices`), seeing
+//! whether messages arrive (`providers::test`).
 
 mod form;
+mod test;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +22,9 @@ use store::{Setting, SettingKind, SettingRow, Version};
 use crate::Engine;
 use crate::command::{Once, Patch, Refusal, insist};
 use crate::settings::{self, corrupt};
+
+pub(crate) use test::Recent;
+pub use test::{NewTest, Tested};
 
 /// The most providers of an account.
 pub(crate) const PROVIDERS_MAX: usize = 20;

@@ -17,6 +17,7 @@ mod outside;
 mod page;
 mod panic;
 mod problem;
+mod returned;
 mod serve;
 mod short;
 mod signing;
@@ -34,6 +35,7 @@ use crate::api::{
     notices, providers, replays, requests, signers, stats, suppressions, templates, timeline,
 };
 
+pub use crate::returned::serve_returned_mails;
 pub use crate::serve::{Service, serve};
 pub use crate::state::{Settings, State};
 
@@ -119,6 +121,7 @@ fn around_notices() -> Vec<Route> {
         get("/api/v1/providers/{id}", providers::read),
         patch("/api/v1/providers/{id}", providers::update),
         delete("/api/v1/providers/{id}", providers::delete),
+        post("/api/v1/providers/{id}/test", providers::test),
         get("/api/v1/provider-kinds", providers::kinds),
         get("/api/v1/notice-rules", notice_rules::list),
         put("/api/v1/notice-rules/{occasion}", notice_rules::replace),

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod carriers;
+#[cfg(test)]
 mod carry;
 #[cfg(test)]
 mod dev;
@@ -33,6 +35,8 @@ mod races;
 #[cfg(test)]
 mod refusals;
 mod retention;
+#[cfg(test)]
+mod returned;
 #[cfg(test)]
 mod service;
 #[cfg(test)]

@@ -20,6 +20,7 @@ use hyper_util::rt::TokioIo;
 use url::Url;
 
 use crate::classify::{self, Stage};
+use crate::conversation::Side;
 use crate::http::Progress;
 use crate::http::answer::{self, Body};
 use crate::http::request::Message;
@@ -118,6 +119,7 @@ impl Live {
             return Err(Broken::Failed(Failure { reason: Reason::AnswerMalformed, detail }));
         }
         progress.stage = Stage::Reading(status);
+        progress.notes.head(head.status, &head.headers);
         let body = self
             .read(incoming)
             .await
@@ -125,6 +127,7 @@ impl Live {
         self.whole = !body.is_cut();
         self.keep_alive = answer::keep_alive(&head.headers);
         let (body, body_cut) = body.into_text();
+        progress.notes.body(Side::Provider, &body);
         let retry_after_s = answer::retry_after_s(&head.headers);
         Ok(Answer { status, retry_after_s, body, body_cut, headers: answer::kept(&head.headers) })
     }

@@ -379,7 +379,11 @@ fn plain(url: &Url) -> String {
 }
 
 /// Reads what came of a call to a provider.
-fn read(spoken: Option<&'static dyn Protocol>, provider: &Provider, outcome: &Outcome) -> Receipt {
+pub(crate) fn read(
+    spoken: Option<&'static dyn Protocol>,
+    provider: &Provider,
+    outcome: &Outcome,
+) -> Receipt {
     let detail = |text: &str| text.to_owned();
     match outcome {
         Outcome::Answered(answer) => match spoken {
