@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::call::{Answer, Call, Ending, Failure, Outcome, Reason};
+use domain::call::{ANSWER_BYTES_MAX, Answer, Call, Ending, Failure, Outcome, Reason};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -125,6 +125,7 @@ impl Http {
             }
         };
         let mut progress = Progress::new(Instant::now(), lane.timeout, notes);
+        progress.answer_bytes_max = lane.answer_bytes_max;
         let deadline = progress.deadline;
         let outcome =
             match timeout_at(deadline, self.carry_out(&url, message, &lane, &mut progress)).await {
@@ -192,6 +193,7 @@ pub(crate) struct Progress {
     pub(crate) stage: Stage,
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) notes: Notes,
+    pub(crate) answer_bytes_max: usize,
     reused: bool,
 }
 
@@ -199,7 +201,8 @@ impl Progress {
     pub(crate) fn new(started: Instant, timeout: Duration, notes: &Notes) -> Self {
         let deadline = started + timeout.min(TIMEOUT_MAX);
         let (stage, notes) = (Stage::Resolving, notes.clone());
-        Self { started, deadline, stage, remote: None, notes, reused: false }
+        let answer_bytes_max = ANSWER_BYTES_MAX;
+        Self { started, deadline, stage, remote: None, notes, answer_bytes_max, reused: false }
     }
 
     pub(crate) fn started(&self) -> Instant {

@@ -68,4 +68,7 @@ pub struct Lane {
     pub connections_max: usize,
     /// The one deadline over name resolution, connect, TLS, head and body.
     pub timeout: Duration,
+    /// The most bytes of an answer's body that are kept: [`domain::call::ANSWER_BYTES_MAX`], but where an answer is what
+    /// the call is for.
+    pub answer_bytes_max: usize,
 }

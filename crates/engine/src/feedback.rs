@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use channels::Lane;
 use channels::provider::{Protocol, Received, Untrusted, protocol};
-use domain::call::{Answer, Call, Method, Outcome};
+use domain::call::{ANSWER_BYTES_MAX, Answer, Call, Method, Outcome};
 use domain::chain::sha256;
 use domain::id::{self, AccountId, ProviderId};
 use domain::message::Channel;
@@ -165,7 +165,12 @@ impl Engine {
         let url = Url::parse(url).map_err(|error| later(error.to_string()))?;
         let call =
             Call { method: Method::Get, url: Arc::new(url), headers: Vec::new(), body: Vec::new() };
-        let lane = Lane { key: provider.id.bits(), connections_max: 0, timeout: FETCH_TIMEOUT };
+        let lane = Lane {
+            key: provider.id.bits(),
+            connections_max: 0,
+            timeout: FETCH_TIMEOUT,
+            answer_bytes_max: ANSWER_BYTES_MAX,
+        };
         match self.channel().attempt(call, lane).await.outcome {
             Outcome::Answered(answer) if (200..300).contains(&answer.status) => Ok(answer),
             Outcome::Answered(answer) => Err(later(format!("it answers {}", answer.status))),

@@ -17,7 +17,9 @@ pub mod deliveries;
 pub mod endpoints;
 pub mod events;
 pub mod feedback;
+mod fields;
 mod health;
+pub mod intake;
 pub mod keys;
 mod lanes;
 pub mod mailbox;
@@ -38,6 +40,7 @@ mod run;
 mod settings;
 mod settle;
 mod share;
+pub mod sources;
 pub mod suppressions;
 mod timers;
 
@@ -140,6 +143,7 @@ struct Inner {
     timers: Alarm,
     loops: Loops,
     heard: feedback::Memory,
+    sources: intake::Doors,
     return_paths: ReturnPaths,
     tests: providers::Recent,
     signers: Mutex<BTreeMap<AccountId, Arc<SigningKey>>>,
@@ -207,6 +211,7 @@ impl Engine {
             timers: Alarm::default(),
             loops: Loops::default(),
             heard: feedback::Memory::default(),
+            sources: intake::Doors::default(),
             tests: providers::Recent::default(),
             signers: Mutex::default(),
             nowhere: Arc::new(nowhere()),

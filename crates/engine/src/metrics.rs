@@ -37,6 +37,7 @@ pub(crate) struct Metrics {
     connections_reused: Counter<u64, AtomicU64>,
     in_flight: Family<Class, Gauge<i64, AtomicI64>>,
     short_links: Family<Ending, Counter<u64, AtomicU64>>,
+    arrivals: Family<Ending, Counter<u64, AtomicU64>>,
     returned_mails: Family<Ending, Counter<u64, AtomicU64>>,
     forgotten: Family<What, Counter<u64, AtomicU64>>,
     oldest_age_s: Family<What, Gauge<i64, AtomicI64>>,
@@ -117,6 +118,7 @@ impl Metrics {
             connections_reused: connections.get_or_create_owned(&Connection { kind: "reused" }),
             connections,
             short_links: Family::default(),
+            arrivals: Family::default(),
             returned_mails: Family::default(),
             forgotten: Family::default(),
             oldest_age_s: Family::default(),
@@ -164,6 +166,11 @@ impl Metrics {
             self.short_links.clone(),
         );
         registry.register(
+            "arrivals",
+            "Webhooks that came in at sources: kept, repeated, or refused for want of a proof",
+            self.arrivals.clone(),
+        );
+        registry.register(
             "returned_mails",
             "Mails that came back by SMTP: heard, unread, unknown, or later when the store was away",
             self.returned_mails.clone(),
@@ -207,6 +214,11 @@ impl Metrics {
     /// Counts a short link that was followed, by where it leads.
     pub(crate) fn short_link(&self, outcome: &'static str) {
         self.short_links.get_or_create(&Ending { outcome }).inc();
+    }
+
+    /// Counts what came in at a source, by what became of it.
+    pub(crate) fn arrival(&self, outcome: &'static str) {
+        self.arrivals.get_or_create(&Ending { outcome }).inc();
     }
 
     /// Counts a mail that came back by SMTP, by what came of it.

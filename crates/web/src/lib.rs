@@ -11,6 +11,7 @@ mod feedback;
 mod hot;
 mod idempotency;
 mod input;
+mod intake;
 mod mailbox;
 mod openapi;
 mod outside;
@@ -32,7 +33,8 @@ use axum::routing::{self, MethodRouter};
 
 use crate::api::{
     branding, clock, contacts, deliveries, endpoints, event_types, events, keys, notice_rules,
-    notices, providers, replays, requests, signers, stats, suppressions, templates, timeline,
+    notices, providers, replays, requests, signers, sources, stats, suppressions, templates,
+    timeline,
 };
 
 pub use crate::returned::serve_returned_mails;
@@ -101,6 +103,16 @@ fn api() -> Vec<Route> {
         get("/api/v1/deliveries/{id}", deliveries::read),
         post("/api/v1/deliveries/{id}/retry", deliveries::retry),
         post("/api/v1/deliveries/{id}/cancel", deliveries::cancel),
+        post("/api/v1/sources", sources::create),
+        get("/api/v1/sources", sources::list),
+        get("/api/v1/sources/{id}", sources::read),
+        patch("/api/v1/sources/{id}", sources::update),
+        delete("/api/v1/sources/{id}", sources::delete),
+        get("/api/v1/sources/{id}/inbox", sources::inbox),
+        post("/api/v1/sources/{id}/inbox/replay", sources::replay_all),
+        get("/api/v1/inbox/{id}", sources::arrival),
+        post("/api/v1/inbox/{id}/replay", sources::replay),
+        get("/api/v1/source-vendors", sources::vendors),
         post("/api/v1/keys", keys::create),
         get("/api/v1/keys", keys::list),
         get("/api/v1/keys/{id}", keys::read),
@@ -159,6 +171,8 @@ fn outside() -> Vec<Route> {
         get("/feedback/{token}/{more}", feedback::take),
         post("/feedback/{token}/{more}", feedback::take),
         post("/feedback/{token}/mail", feedback::take_mail),
+        get("/in/{token}", intake::take),
+        post("/in/{token}", intake::take),
         get("/l/{code}", short::follow),
         get("/s/{token}", signing::show),
         post("/s/{token}/view", signing::view),

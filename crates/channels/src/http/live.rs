@@ -121,7 +121,7 @@ impl Live {
         progress.stage = Stage::Reading(status);
         progress.notes.head(head.status, &head.headers);
         let body = self
-            .read(incoming)
+            .read(incoming, progress.answer_bytes_max)
             .await
             .map_err(|error| Broken::Failed(classify::reading(status, &error)))?;
         self.whole = !body.is_cut();
@@ -133,8 +133,8 @@ impl Live {
     }
 
     /// Reads a body to its end, or until more came than is kept.
-    async fn read(&mut self, mut incoming: Incoming) -> Result<Body, HyperError> {
-        let mut body = Body::default();
+    async fn read(&mut self, mut incoming: Incoming, bytes_max: usize) -> Result<Body, HyperError> {
+        let mut body = Body::of(bytes_max);
         while !incoming.is_end_stream() && !body.is_cut() {
             match self.drive(|cx| Pin::new(&mut incoming).poll_frame(cx)).await {
                 Some(Ok(frame)) => {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use channels::Lane;
 use channels::conversation::{Masks, Notes, Said};
 use channels::provider::{Sending, protocol};
-use domain::call::{Answer, Handed, Outcome};
+use domain::call::{ANSWER_BYTES_MAX, Answer, Handed, Outcome};
 use domain::id::{AccountId, NoticeId, ProviderId};
 use domain::message::{Channel, Mail, Mailbox, Message, Receipt, Reception, Sms};
 use domain::notice::Occasion;
@@ -157,7 +157,12 @@ impl Engine {
                     Err(unbuildable) => handed(provider, unsent(unbuildable.to_string())),
                     Ok(call) => {
                         let key = provider.id.bits();
-                        let lane = Lane { key, connections_max: 0, timeout: TIMEOUT };
+                        let lane = Lane {
+                            key,
+                            connections_max: 0,
+                            timeout: TIMEOUT,
+                            answer_bytes_max: ANSWER_BYTES_MAX,
+                        };
                         self.channel().attempt_noted(call, lane, notes).await.outcome
                     }
                 }
@@ -263,7 +268,7 @@ fn receipt(provider: &Provider, outcome: &Outcome, masks: &Masks) -> Receipt {
                 ..answer.clone()
             })
         }
-        Outcome::Failed(_) | Outcome::Handed(_) => outcome.clone(),
+        Outcome::Failed(_) | Outcome::Handed(_) | Outcome::Read(_) => outcome.clone(),
     };
     let Receipt { message_id, detail, .. } = receipt_of(spoken, provider, &masked);
     Receipt {
