@@ -11,6 +11,10 @@ mod every;
 #[cfg(test)]
 mod fixtures;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod law;
+#[cfg(test)]
 mod prove;
 #[cfg(test)]
 mod samples;
