@@ -85,7 +85,7 @@ impl Dialect for Clickwrap {
 }
 
 /// Carries the secret code, in clear.
-const TOKEN_HEADER: &str = "pactsafe-webhook-token";
+pub(crate) const TOKEN_HEADER: &str = "pactsafe-webhook-token";
 
 /// What an event says beside what all say.
 struct Facts {

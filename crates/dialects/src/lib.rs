@@ -1,4 +1,5 @@
-//! Vendors' languages: an event goes in, the call that the vendor would have made comes out.
+//! Vendors' languages: an event goes in, the call that the vendor would have made comes out; and the other way round,
+//! a vendor's call goes in, and what it tells comes out ([`mod@vendor`]).
 //!
 //! | Dialect | Where | Says an event as |
 //! | --- | --- | --- |
@@ -31,6 +32,7 @@ mod sample;
 mod schema;
 mod standard;
 mod template;
+pub mod vendor;
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -1,7 +1,10 @@
-//! What proves where a message comes from: HMAC-SHA256 with an endpoint's secrets, Ed25519 with the account's key.
+//! What proves where a message comes from: HMAC-SHA256 with an endpoint's secrets, Ed25519 with the account's key, a secret
+//! that came along.
 //!
-//! Invariants: a key has no `Debug` text; the same message and key give the same signature.
-//! Left to others: drawing keys (`engine`), sealing them (`store`), proving what comes in (later, with intake).
+//! Invariants: a key has no `Debug` text; the same message and key give the same signature; secrets are compared in constant
+//! time.
+//! Left to others: drawing keys (`engine`), sealing them (`store`), how each vendor proves what it says
+//! ([`crate::vendor`](mod@crate::vendor)).
 
 use std::fmt;
 
@@ -49,6 +52,11 @@ pub(crate) fn push_hmac(out: &mut String, key: &[u8], parts: &[&[u8]]) {
         context.update(part);
     }
     STANDARD.encode_string(context.sign(), out);
+}
+
+/// Tells whether a text is the secret.
+pub(crate) fn is_secret(secret: &Secret, text: &str) -> bool {
+    *secret == Secret::new(text)
 }
 
 /// An account's Ed25519 key.

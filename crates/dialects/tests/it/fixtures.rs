@@ -20,7 +20,7 @@ use super::world::{
 
 /// Says the event and compares the body with the fixture, once our ids are replaced by the vendor's
 /// and what stands at `pointers` (which must be of the same type) by the fixture's.
-fn check(
+pub(crate) fn check(
     fixture: &str,
     endpoint: &Endpoint,
     event: &Event,
@@ -53,7 +53,10 @@ fn about(request: Request, signer: Option<Signer>) -> AboutRequest {
     AboutRequest { request, signer, from_signer_id: None, heard: None }
 }
 
-fn clickwrap_ids(request: &'static str, id: &'static str) -> Vec<(String, &'static str)> {
+pub(crate) fn clickwrap_ids(
+    request: &'static str,
+    id: &'static str,
+) -> Vec<(String, &'static str)> {
     vec![(ENDPOINT.to_string(), "123"), (REQUEST.to_string(), request), (EVENT.to_string(), id)]
 }
 
@@ -173,7 +176,7 @@ fn clickwrap_says_everything_in_the_query_of_a_get() {
     assert_eq!(said, expected);
 }
 
-fn insertsign_ids() -> Vec<(String, &'static str)> {
+pub(crate) fn insertsign_ids() -> Vec<(String, &'static str)> {
     vec![(REQUEST.to_string(), "-N1hyGTaCNaIjJrkReq"), (ACCOUNT.to_string(), "-Ne_JQph4vWOYBw03Co")]
 }
 
