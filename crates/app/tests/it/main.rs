@@ -21,6 +21,8 @@ mod http;
 #[cfg(test)]
 mod idle;
 #[cfg(test)]
+mod intake;
+#[cfg(test)]
 mod nodes;
 #[cfg(test)]
 mod notices;

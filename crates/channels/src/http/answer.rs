@@ -97,6 +97,7 @@ fn date(value: &str) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
+    use domain::call::ANSWER_BYTES_MAX;
     use hyper::header::HeaderValue;
 
     use super::*;
