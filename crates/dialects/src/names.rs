@@ -3,7 +3,8 @@
 //! Invariant: a name means the same whenever it is asked; the names are kept as they were given.
 
 use domain::endpoint;
-use domain::event::{Kind, is_custom_name};
+use domain::event::{Kind, is_custom_name, is_foreign_name};
+use domain::source::Vendor;
 use domain::subscription::Subscription;
 
 use crate::error::{UnknownName, UnknownNames};
@@ -12,7 +13,8 @@ use crate::{Dialect, dialect};
 /// Turns names of a dialect into what an endpoint wants.
 ///
 /// `*` means everything the dialect has a word for. A dialect that says custom events also takes `custom.*`,
-/// `custom.invoice.paid`, `custom.invoice.*`, and prefixes of its own names such as `request.*`.
+/// `custom.invoice.paid`, `custom.invoice.*`, vendors' words such as `ironclad.*` and `clickwrap.version_published`, and
+/// prefixes of its own names such as `request.*`.
 /// No names give a subscription to nothing.
 pub fn subscribe(which: endpoint::Dialect, names: &[String]) -> Result<Subscription, UnknownNames> {
     let dialect = dialect(which);
@@ -64,8 +66,11 @@ fn meaning(dialect: &dyn Dialect, name: &str) -> Meaning {
     }
     let prefix = name.strip_suffix(".*");
     let is_custom = match prefix {
-        Some(prefix) => prefix == "custom" || is_custom_name(prefix),
-        None => is_custom_name(name),
+        Some(prefix) => {
+            let is_vendor = Vendor::named(prefix).is_some();
+            prefix == "custom" || is_vendor || is_custom_name(prefix) || is_foreign_name(prefix)
+        }
+        None => is_custom_name(name) || is_foreign_name(name),
     };
     let kinds = kinds_where(&|word| match prefix {
         Some(prefix) => word.split_once('.').is_some_and(|(group, _)| group == prefix),

@@ -155,6 +155,11 @@ kinds! {
 }
 
 impl Kind {
+    /// Tells whether events of the kind bring names of their own.
+    pub const fn has_own_names(self) -> bool {
+        matches!(self, Self::Custom | Self::Foreign)
+    }
+
     /// Tells whether the kind is about the machinery itself; such events never beget further ones of the kind.
     pub const fn is_operational(self) -> bool {
         matches!(

@@ -245,7 +245,7 @@ pub(super) fn event(row: &Row, from: usize, account: AccountId) -> Result<Event,
         table: "events",
         detail: format!("unknown name {name}"),
     })?;
-    let name = if kind == Kind::Custom {
+    let name = if kind.has_own_names() {
         Cow::Owned(name.to_owned())
     } else {
         Cow::Borrowed(kind.as_str())

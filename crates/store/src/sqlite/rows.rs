@@ -98,7 +98,7 @@ pub(super) fn event(row: &Row<'_>, from: usize, account: AccountId) -> Result<Ev
         table: "events",
         detail: format!("unknown name {name}"),
     })?;
-    let name = if kind == Kind::Custom { Cow::Owned(name) } else { Cow::Borrowed(kind.as_str()) };
+    let name = if kind.has_own_names() { Cow::Owned(name) } else { Cow::Borrowed(kind.as_str()) };
     let link_seq: Option<i64> = column(row, from + 8)?;
     let link_hash: Option<[u8; 32]> = column(row, from + 9)?;
     let link = link_seq.and_then(|seq| u64::try_from(seq).ok()).zip(link_hash);

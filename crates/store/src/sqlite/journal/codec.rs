@@ -147,7 +147,7 @@ impl Bytes<'_> {
         let name = self.text()?;
         let kind = Kind::of(&name)?;
         let name =
-            if kind == Kind::Custom { Cow::Owned(name) } else { Cow::Borrowed(kind.as_str()) };
+            if kind.has_own_names() { Cow::Owned(name) } else { Cow::Borrowed(kind.as_str()) };
         let mut event = Event {
             id,
             account,
