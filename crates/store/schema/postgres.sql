@@ -95,7 +95,7 @@ CREATE TABLE endpoints (
     failures      bigint NOT NULL DEFAULT 0,
     warnings      int    NOT NULL DEFAULT 0,
     dialect       text   COLLATE "C" NOT NULL,
-    scope         text   COLLATE "C" NOT NULL CHECK (scope IN ('registered', 'callback', 'notices')),
+    scope         text   COLLATE "C" NOT NULL CHECK (scope IN ('registered', 'callback', 'notices', 'intake')),
     status        text   COLLATE "C" NOT NULL
         CHECK (status IN ('enabled', 'disabled', 'disabled_by_system', 'deleted')),
     url           text   COLLATE "C" NOT NULL,
@@ -237,7 +237,7 @@ CREATE TABLE timers (
     subject    uuid   NOT NULL,
     node_id    uuid,
     due_at     bigint NOT NULL,
-    kind       text   COLLATE "C" NOT NULL CHECK (kind IN ('expiry', 'reminder', 'probe', 'sweep', 'replay')),
+    kind       text   COLLATE "C" NOT NULL CHECK (kind IN ('expiry', 'reminder', 'probe', 'sweep', 'replay', 'silence')),
     PRIMARY KEY (account_id, kind, subject)
 ) WITH (fillfactor = 70);
 CREATE INDEX timers_due ON timers (due_at);

@@ -64,7 +64,7 @@ CREATE TABLE endpoints (
     version       INTEGER NOT NULL CHECK (version > 0),
     url           TEXT    NOT NULL,
     dialect       TEXT    NOT NULL,
-    scope         TEXT    NOT NULL CHECK (scope = 'registered' OR scope = 'callback' OR scope = 'notices'),
+    scope         TEXT    NOT NULL CHECK (scope = 'registered' OR scope = 'callback' OR scope = 'notices' OR scope = 'intake'),
     status        TEXT    NOT NULL
         CHECK (status = 'enabled' OR status = 'disabled' OR status = 'disabled_by_system'
                OR status = 'deleted'),
@@ -181,7 +181,7 @@ CREATE TABLE timeline (
 -- What falls due by itself.
 CREATE TABLE timers (
     account_id BLOB    NOT NULL,
-    kind       TEXT    NOT NULL CHECK (kind = 'expiry' OR kind = 'reminder' OR kind = 'probe' OR kind = 'sweep' OR kind = 'replay'),
+    kind       TEXT    NOT NULL CHECK (kind = 'expiry' OR kind = 'reminder' OR kind = 'probe' OR kind = 'sweep' OR kind = 'replay' OR kind = 'silence'),
     subject    BLOB    NOT NULL,
     due_at     INTEGER NOT NULL,
     PRIMARY KEY (account_id, kind, subject)
