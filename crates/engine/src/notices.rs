@@ -11,6 +11,7 @@
 mod attempt;
 mod desk;
 mod pick;
+mod rest;
 mod words;
 
 use std::collections::BTreeMap;

@@ -9,12 +9,9 @@ use std::sync::{Mutex, PoisonError};
 
 use domain::id::ProviderId;
 use domain::provider::Provider;
-use domain::time::{SECOND_MS, Timestamp};
+use domain::time::Timestamp;
 
-/// A provider that failed is left alone for so long at first.
-const REST_MS: i64 = 10 * SECOND_MS;
-/// And for so long at most.
-const REST_MS_MAX: i64 = 5 * 60 * SECOND_MS;
+use super::rest::Rest;
 
 /// How each provider fares, as far as this node knows.
 #[derive(Debug, Default)]
@@ -24,10 +21,7 @@ pub(crate) struct Switchboard {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Line {
-    /// Failures since the last success.
-    failures: u32,
-    /// Until when it is left alone.
-    rests_until: Timestamp,
+    rest: Rest,
     /// The moment up to which its rate is used, in microseconds.
     used_until_us: i64,
 }
@@ -43,7 +37,7 @@ impl Switchboard {
     ) -> Option<(&'a Provider, Timestamp)> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let rest = |lines: &BTreeMap<ProviderId, Line>, id| {
-            lines.get(&id).map_or(now, |line| line.rests_until.max(now))
+            lines.get(&id).map_or(now, |line| line.rest.over_at(now))
         };
         let mut chosen: Option<(&Provider, Timestamp)> = None;
         for provider in providers {
@@ -54,10 +48,7 @@ impl Switchboard {
         }
         let (provider, _) = chosen?;
         let line = lines.entry(provider.id).or_default();
-        if line.rests_until > now || line.failures > 0 {
-            // Whoever tries it now tries for all: the others leave it alone a while longer.
-            line.rests_until = now.plus_millis(REST_MS);
-        }
+        line.rest.asked(now);
         Some((provider, line.place(provider.rate_limit, nodes, now)))
     }
 
@@ -70,21 +61,14 @@ impl Switchboard {
     ) -> bool {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         providers.iter().any(|other| {
-            other.id != than && lines.get(&other.id).is_none_or(|line| line.rests_until <= now)
+            other.id != than && lines.get(&other.id).is_none_or(|line| line.rest.is_over(now))
         })
     }
 
     /// Notes how a provider fared.
     pub(super) fn judge(&self, id: ProviderId, works: bool, now: Timestamp) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = lines.entry(id).or_default();
-        if works {
-            (line.failures, line.rests_until) = (0, Timestamp::default());
-        } else {
-            let rest = REST_MS.saturating_mul(1 << line.failures.min(10)).min(REST_MS_MAX);
-            line.failures = line.failures.saturating_add(1);
-            line.rests_until = now.plus_millis(rest);
-        }
+        lines.entry(id).or_default().rest.judge(works, now);
     }
 }
 
