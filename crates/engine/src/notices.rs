@@ -10,6 +10,7 @@
 
 mod attempt;
 mod desk;
+mod links;
 mod pick;
 mod rest;
 mod words;
@@ -32,6 +33,7 @@ use crate::check;
 use crate::timers::written;
 
 pub(crate) use desk::Desks;
+pub(crate) use links::Shorteners;
 pub(crate) use pick::Switchboard;
 
 /// Attempts of one channel under way at most; those that wait for their provider's rate among them.

@@ -34,4 +34,6 @@ mod service;
 #[cfg(test)]
 mod settings;
 #[cfg(test)]
+mod shortener;
+#[cfg(test)]
 mod verify;

@@ -136,6 +136,13 @@ impl Engine {
                 return Ok(nothing(began, Why::Unsayable, "the text of the event was forgotten"));
             }
         };
+        let (link, unshortened) = match notice.party {
+            Party::Signer(signer) => {
+                let (link, note) = self.link(&desk, &notice, signer).await?;
+                (Some(link), note)
+            }
+            Party::Sender => (None, None),
+        };
         let nodes = self.lanes().nodes();
         let Some((provider, place)) =
             self.inner.switchboard.pick(desk.of(notice.channel), nodes, began)
@@ -148,11 +155,9 @@ impl Engine {
         while self.now() < place {
             self.sleep_until(place).await;
         }
-        let link = match notice.party {
-            Party::Signer(signer) => Some(self.short_link(notice.request, signer)),
-            Party::Sender => None,
-        };
-        let (message, note) = words::message(&desk, provider, (&notice, &about), link);
+        let (message, fell_back) = words::message(&desk, provider, (&notice, &about), link);
+        let notes: Vec<String> = [fell_back, unshortened].into_iter().flatten().collect();
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
         self.hand_over(&with, (notice, version), (provider, message, note)).await
     }
 

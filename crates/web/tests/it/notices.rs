@@ -173,6 +173,36 @@ async fn branding_is_the_default_until_it_is_set() {
 }
 
 #[tokio::test]
+async fn links_are_our_own_until_a_vendor_is_set_whose_token_never_comes_out() {
+    let world = World::new().await;
+    let default = world.api("GET", "/shortener", None).await.expect(200).json();
+    let none = json!({
+        "default": true, "kind": "built_in", "domain": null, "group": null, "workspace": null,
+        "base_url": null, "token": null,
+    });
+    assert_eq!(default, none);
+    let bad = json!({"kind": "rebrandly", "domain": "go.example.com/x", "group": "g"});
+    let refused = world.api("PUT", "/shortener", Some(bad)).await;
+    let refused = refused.expect_problem(422, "P0012", "invalid").json();
+    let errors = refused["errors"].as_array().unwrap().iter();
+    let paths: Vec<&Value> = errors.map(|flaw| &flaw["path"]).collect();
+    assert_eq!(paths, ["group", "token", "domain"]);
+    let token = "t0ken-of-the-account";
+    let body = json!({"kind": "bitly", "domain": "Go.example.com", "group": "B1", "token": token});
+    let set = world.api("PUT", "/shortener", Some(body)).await.expect(200);
+    let read = world.api("GET", "/shortener", None).await.expect(200);
+    assert_eq!(read.json(), set.json());
+    assert!(!read.text.contains(token), "{}", read.text);
+    let read = read.json();
+    assert_eq!((&read["domain"], &read["token"]), (&json!("go.example.com"), &json!("…ount")));
+    let kept = world.engine.shortener(world.account).await.unwrap().unwrap();
+    assert_eq!(kept.token, Some(Secret::new(token)));
+    world.api("DELETE", "/shortener", None).await.expect(204);
+    world.api("DELETE", "/shortener", None).await.expect(404);
+    assert_eq!(world.api("GET", "/shortener", None).await.expect(200).json(), none);
+}
+
+#[tokio::test]
 async fn an_address_is_suppressed_once_however_it_is_spelt() {
     let world = World::new().await;
     let body = json!({"channel": "email", "address": "Ana+1@Example.NET", "detail": "asked us"});
@@ -208,6 +238,7 @@ async fn what_one_account_sets_another_does_not_see() {
     world.api("PUT", "/templates/ours", Some(subject("a"))).await.expect(200);
     world.api("PUT", "/branding", Some(json!({"name": "Ours"}))).await.expect(200);
     world.api("PUT", "/notice-rules/signed", Some(json!({"off": true}))).await.expect(200);
+    world.api("PUT", "/shortener", Some(json!({"kind": "built_in"}))).await.expect(200);
     let body = json!({"channel": "email", "address": "ana@example.net"});
     world.api("POST", "/suppressions", Some(body)).await.expect(201);
 
@@ -223,6 +254,7 @@ async fn what_one_account_sets_another_does_not_see() {
         format!("/providers/{provider}"),
         "/templates/ours".to_owned(),
         "/branding".to_owned(),
+        "/shortener".to_owned(),
         "/notice-rules/signed".to_owned(),
         "/suppressions/email/ana%40example.net".to_owned(),
     ] {
