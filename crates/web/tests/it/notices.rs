@@ -11,7 +11,7 @@ use http::Request;
 use serde_json::{Value, json};
 use store::{Commit, Guarded, Write};
 
-use super::world::World;
+use super::world::{Answer, World};
 
 fn subject(text: &str) -> Value {
     json!({"locales": {"en": {"subject": text}, "de": {"sms": "{{ title }}: {{ link }}"}}})
@@ -300,6 +300,26 @@ async fn a_notice_is_found_among_those_of_its_request() {
     assert_eq!((&read["progress"]["stage"], &read["signer_id"]), (&Value::Null, &Value::Null));
     let nothing = format!("/notices/{}", NoticeId::new(4));
     world.api("GET", &nothing, None).await.expect_problem(404, "P0009", "not_found");
+}
+
+#[tokio::test]
+async fn the_first_requests_of_an_account_may_come_at_the_same_moment() {
+    let world = World::new().await;
+    let provider = json!({
+        "kind": "mailbox_email", "name": "box", "settings": {"from": "sign@example.com"},
+    });
+    world.api("POST", "/providers", Some(provider)).await.expect(201);
+    let send = || {
+        let signers = json!([{"name": "Ada", "email": "ada@example.com"}]);
+        let request = json!({"title": "Lease", "signers": signers, "send": true});
+        world.api("POST", "/requests", Some(request))
+    };
+    let made = tokio::join!(send(), send(), send(), send(), send(), send(), send(), send());
+    for answer in <[Answer; 8]>::from(made) {
+        answer.expect(201);
+    }
+    let notices = world.api("GET", "/notices", None).await.expect(200).json();
+    assert_eq!(notices["data"].as_array().unwrap().len(), 8);
 }
 
 #[tokio::test]
