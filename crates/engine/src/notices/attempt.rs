@@ -232,7 +232,7 @@ impl Engine {
         let digest = sha256(&serde_json::to_vec(&message).unwrap_or_default());
         let number = with.delivery.attempts.saturating_add(1);
         let begun = Begun { number, provider: provider.id, at: began, receipt: None };
-        self.write_begun((notice.clone(), version), begun.clone()).await?;
+        let kept = self.write_begun((notice.clone(), version), begun.clone()).await?;
         let timeout = Duration::from_secs(u64::from(with.endpoint.timeout_s));
         let (receipt, status, remote, url) = match (call, &message) {
             (Some(call), _) => {
@@ -263,11 +263,8 @@ impl Engine {
         self.inner.switchboard.judge(provider.id, works, now);
         debug!(reception = receipt.reception.as_str(), provider = %provider.name, "a notice was handed over");
         let begun = Begun { receipt: Some(receipt.clone()), ..begun };
-        let kept = self.views().notice(notice.account, notice.id).await;
-        match kept {
-            Ok(Some(kept)) => self.write_begun(kept, begun).await?,
-            Ok(None) => {}
-            Err(error) => return Err(error),
+        if let Some(kept) = kept {
+            self.write_begun(kept, begun).await?;
         }
         let outcome = Outcome::Handed(Handed {
             provider: provider.id,
@@ -280,29 +277,35 @@ impl Engine {
         Ok(Tried { outcome, state, url, digest, remote, began })
     }
 
-    /// Writes how far an attempt has come; somebody who wrote a report meanwhile is not overwritten.
-    async fn write_begun(&self, kept: (Notice, Version), begun: Begun) -> Result<(), store::Error> {
+    /// Writes how far an attempt has come; somebody who wrote a report meanwhile is not overwritten. Gives the notice as
+    /// it stands now, if it was not forgotten.
+    async fn write_begun(
+        &self,
+        kept: (Notice, Version),
+        begun: Begun,
+    ) -> Result<Option<(Notice, Version)>, store::Error> {
         let (mut notice, mut version) = kept;
         for _ in 0..TRIES_MAX {
             let (account, id) = (notice.account, notice.id);
             notice.begun = Some(begun.clone());
             let mut commit = Commit::new(account, self.now());
-            commit.writes.push(Write::Notice(Guarded { version, value: notice }));
+            let value = notice.clone();
+            commit.writes.push(Write::Notice(Guarded { version, value }));
             match self.commit(commit).await {
+                Ok(_) => return Ok(Some((notice, version + 1))),
                 Err(Fault::Conflict { .. }) => {}
                 Err(Fault::Store(error)) => return Err(error),
                 // A notice refers to nothing that could be missing, taken or known.
-                Ok(_)
-                | Err(
+                Err(
                     Fault::UrlTaken { .. }
                     | Fault::Repeated(_)
                     | Fault::Missing { .. }
                     | Fault::Forgotten,
-                ) => return Ok(()),
+                ) => return Ok(None),
             }
             match self.views().notice(account, id).await? {
                 Some(row) => (notice, version) = row,
-                None => return Ok(()),
+                None => return Ok(None),
             }
         }
         Err(store::Error::Unavailable {
