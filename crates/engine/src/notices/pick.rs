@@ -1,7 +1,8 @@
 //! Which provider carries a message: the first that is not down, at its own rate.
 //!
 //! Invariants: a provider that failed is left alone for a while, longer each time, and tried again by one message;
-//! messages of one provider keep their distance, whoever of this node's attempts sends them.
+//! messages of one provider keep to its rate, whoever of this node's attempts sends them; at a high rate a few go
+//! together, so that they share what they write.
 //! Left to others: what counts as its failure (`channels`).
 
 use std::collections::BTreeMap;
@@ -12,6 +13,11 @@ use domain::provider::Provider;
 use domain::time::Timestamp;
 
 use super::rest::Rest;
+
+/// So many messages of one provider go together at most.
+const TOGETHER_MAX: i64 = 8;
+/// A message waits for company so long at most.
+const COMPANY_US: i64 = 20_000;
 
 /// How each provider fares, as far as this node knows.
 #[derive(Debug, Default)]
@@ -78,8 +84,10 @@ impl Line {
         let Some(rate) = rate else { return now };
         let now_us = now.as_millis() * 1_000;
         let at_us = self.used_until_us.max(now_us);
-        self.used_until_us = at_us + 1_000_000 * i64::from(nodes.max(1)) / i64::from(rate.max(1));
-        Timestamp::from_millis((at_us + 999) / 1_000)
+        let distance_us = 1_000_000 * i64::from(nodes.max(1)) / i64::from(rate.max(1));
+        self.used_until_us = at_us + distance_us;
+        let together_us = (distance_us * TOGETHER_MAX).clamp(1_000, COMPANY_US);
+        Timestamp::from_millis((at_us + together_us - 1) / together_us * together_us / 1_000)
     }
 }
 
@@ -126,6 +134,21 @@ mod tests {
         assert_eq!(picked(at(9_000)), Some(1), "back first");
         board.judge(one.id, true, at(9_001));
         assert_eq!(picked(at(9_002)), Some(1));
+    }
+
+    #[test]
+    fn at_a_high_rate_a_few_go_together_and_the_rate_is_kept() {
+        let one = provider(1, Some(500));
+        let board = Switchboard::default();
+        let mut by_moment = BTreeMap::<i64, u32>::new();
+        for _ in 0..1_000 {
+            let (_, place) = board.pick([&one].into_iter(), 1, at(0)).unwrap();
+            *by_moment.entry(place.millis_since(at(0))).or_default() += 1;
+        }
+        assert!(by_moment.values().all(|together| *together <= 8), "{by_moment:?}");
+        let first_second: u32 = by_moment.range(..1_000).map(|(_, together)| *together).sum();
+        assert!((492..=500).contains(&first_second), "{first_second}");
+        assert!(by_moment.len() <= 126, "{}", by_moment.len());
     }
 
     #[test]
