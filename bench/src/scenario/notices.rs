@@ -27,7 +27,11 @@ async fn at_their_rate(ground: &mut Ground) -> Result<()> {
     let resting = ground.driver.usage()?.unwrap_or_default();
     let census = ground.census()?;
     let filled = fill(ground, notices).await?;
-    let waiting = notices.saturating_sub(lane(ground, GATEWAY).await?.distinct);
+    let gone = lane(ground, GATEWAY).await?.distinct;
+    let waiting = notices.saturating_sub(gone);
+    // What the flood of requests has left to the disk is not the messages' doing.
+    let calm = gone + u64::from(limit) * ground.size.seconds / 2;
+    ground.arrived(calm.min(notices), None).await?;
     let beside = webhooks(ground, notices).await?;
     ground.settled().await?;
     let others = census.others(&ground.census()?);
