@@ -180,7 +180,12 @@ impl Engine {
         } else {
             (Vec::new(), created)
         };
-        self.commit_course(Course { before: None, earlier, last, now }, once).await
+        // Two first ones of an account may both make the hidden endpoint that both need.
+        insist(|| {
+            let (earlier, last) = (earlier.clone(), last.clone());
+            self.commit_course(Course { before: None, earlier, last, now }, once)
+        })
+        .await
     }
 
     /// Changes a draft.

@@ -129,18 +129,21 @@ pub enum SettingKind {
     Branding,
     /// Who shortens links; named `shortener`.
     Shortener,
+    /// A link that was shortened for a signer of a request; named by both.
+    ShortLink,
     /// An address that nothing is sent to; named by channel and address.
     Suppression,
 }
 
 impl SettingKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Provider,
         Self::NoticeRule,
         Self::Template,
         Self::Branding,
         Self::Shortener,
+        Self::ShortLink,
         Self::Suppression,
     ];
 
@@ -152,6 +155,7 @@ impl SettingKind {
             Self::Template => "template",
             Self::Branding => "branding",
             Self::Shortener => "shortener",
+            Self::ShortLink => "short_link",
             Self::Suppression => "suppression",
         }
     }

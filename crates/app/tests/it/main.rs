@@ -42,6 +42,8 @@ mod service;
 #[cfg(test)]
 mod settings;
 #[cfg(test)]
+mod shortener;
+#[cfg(test)]
 mod vendors;
 #[cfg(test)]
 mod verify;
