@@ -5,7 +5,7 @@ pub(crate) mod svix;
 
 use std::{fmt::Debug, net::SocketAddr, time::Duration};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use async_trait::async_trait;
 
 use crate::{load::recipe::Recipe, process::Usage};
@@ -43,6 +43,17 @@ pub(crate) trait Driver: Send + Sync + Debug {
 
     /// Posts that each create and send one signature request, if the server knows such a thing.
     fn requests(&self) -> Result<Option<Recipe>>;
+
+    /// Has short messages to people handed over at a URL, at most so many per second; without a limit, as fast as it
+    /// goes.
+    async fn create_gateway(&self, _url: &str, _rate_limit: Option<u32>) -> Result<()> {
+        bail!("the server carries no messages to people")
+    }
+
+    /// Posts that each create and send one signature request of which one person is told by short message.
+    fn notices(&self) -> Result<Option<Recipe>> {
+        Ok(None)
+    }
 
     /// Nothing where the server does not say; then what has arrived counts as settled.
     async fn stats(&self) -> Result<Option<Stats>>;

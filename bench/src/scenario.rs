@@ -8,6 +8,7 @@ mod half;
 mod hang;
 mod idle;
 mod kill;
+mod notices;
 mod one;
 
 use std::{fs, path::PathBuf};
@@ -96,7 +97,13 @@ pub(crate) struct Options {
     /// Deliveries of `backlog`.
     #[arg(long)]
     backlog: Option<u64>,
-    /// Events per second of `hang`.
+    /// Messages of `notices`.
+    #[arg(long)]
+    notices: Option<u64>,
+    /// Messages per second that the provider of `notices` takes.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    notices_rate: u32,
+    /// Events per second of `hang`, and of `notices` beside the messages.
     #[arg(long, default_value_t = 200.0)]
     hang_rate: f64,
     /// Waits up to so many seconds, before each measurement of the yardstick, for others to leave the machine alone.
@@ -121,6 +128,8 @@ pub(crate) enum Name {
     Backlog,
     /// kill -9 in full flight, again and again.
     Kill,
+    /// A hundred thousand messages to people, at their provider's rate.
+    Notices,
     /// Start time, and memory while nothing happens.
     Idle,
     /// Added delay at half of the load that `one` reached.
@@ -200,6 +209,7 @@ async fn run_one(ground: &mut Ground, name: Name) -> Result<()> {
         Name::Hang => Box::pin(hang::run(ground)).await,
         Name::Backlog => Box::pin(backlog::run(ground)).await,
         Name::Kill => Box::pin(kill::run(ground)).await,
+        Name::Notices => Box::pin(notices::run(ground)).await,
         Name::Idle => Box::pin(idle::run(ground)).await,
         Name::Half => Box::pin(half::run(ground)).await,
     }
@@ -239,16 +249,21 @@ fn driver_of(options: &Options, cluster: Option<Cluster>) -> Result<Box<dyn Driv
 impl Options {
     /// In the order of the list, since `half` wants to know what `one` found.
     fn names(&self) -> Result<Vec<Name>> {
-        let can = match self.driver {
-            Server::Svix => &[Name::One, Name::Fanout],
-            Server::Countersign | Server::Relay => Name::value_variants(),
+        let can: Vec<Name> = match self.driver {
+            Server::Svix => vec![Name::One, Name::Fanout],
+            Server::Countersign => Name::value_variants().to_vec(),
+            // It tells nobody but endpoints.
+            Server::Relay => {
+                let all = Name::value_variants().iter().copied();
+                all.filter(|name| *name != Name::Notices).collect()
+            }
         };
-        let mut names = if self.names.is_empty() { can.to_vec() } else { self.names.clone() };
+        let mut names = if self.names.is_empty() { can.clone() } else { self.names.clone() };
         names.sort_unstable();
         names.dedup();
         let unfit = names.iter().find(|name| !can.contains(name));
         if let Some(name) = unfit {
-            bail!("scenario {name:?} needs a server that the bench itself starts");
+            bail!("scenario {name:?} asks for what this server does not have");
         }
         Ok(names)
     }
@@ -262,6 +277,7 @@ impl Options {
             fanout: pick(5_000, 500),
             backlog: self.backlog.unwrap_or(pick(1_000_000, 20_000)),
             rounds: self.rounds.unwrap_or(pick(100, 5)),
+            notices: self.notices.unwrap_or(pick(100_000, 5_000)),
             starts: pick(10, 3),
             seconds: pick(20, 5),
         }

@@ -235,6 +235,22 @@ impl Driver for Countersign {
         Ok(Some(Self::recipe("/api/v1/requests", recipe::request)))
     }
 
+    async fn create_gateway(&self, url: &str, rate_limit: Option<u32>) -> Result<()> {
+        let said = json!({ "id": "{key}", "to": "{to}", "text": "{text}" });
+        let body = json!({
+            "name": "gateway",
+            "kind": "http_sms",
+            "rate_limit": rate_limit,
+            "settings": { "url": url, "body": said },
+        });
+        let call = self.call("POST", "/api/v1/providers")?.with_body(body.to_string());
+        call.succeed(PATIENCE).await.map(drop)
+    }
+
+    fn notices(&self) -> Result<Option<Recipe>> {
+        Ok(Some(Self::recipe("/api/v1/requests", recipe::notice)))
+    }
+
     async fn stats(&self) -> Result<Option<Stats>> {
         let said: Value = self.call("GET", "/api/v1/stats")?.succeed(PATIENCE).await?.read()?;
         let pending = PENDING.iter().find_map(|place| said.pointer(place)?.as_u64());

@@ -36,15 +36,24 @@ pub(crate) fn event(stamp: Stamp) -> Bytes {
 ///
 /// The signer takes no mail and no short message, so that what is measured is the webhook.
 pub(crate) fn request(stamp: Stamp) -> Bytes {
+    sent(stamp, r#""email":false,"sms":false"#)
+}
+
+/// The same, but the signer is told by short message. The number is one that is kept for stories.
+pub(crate) fn notice(stamp: Stamp) -> Bytes {
+    sent(stamp, r#""email":false,"sms":true"#)
+}
+
+fn sent(stamp: Stamp, send_to: &str) -> Bytes {
     let Stamp { seq, sent_at_us } = stamp;
     let mut body = String::with_capacity(BODY_BYTES);
     write!(
         body,
         concat!(
             r#"{{"title":"Bench {}","send":true,"signers":[{{"name":"Ada Bench","email":"ada{}@bench.invalid","#,
-            r#""send_to":{{"email":false,"sms":false}}}}],"metadata":{{"sent_at_us":{},"note":""#
+            r#""mobile":"+447700900123","send_to":{{{}}}}}],"metadata":{{"sent_at_us":{},"note":""#
         ),
-        seq, seq, sent_at_us
+        seq, seq, send_to, sent_at_us
     )
     .unwrap_or_default();
     finish(body, r#""}}"#)
@@ -92,7 +101,7 @@ mod tests {
 
     #[test]
     fn every_body_is_json_of_one_kilobyte() {
-        for body in [event, request, message] {
+        for body in [event, request, notice, message] {
             for seq in [0, 7, 1_000_000] {
                 let bytes = body(Stamp { seq, sent_at_us: 1_700_000_000_000_000 });
                 assert_eq!(bytes.len(), BODY_BYTES);

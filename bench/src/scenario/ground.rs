@@ -38,6 +38,7 @@ pub(crate) struct Size {
     pub(crate) fanout: u64,
     pub(crate) backlog: u64,
     pub(crate) rounds: u64,
+    pub(crate) notices: u64,
     pub(crate) starts: u64,
     pub(crate) seconds: u64,
 }

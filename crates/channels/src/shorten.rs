@@ -1,7 +1,7 @@
 //! How services that shorten URLs are spoken to, without any IO: a call is built, an answer is read.
 //!
-//! Invariants: the same long URL gives the same short one, however often it is asked for; a short URL is absolute and
-//! `https`; the long URL, which is a secret, comes into no error.
+//! Invariants: the same long URL gives the same short one, however often it is asked for; a short URL is absolute,
+//! `https`, and on the host that was asked for; the long URL, which is a secret, comes into no error.
 //! Left to others: carrying calls out ([`crate::Http`]), and going on with the long URL when there is no short one
 //! (`engine`).
 
@@ -37,6 +37,16 @@ pub enum ShortenerKind {
     Bitly,
     /// Rebrandly.
     Rebrandly,
+}
+
+impl Shortener {
+    /// Gives the host of its short URLs.
+    pub fn host(&self) -> &str {
+        self.domain.as_deref().unwrap_or(match self.kind {
+            ShortenerKind::Bitly => "bit.ly",
+            ShortenerKind::Rebrandly => "rebrand.ly",
+        })
+    }
 }
 
 impl ShortenerKind {
@@ -77,21 +87,27 @@ pub fn build(shortener: &Shortener, long: &Url, key: &[u8]) -> Result<Call, NotS
     }
 }
 
-/// Reads the answer to such a call, made with the same arguments, as an absolute `https` URL.
+/// Reads the answer to such a call, made with the same arguments, as an absolute `https` URL on [`Shortener::host`].
 ///
 /// # Errors
 ///
-/// When the answer says no, or makes no sense.
+/// When the answer says no, makes no sense, or leads elsewhere.
 pub fn read(
     shortener: &Shortener,
     long: &Url,
     key: &[u8],
     answer: &Answer,
 ) -> Result<Url, NotShortened> {
-    match shortener.kind {
-        ShortenerKind::Bitly => bitly::read(answer),
-        ShortenerKind::Rebrandly => rebrandly::read(shortener, long, key, answer),
+    let short = match shortener.kind {
+        ShortenerKind::Bitly => bitly::read(answer)?,
+        ShortenerKind::Rebrandly => rebrandly::read(shortener, long, key, answer)?,
+    };
+    let host = shortener.host();
+    if short.domain() == Some(host) && short.port().is_none() {
+        return Ok(short);
     }
+    let detail = format!("the short URL is not on {host}; set the domain that short URLs have");
+    Err(NotShortened { detail, again: false })
 }
 
 /// Reads what a service calls a short URL, with or without its scheme.

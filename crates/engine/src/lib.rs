@@ -40,6 +40,7 @@ mod run;
 mod settings;
 mod settle;
 mod share;
+pub mod shortener;
 pub mod sources;
 pub mod suppressions;
 mod timers;
@@ -65,7 +66,7 @@ use store::{Commit, Committed, Fault, MasterKey, Store, Views, Write};
 use url::Url;
 
 use metrics::Metrics;
-use notices::{Desks, Switchboard};
+use notices::{Desks, Shorteners, Switchboard};
 use run::Loops;
 use settle::Ends;
 use timers::Alarm;
@@ -129,6 +130,7 @@ struct Inner {
     mailer: Arc<dyn Mailer>,
     desks: Desks,
     switchboard: Switchboard,
+    shorteners: Shorteners,
     guard: Arc<Guard>,
     clock: Arc<dyn Clock>,
     movable: Option<Arc<dyn MovableClock>>,
@@ -196,6 +198,7 @@ impl Engine {
             mailer,
             desks: Desks::default(),
             switchboard: Switchboard::default(),
+            shorteners: Shorteners::default(),
             guard,
             clock,
             movable,

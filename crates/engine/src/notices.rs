@@ -10,7 +10,9 @@
 
 mod attempt;
 mod desk;
+mod links;
 mod pick;
+mod rest;
 mod words;
 
 use std::collections::BTreeMap;
@@ -32,6 +34,7 @@ use crate::timers::written;
 
 pub(crate) use attempt::read as receipt_of;
 pub(crate) use desk::Desks;
+pub(crate) use links::Shorteners;
 pub(crate) use pick::Switchboard;
 
 /// Attempts of one channel under way at most; those that wait for their provider's rate among them.

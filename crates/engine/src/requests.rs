@@ -181,10 +181,12 @@ impl Engine {
         } else {
             (Vec::new(), created)
         };
-        self.commit_course(
-            Course { before: None, earlier, last, now, heard: None, more: Vec::new() },
-            once,
-        )
+        // Two first ones of an account may both make the hidden endpoint that both need.
+        insist(|| {
+            let (earlier, last) = (earlier.clone(), last.clone());
+            let course = Course { before: None, earlier, last, now, heard: None, more: Vec::new() };
+            self.commit_course(course, once)
+        })
         .await
     }
 

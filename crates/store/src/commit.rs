@@ -129,6 +129,8 @@ pub enum SettingKind {
     Branding,
     /// Who shortens links; named `shortener`.
     Shortener,
+    /// A link that was shortened for a signer of a request; named by both.
+    ShortLink,
     /// An address that nothing is sent to; named by channel and address.
     Suppression,
     /// A place that a vendor's webhooks come in at; named by its id.
@@ -139,12 +141,13 @@ pub enum SettingKind {
 
 impl SettingKind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Provider,
         Self::NoticeRule,
         Self::Template,
         Self::Branding,
         Self::Shortener,
+        Self::ShortLink,
         Self::Suppression,
         Self::Source,
         Self::Mirror,
@@ -158,6 +161,7 @@ impl SettingKind {
             Self::Template => "template",
             Self::Branding => "branding",
             Self::Shortener => "shortener",
+            Self::ShortLink => "short_link",
             Self::Suppression => "suppression",
             Self::Source => "source",
             Self::Mirror => "mirror",

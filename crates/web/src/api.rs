@@ -16,6 +16,7 @@ pub(crate) mod notices;
 pub(crate) mod providers;
 pub(crate) mod replays;
 pub(crate) mod requests;
+pub(crate) mod shortener;
 pub(crate) mod signers;
 pub(crate) mod sources;
 pub(crate) mod stats;

@@ -33,8 +33,8 @@ use axum::routing::{self, MethodRouter};
 
 use crate::api::{
     branding, clock, contacts, deliveries, endpoints, event_types, events, keys, notice_rules,
-    notices, providers, replays, requests, signers, sources, stats, suppressions, templates,
-    timeline,
+    notices, providers, replays, requests, shortener, signers, sources, stats, suppressions,
+    templates, timeline,
 };
 
 pub use crate::returned::serve_returned_mails;
@@ -146,6 +146,9 @@ fn around_notices() -> Vec<Route> {
         get("/api/v1/branding", branding::read),
         put("/api/v1/branding", branding::replace),
         delete("/api/v1/branding", branding::delete),
+        get("/api/v1/shortener", shortener::read),
+        put("/api/v1/shortener", shortener::replace),
+        delete("/api/v1/shortener", shortener::delete),
         post("/api/v1/suppressions", suppressions::create),
         get("/api/v1/suppressions", suppressions::list),
         delete("/api/v1/suppressions/{channel}/{address}", suppressions::delete),

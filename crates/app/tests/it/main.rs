@@ -44,6 +44,8 @@ mod service;
 #[cfg(test)]
 mod settings;
 #[cfg(test)]
+mod shortener;
+#[cfg(test)]
 mod vendors;
 #[cfg(test)]
 mod verify;

@@ -24,7 +24,7 @@ pub(super) fn build(shortener: &Shortener, long: &Url, key: &[u8]) -> Result<Cal
     let url = below(base, &["v1", "links"]).map_err(|error| wrong(error.to_string()))?;
     let body = json!({
         "destination": long.as_str(),
-        "domain": { "fullName": domain(shortener) },
+        "domain": { "fullName": shortener.host() },
         "slashtag": slashtag(shortener, long, key),
     });
     let mut call = calls::json(url, &body);
@@ -46,7 +46,7 @@ pub(super) fn read(
     let short = match answer.status {
         200 | 201 => text("/shortUrl").and_then(normal),
         400..=499 if is_taken(&body) => {
-            normal(&format!("{}/{}", domain(shortener), slashtag(shortener, long, key)))
+            normal(&format!("{}/{}", shortener.host(), slashtag(shortener, long, key)))
         }
         _ => None,
     };
@@ -66,14 +66,10 @@ fn is_taken(body: &Value) -> bool {
     }
 }
 
-fn domain(shortener: &Shortener) -> &str {
-    shortener.domain.as_deref().unwrap_or("rebrand.ly")
-}
-
 /// Gives the link's name: 22 characters, 128 bits and more that nobody can guess.
 fn slashtag(shortener: &Shortener, long: &Url, key: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-    let text = format!("{}\n{long}", domain(shortener));
+    let text = format!("{}\n{long}", shortener.host());
     let tag = URL_SAFE_NO_PAD.encode(hmac::sign(&key, text.as_bytes()));
     tag.chars().take(SLASHTAG_CHARS).collect()
 }

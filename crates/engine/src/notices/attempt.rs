@@ -136,6 +136,13 @@ impl Engine {
                 return Ok(nothing(began, Why::Unsayable, "the text of the event was forgotten"));
             }
         };
+        let (link, unshortened) = match notice.party {
+            Party::Signer(signer) => {
+                let (link, note) = self.link(&desk, &notice, signer).await?;
+                (Some(link), note)
+            }
+            Party::Sender => (None, None),
+        };
         let nodes = self.lanes().nodes();
         let Some((provider, place)) =
             self.inner.switchboard.pick(desk.of(notice.channel), nodes, began)
@@ -148,11 +155,9 @@ impl Engine {
         while self.now() < place {
             self.sleep_until(place).await;
         }
-        let link = match notice.party {
-            Party::Signer(signer) => Some(self.short_link(notice.request, signer)),
-            Party::Sender => None,
-        };
-        let (message, note) = words::message(&desk, provider, (&notice, &about), link);
+        let (message, fell_back) = words::message(&desk, provider, (&notice, &about), link);
+        let notes: Vec<String> = [fell_back, unshortened].into_iter().flatten().collect();
+        let note = (!notes.is_empty()).then(|| notes.join("; "));
         self.hand_over(&with, (notice, version), (provider, message, note)).await
     }
 
@@ -227,7 +232,7 @@ impl Engine {
         let digest = sha256(&serde_json::to_vec(&message).unwrap_or_default());
         let number = with.delivery.attempts.saturating_add(1);
         let begun = Begun { number, provider: provider.id, at: began, receipt: None };
-        self.write_begun((notice.clone(), version), begun.clone()).await?;
+        let kept = self.write_begun((notice.clone(), version), begun.clone()).await?;
         let timeout = Duration::from_secs(u64::from(with.endpoint.timeout_s));
         let (receipt, status, remote, url) = match (call, &message) {
             (Some(call), _) => {
@@ -259,11 +264,8 @@ impl Engine {
         self.inner.switchboard.judge(provider.id, works, now);
         debug!(reception = receipt.reception.as_str(), provider = %provider.name, "a notice was handed over");
         let begun = Begun { receipt: Some(receipt.clone()), ..begun };
-        let kept = self.views().notice(notice.account, notice.id).await;
-        match kept {
-            Ok(Some(kept)) => self.write_begun(kept, begun).await?,
-            Ok(None) => {}
-            Err(error) => return Err(error),
+        if let Some(kept) = kept {
+            self.write_begun(kept, begun).await?;
         }
         let outcome = Outcome::Handed(Handed {
             provider: provider.id,
@@ -276,29 +278,35 @@ impl Engine {
         Ok(Tried { outcome, state, url, digest, remote, began })
     }
 
-    /// Writes how far an attempt has come; somebody who wrote a report meanwhile is not overwritten.
-    async fn write_begun(&self, kept: (Notice, Version), begun: Begun) -> Result<(), store::Error> {
+    /// Writes how far an attempt has come; somebody who wrote a report meanwhile is not overwritten. Gives the notice as
+    /// it stands now, if it was not forgotten.
+    async fn write_begun(
+        &self,
+        kept: (Notice, Version),
+        begun: Begun,
+    ) -> Result<Option<(Notice, Version)>, store::Error> {
         let (mut notice, mut version) = kept;
         for _ in 0..TRIES_MAX {
             let (account, id) = (notice.account, notice.id);
             notice.begun = Some(begun.clone());
             let mut commit = Commit::new(account, self.now());
-            commit.writes.push(Write::Notice(Guarded { version, value: notice }));
+            let value = notice.clone();
+            commit.writes.push(Write::Notice(Guarded { version, value }));
             match self.commit(commit).await {
+                Ok(_) => return Ok(Some((notice, version + 1))),
                 Err(Fault::Conflict { .. }) => {}
                 Err(Fault::Store(error)) => return Err(error),
                 // A notice refers to nothing that could be missing, taken or known.
-                Ok(_)
-                | Err(
+                Err(
                     Fault::UrlTaken { .. }
                     | Fault::Repeated(_)
                     | Fault::Missing { .. }
                     | Fault::Forgotten,
-                ) => return Ok(()),
+                ) => return Ok(None),
             }
             match self.views().notice(account, id).await? {
                 Some(row) => (notice, version) = row,
-                None => return Ok(()),
+                None => return Ok(None),
             }
         }
         Err(store::Error::Unavailable {

@@ -17,6 +17,7 @@ use templates::{Branding, Template};
 
 use crate::Engine;
 use crate::providers;
+use crate::shortener::{self, Shortener};
 
 /// How long a desk is used before it is read anew.
 const KEPT_MS: i64 = 2_000;
@@ -31,6 +32,7 @@ pub(crate) struct Desk {
     pub(super) rules: Rules,
     pub(super) branding: Branding,
     pub(super) templates: BTreeMap<String, Template>,
+    pub(super) shortener: Shortener,
 }
 
 impl Desk {
@@ -143,6 +145,9 @@ impl Engine {
         }
         if let Some(row) = list(SettingKind::Branding).await?.first() {
             desk.branding = parsed(row)?;
+        }
+        if let Some(row) = list(SettingKind::Shortener).await?.first() {
+            desk.shortener = shortener::read(row)?;
         }
         Ok(desk)
     }

@@ -1,7 +1,8 @@
 //! Which provider carries a message: the first that is not down, at its own rate.
 //!
 //! Invariants: a provider that failed is left alone for a while, longer each time, and tried again by one message;
-//! messages of one provider keep their distance, whoever of this node's attempts sends them.
+//! messages of one provider keep to its rate, whoever of this node's attempts sends them; at a high rate a few go
+//! together, so that they share what they write.
 //! Left to others: what counts as its failure (`channels`).
 
 use std::collections::BTreeMap;
@@ -9,12 +10,14 @@ use std::sync::{Mutex, PoisonError};
 
 use domain::id::ProviderId;
 use domain::provider::Provider;
-use domain::time::{SECOND_MS, Timestamp};
+use domain::time::Timestamp;
 
-/// A provider that failed is left alone for so long at first.
-const REST_MS: i64 = 10 * SECOND_MS;
-/// And for so long at most.
-const REST_MS_MAX: i64 = 5 * 60 * SECOND_MS;
+use super::rest::Rest;
+
+/// So many messages of one provider go together at most.
+const TOGETHER_MAX: i64 = 8;
+/// A message waits for company so long at most.
+const COMPANY_US: i64 = 20_000;
 
 /// How each provider fares, as far as this node knows.
 #[derive(Debug, Default)]
@@ -24,10 +27,7 @@ pub(crate) struct Switchboard {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Line {
-    /// Failures since the last success.
-    failures: u32,
-    /// Until when it is left alone.
-    rests_until: Timestamp,
+    rest: Rest,
     /// The moment up to which its rate is used, in microseconds.
     used_until_us: i64,
 }
@@ -43,7 +43,7 @@ impl Switchboard {
     ) -> Option<(&'a Provider, Timestamp)> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let rest = |lines: &BTreeMap<ProviderId, Line>, id| {
-            lines.get(&id).map_or(now, |line| line.rests_until.max(now))
+            lines.get(&id).map_or(now, |line| line.rest.over_at(now))
         };
         let mut chosen: Option<(&Provider, Timestamp)> = None;
         for provider in providers {
@@ -54,10 +54,7 @@ impl Switchboard {
         }
         let (provider, _) = chosen?;
         let line = lines.entry(provider.id).or_default();
-        if line.rests_until > now || line.failures > 0 {
-            // Whoever tries it now tries for all: the others leave it alone a while longer.
-            line.rests_until = now.plus_millis(REST_MS);
-        }
+        line.rest.asked(now);
         Some((provider, line.place(provider.rate_limit, nodes, now)))
     }
 
@@ -70,21 +67,14 @@ impl Switchboard {
     ) -> bool {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         providers.iter().any(|other| {
-            other.id != than && lines.get(&other.id).is_none_or(|line| line.rests_until <= now)
+            other.id != than && lines.get(&other.id).is_none_or(|line| line.rest.is_over(now))
         })
     }
 
     /// Notes how a provider fared.
     pub(super) fn judge(&self, id: ProviderId, works: bool, now: Timestamp) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = lines.entry(id).or_default();
-        if works {
-            (line.failures, line.rests_until) = (0, Timestamp::default());
-        } else {
-            let rest = REST_MS.saturating_mul(1 << line.failures.min(10)).min(REST_MS_MAX);
-            line.failures = line.failures.saturating_add(1);
-            line.rests_until = now.plus_millis(rest);
-        }
+        lines.entry(id).or_default().rest.judge(works, now);
     }
 }
 
@@ -94,8 +84,10 @@ impl Line {
         let Some(rate) = rate else { return now };
         let now_us = now.as_millis() * 1_000;
         let at_us = self.used_until_us.max(now_us);
-        self.used_until_us = at_us + 1_000_000 * i64::from(nodes.max(1)) / i64::from(rate.max(1));
-        Timestamp::from_millis((at_us + 999) / 1_000)
+        let distance_us = 1_000_000 * i64::from(nodes.max(1)) / i64::from(rate.max(1));
+        self.used_until_us = at_us + distance_us;
+        let together_us = (distance_us * TOGETHER_MAX).clamp(1_000, COMPANY_US);
+        Timestamp::from_millis((at_us + together_us - 1) / together_us * together_us / 1_000)
     }
 }
 
@@ -142,6 +134,21 @@ mod tests {
         assert_eq!(picked(at(9_000)), Some(1), "back first");
         board.judge(one.id, true, at(9_001));
         assert_eq!(picked(at(9_002)), Some(1));
+    }
+
+    #[test]
+    fn at_a_high_rate_a_few_go_together_and_the_rate_is_kept() {
+        let one = provider(1, Some(500));
+        let board = Switchboard::default();
+        let mut by_moment = BTreeMap::<i64, u32>::new();
+        for _ in 0..1_000 {
+            let (_, place) = board.pick([&one].into_iter(), 1, at(0)).unwrap();
+            *by_moment.entry(place.millis_since(at(0))).or_default() += 1;
+        }
+        assert!(by_moment.values().all(|together| *together <= 8), "{by_moment:?}");
+        let first_second: u32 = by_moment.range(..1_000).map(|(_, together)| *together).sum();
+        assert!((492..=500).contains(&first_second), "{first_second}");
+        assert!(by_moment.len() <= 126, "{}", by_moment.len());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use http::Request;
 use serde_json::{Value, json};
 use store::{Commit, Guarded, Write};
 
-use super::world::World;
+use super::world::{Answer, World};
 
 fn subject(text: &str) -> Value {
     json!({"locales": {"en": {"subject": text}, "de": {"sms": "{{ title }}: {{ link }}"}}})
@@ -173,6 +173,36 @@ async fn branding_is_the_default_until_it_is_set() {
 }
 
 #[tokio::test]
+async fn links_are_our_own_until_a_vendor_is_set_whose_token_never_comes_out() {
+    let world = World::new().await;
+    let default = world.api("GET", "/shortener", None).await.expect(200).json();
+    let none = json!({
+        "default": true, "kind": "built_in", "domain": null, "group": null, "workspace": null,
+        "base_url": null, "token": null,
+    });
+    assert_eq!(default, none);
+    let bad = json!({"kind": "rebrandly", "domain": "go.example.com/x", "group": "g"});
+    let refused = world.api("PUT", "/shortener", Some(bad)).await;
+    let refused = refused.expect_problem(422, "P0012", "invalid").json();
+    let errors = refused["errors"].as_array().unwrap().iter();
+    let paths: Vec<&Value> = errors.map(|flaw| &flaw["path"]).collect();
+    assert_eq!(paths, ["group", "token", "domain"]);
+    let token = "t0ken-of-the-account";
+    let body = json!({"kind": "bitly", "domain": "Go.example.com", "group": "B1", "token": token});
+    let set = world.api("PUT", "/shortener", Some(body)).await.expect(200);
+    let read = world.api("GET", "/shortener", None).await.expect(200);
+    assert_eq!(read.json(), set.json());
+    assert!(!read.text.contains(token), "{}", read.text);
+    let read = read.json();
+    assert_eq!((&read["domain"], &read["token"]), (&json!("go.example.com"), &json!("…ount")));
+    let kept = world.engine.shortener(world.account).await.unwrap().unwrap();
+    assert_eq!(kept.token, Some(Secret::new(token)));
+    world.api("DELETE", "/shortener", None).await.expect(204);
+    world.api("DELETE", "/shortener", None).await.expect(404);
+    assert_eq!(world.api("GET", "/shortener", None).await.expect(200).json(), none);
+}
+
+#[tokio::test]
 async fn an_address_is_suppressed_once_however_it_is_spelt() {
     let world = World::new().await;
     let body = json!({"channel": "email", "address": "Ana+1@Example.NET", "detail": "asked us"});
@@ -208,6 +238,7 @@ async fn what_one_account_sets_another_does_not_see() {
     world.api("PUT", "/templates/ours", Some(subject("a"))).await.expect(200);
     world.api("PUT", "/branding", Some(json!({"name": "Ours"}))).await.expect(200);
     world.api("PUT", "/notice-rules/signed", Some(json!({"off": true}))).await.expect(200);
+    world.api("PUT", "/shortener", Some(json!({"kind": "built_in"}))).await.expect(200);
     let body = json!({"channel": "email", "address": "ana@example.net"});
     world.api("POST", "/suppressions", Some(body)).await.expect(201);
 
@@ -223,6 +254,7 @@ async fn what_one_account_sets_another_does_not_see() {
         format!("/providers/{provider}"),
         "/templates/ours".to_owned(),
         "/branding".to_owned(),
+        "/shortener".to_owned(),
         "/notice-rules/signed".to_owned(),
         "/suppressions/email/ana%40example.net".to_owned(),
     ] {
@@ -268,6 +300,26 @@ async fn a_notice_is_found_among_those_of_its_request() {
     assert_eq!((&read["progress"]["stage"], &read["signer_id"]), (&Value::Null, &Value::Null));
     let nothing = format!("/notices/{}", NoticeId::new(4));
     world.api("GET", &nothing, None).await.expect_problem(404, "P0009", "not_found");
+}
+
+#[tokio::test]
+async fn the_first_requests_of_an_account_may_come_at_the_same_moment() {
+    let world = World::new().await;
+    let provider = json!({
+        "kind": "mailbox_email", "name": "box", "settings": {"from": "sign@example.com"},
+    });
+    world.api("POST", "/providers", Some(provider)).await.expect(201);
+    let send = || {
+        let signers = json!([{"name": "Ada", "email": "ada@example.com"}]);
+        let request = json!({"title": "Lease", "signers": signers, "send": true});
+        world.api("POST", "/requests", Some(request))
+    };
+    let made = tokio::join!(send(), send(), send(), send(), send(), send(), send(), send());
+    for answer in <[Answer; 8]>::from(made) {
+        answer.expect(201);
+    }
+    let notices = world.api("GET", "/notices", None).await.expect(200).json();
+    assert_eq!(notices["data"].as_array().unwrap().len(), 8);
 }
 
 #[tokio::test]
