@@ -83,7 +83,10 @@ impl Catch for Esaw {
     fn prove(&self, source: &Source, received: &Received<'_>) -> Result<(), Untrusted> {
         let (user, password) = match (source.text("user"), source.secret("password")) {
             (None, None) => return Ok(()),
-            (user, password) => (user.unwrap_or_default(), password.map_or("", Secret::expose)),
+            (Some(user), Some(password)) => (user, password.expose()),
+            (Some(_), None) | (None, Some(_)) => {
+                return Err(Untrusted::Forged("the source has half of a user name and a password"));
+            }
         };
         let said = received.header("authorization");
         let said = said.ok_or(Untrusted::Forged("the header authorization is missing"))?;
