@@ -16,6 +16,7 @@ use domain::id::Chance;
 use domain::retention::Retention;
 use domain::secret::Secret;
 use domain::time::{Clock, Timestamp};
+use engine::feedback::return_paths;
 use engine::{Engine, Lanes, Parts};
 use libfuzzer_sys::fuzz_target;
 use store::MasterKey;
@@ -89,7 +90,8 @@ fn service() -> Service {
     };
     let store = Arc::new(Sqlite::open(options).expect("a store"));
     let guard = Guard::new(Vec::new(), Schemes::HttpToo);
-    let mailer = Smtp::new(Options::new(guard.clone())).expect("a mailer");
+    let options = Options::new(guard.clone());
+    let mailer = Smtp::new(options, return_paths(&master)).expect("a mailer");
     let engine = Engine::new(Parts {
         views: store.views(),
         store,

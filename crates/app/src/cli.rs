@@ -14,6 +14,7 @@ mod keys;
 mod listen;
 mod log;
 mod progress;
+mod providers;
 mod replay;
 mod serve;
 mod server;
@@ -67,6 +68,7 @@ enum Command {
     Events(events::Args),
     Replay(replay::Args),
     Keys(keys::Args),
+    Providers(providers::Args),
     Config(config::Args),
     Doctor(doctor::Args),
     Explain(explain::Args),
@@ -114,6 +116,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Events(args) => events::run(args, context),
         Command::Replay(args) => replay::run(&args, context),
         Command::Keys(args) => keys::run(args, context),
+        Command::Providers(args) => providers::run(args, context),
         Command::Config(args) => config::run(&args, context),
         Command::Doctor(args) => doctor::run(&args, context),
         Command::Explain(args) => explain::run(&args),

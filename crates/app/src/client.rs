@@ -40,6 +40,12 @@ pub(crate) enum Trouble {
         /// What went wrong.
         source: anyhow::Error,
     },
+    /// The server wants no more of such calls at this moment.
+    #[error("the server asks to wait: {detail}")]
+    Busy {
+        /// One sentence.
+        detail: String,
+    },
     /// The server refused the call.
     #[error("the server refused: {detail} ({status})")]
     Refused {
@@ -152,7 +158,10 @@ impl Client {
                 detail = format!("{detail}; {path}: {message}");
             }
         }
-        if matches!(status, 408 | 429 | 500..) {
+        if status == 429 {
+            return Err(Trouble::Busy { detail });
+        }
+        if matches!(status, 408 | 500..) {
             let source = anyhow!("{detail} ({status})");
             return Err(Trouble::Away { url: url(), source });
         }
@@ -164,7 +173,7 @@ impl Trouble {
     /// Tells whether the same call may succeed later.
     pub(crate) const fn is_transient(&self) -> bool {
         match self {
-            Self::Away { .. } => true,
+            Self::Away { .. } | Self::Busy { .. } => true,
             Self::Refused { .. } | Self::Unreadable { .. } => false,
         }
     }
@@ -176,6 +185,7 @@ impl Trouble {
                 "start it with `countersign dev` or `countersign serve`, or name another server with --public-url"
                     .to_owned()
             }
+            Self::Busy { .. } => "wait as long as it says, then ask again".to_owned(),
             Self::Refused { code, .. } if code.starts_with("key_") => {
                 "give a key with --api-key or COUNTERSIGN_API_KEY; `countersign keys create` makes one"
                     .to_owned()

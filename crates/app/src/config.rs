@@ -49,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) node_name: Option<String>,
     /// Where others find it, if somebody said so; no slash at the end.
     pub(crate) public_url: Option<String>,
+    /// Where it takes mails that come back, if anywhere.
+    pub(crate) feedback_mail_listen: Option<SocketAddr>,
     /// The key to begin with.
     pub(crate) api_key: Option<Secret>,
     /// Ranges that webhooks may reach beside public addresses.
@@ -115,6 +117,7 @@ impl Settings {
             database_url,
             node_name: gathered.text(Name::Node).map(str::to_owned),
             public_url: read(gathered, Name::PublicUrl, web_url)?,
+            feedback_mail_listen: read(gathered, Name::FeedbackMailListen, address)?,
             api_key: read(gathered, Name::ApiKey, api_key)?,
             allow_targets,
             allow_http_targets: read(gathered, Name::AllowHttpTargets, switch)?.unwrap_or_default(),
@@ -286,6 +289,7 @@ mod tests {
         assert!(settings.listen.ip().is_loopback());
         assert!(settings.allow_targets.is_empty() && !settings.allow_http_targets);
         assert!(settings.api_key.is_none() && !settings.trust_forwarded_for);
+        assert!(settings.feedback_mail_listen.is_none());
         assert_eq!(settings.data, Path::new("./countersign-data"));
     }
 
@@ -319,6 +323,11 @@ mod tests {
         for (key, text, expected) in [
             (Name::DatabaseUrl, "mysql://u:hidden@h/db", "cannot be used: expected postgres://"),
             (Name::Listen, "8080", "listen (--listen) cannot be used: expected an address"),
+            (
+                Name::FeedbackMailListen,
+                "mail",
+                "feedback_mail_listen (--feedback-mail-listen) cannot",
+            ),
             (Name::AllowTargets, "10.0.0.0/8,x", "not `x`"),
             (Name::AllowHttpTargets, "yes", "expected true or false"),
             (Name::PublicUrl, "sign.example.com", "expected an http or https url"),

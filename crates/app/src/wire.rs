@@ -5,6 +5,7 @@
 //! Left to others: everything that the parts do.
 
 use std::future::ready;
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -17,6 +18,7 @@ use channels::{Guard, Http, Options, Schemes};
 use domain::id::AccountId;
 use domain::secret::Secret;
 use domain::time::Clock;
+use engine::feedback::return_paths;
 use engine::{Engine, Lanes, MovableClock, Parts, Shutdown};
 use store::postgres::{self, Postgres, Protection};
 use store::sqlite::{self, Sqlite};
@@ -30,6 +32,7 @@ use crate::chance::SystemChance;
 use crate::clock::{self, RealClock, TestClock};
 use crate::config::Settings;
 use crate::config::gather::Mode;
+use crate::config::table::{Name, setting};
 use crate::failure::Advise as _;
 use crate::folder;
 
@@ -53,6 +56,8 @@ pub(crate) struct Service {
     /// Where others find the service.
     pub(crate) url: String,
     listener: TcpListener,
+    /// Where mails come back, if anywhere.
+    mail_listener: Option<TcpListener>,
     settings: web::Settings,
 }
 
@@ -98,8 +103,9 @@ pub(crate) async fn engine(settings: &Settings, url: String) -> anyhow::Result<E
         .context("building the client that calls endpoints")
         .advise("look at tls_ca_file: it must hold certificates of authorities, as PEM")?;
     let authorities = settings.authorities.clone();
-    let mailer = Smtp::new(Options { authorities, ..Options::new(guard.clone()) })
-        .context("building the client that hands mails to mail servers")?;
+    let mailer =
+        Smtp::new(Options { authorities, ..Options::new(guard.clone()) }, return_paths(&master))
+            .context("building the client that hands mails to mail servers")?;
     Ok(Engine::new(Parts {
         views,
         store,
@@ -191,10 +197,11 @@ fn guard(settings: &Settings) -> Guard {
 impl Service {
     /// Builds everything, and takes address and folder.
     pub(crate) async fn build(settings: &Settings) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(settings.listen)
-            .await
-            .with_context(|| format!("listening at {}", settings.listen))
-            .advise("stop what listens there, or choose another address with --listen")?;
+        let listener = bind(settings.listen, Name::Listen).await?;
+        let mail_listener = match settings.feedback_mail_listen {
+            Some(address) => Some(bind(address, Name::FeedbackMailListen).await?),
+            None => None,
+        };
         let address = listener.local_addr().context("asking for the address")?;
         let url = settings.url_at(address);
         let engine = engine(settings, url.clone()).await?;
@@ -213,12 +220,16 @@ impl Service {
             public_url: url.clone(),
             trusted_proxies: settings.trust_forwarded_for,
         };
-        Ok(Self { engine, account, url, listener, settings })
+        Ok(Self { engine, account, url, listener, mail_listener, settings })
     }
 
     /// Tells the log where the service is, and whether anybody could use it.
     pub(crate) async fn announce(&self) -> anyhow::Result<()> {
         info!(url = %self.url, "listening");
+        if let Some(listener) = &self.mail_listener {
+            let address = listener.local_addr().context("asking for the address")?;
+            info!(%address, "taking mails that come back");
+        }
         let keys = self.engine.views().keys(self.account).await.context("reading the keys")?;
         if keys.is_empty() {
             warn!("there is no API key yet; make one with `countersign keys create`");
@@ -228,13 +239,16 @@ impl Service {
 
     /// Runs until shutdown begins and everything has come to its end.
     pub(crate) async fn run(self, shutdown: Shutdown) -> anyhow::Result<()> {
-        let Self { engine, listener, settings, .. } = self;
+        let Self { engine, listener, mail_listener, settings, .. } = self;
         let left = engine.clone();
         let service = web::service(web::State::new(engine.clone(), settings));
-        let stop = shutdown.clone();
-        let handle = Handle::current();
+        let (stop, mail_stop) = (shutdown.clone(), shutdown.clone());
+        let (handle, mail_engine) = (Handle::current(), engine.clone());
         let mut serving = handle.spawn(async move {
-            web::serve(listener, service, async move { stop.begun().await }).await;
+            let calls = web::serve(listener, service, async move { stop.begun().await });
+            let Some(listener) = mail_listener else { return calls.await };
+            let stop = async move { mail_stop.begun().await };
+            tokio::join!(calls, web::serve_returned_mails(listener, mail_engine, stop));
         });
         let stop = shutdown.clone();
         let deliveries = half_of_the_cores("deliver")?;
@@ -255,6 +269,15 @@ impl Service {
         ensure!(was_asked, "{what} ended by itself");
         Ok(())
     }
+}
+
+/// Listens at the address of a setting.
+async fn bind(address: SocketAddr, name: Name) -> anyhow::Result<TcpListener> {
+    let flag = setting(name).flag();
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listening at {address}"))
+        .advise(format!("stop what listens there, or choose another address with --{flag}"))
 }
 
 /// Tells whether a shutdown has begun.

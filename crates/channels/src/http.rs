@@ -21,11 +21,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::call::{Answer, Call, Ending, Failure, Outcome, Reason};
+use domain::call::{ANSWER_BYTES_MAX, Answer, Call, Ending, Failure, Outcome, Reason};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
 use crate::classify::Stage;
+use crate::conversation::Notes;
 use crate::guard::Guard;
 use crate::http::dial::Dialler;
 use crate::http::live::{Broken, Live};
@@ -110,6 +111,31 @@ impl Http {
         self.pool.sweep(Instant::now())
     }
 
+    async fn attempt_once(&self, call: Call, lane: Lane, notes: &Notes) -> Ending {
+        if let Err(refused) = self.dialler.guard().check_url(&call.url) {
+            let outcome = Outcome::failed(Reason::TargetRefused, refused.to_string());
+            return Ending { outcome, remote: None, reused: false };
+        }
+        let url = Arc::clone(&call.url);
+        notes.call(&call);
+        let message = match request::message(call) {
+            Ok(message) => message,
+            Err(failure) => {
+                return Ending { outcome: Outcome::Failed(failure), remote: None, reused: false };
+            }
+        };
+        let mut progress = Progress::new(Instant::now(), lane.timeout, notes);
+        progress.answer_bytes_max = lane.answer_bytes_max;
+        let deadline = progress.deadline;
+        let outcome =
+            match timeout_at(deadline, self.carry_out(&url, message, &lane, &mut progress)).await {
+                Ok(Ok(answer)) => Outcome::Answered(answer),
+                Ok(Err(failure)) => Outcome::Failed(failure),
+                Err(_elapsed) => Outcome::Failed(progress.stage.timed_out()),
+            };
+        Ending { outcome, remote: progress.remote, reused: progress.reused }
+    }
+
     async fn carry_out(
         &self,
         url: &Arc<Url>,
@@ -151,26 +177,11 @@ impl Http {
 #[async_trait]
 impl Channel for Http {
     async fn attempt(&self, call: Call, lane: Lane) -> Ending {
-        if let Err(refused) = self.dialler.guard().check_url(&call.url) {
-            let outcome = Outcome::failed(Reason::TargetRefused, refused.to_string());
-            return Ending { outcome, remote: None, reused: false };
-        }
-        let url = Arc::clone(&call.url);
-        let message = match request::message(call) {
-            Ok(message) => message,
-            Err(failure) => {
-                return Ending { outcome: Outcome::Failed(failure), remote: None, reused: false };
-            }
-        };
-        let mut progress = Progress::new(Instant::now(), lane.timeout);
-        let deadline = progress.deadline;
-        let outcome =
-            match timeout_at(deadline, self.carry_out(&url, message, &lane, &mut progress)).await {
-                Ok(Ok(answer)) => Outcome::Answered(answer),
-                Ok(Err(failure)) => Outcome::Failed(failure),
-                Err(_elapsed) => Outcome::Failed(progress.stage.timed_out()),
-            };
-        Ending { outcome, remote: progress.remote, reused: progress.reused }
+        self.attempt_once(call, lane, &Notes::default()).await
+    }
+
+    async fn attempt_noted(&self, call: Call, lane: Lane, notes: &Notes) -> Ending {
+        self.attempt_once(call, lane, notes).await
     }
 }
 
@@ -181,13 +192,17 @@ pub(crate) struct Progress {
     pub(crate) deadline: Instant,
     pub(crate) stage: Stage,
     pub(crate) remote: Option<SocketAddr>,
+    pub(crate) notes: Notes,
+    pub(crate) answer_bytes_max: usize,
     reused: bool,
 }
 
 impl Progress {
-    pub(crate) fn new(started: Instant, timeout: Duration) -> Self {
+    pub(crate) fn new(started: Instant, timeout: Duration, notes: &Notes) -> Self {
         let deadline = started + timeout.min(TIMEOUT_MAX);
-        Self { started, deadline, stage: Stage::Resolving, remote: None, reused: false }
+        let (stage, notes) = (Stage::Resolving, notes.clone());
+        let answer_bytes_max = ANSWER_BYTES_MAX;
+        Self { started, deadline, stage, remote: None, notes, answer_bytes_max, reused: false }
     }
 
     pub(crate) fn started(&self) -> Instant {

@@ -12,6 +12,7 @@ mod address;
 mod aws;
 mod calls;
 mod classify;
+pub mod conversation;
 mod email;
 mod guard;
 mod http;
@@ -22,6 +23,7 @@ pub mod provider;
 mod reception;
 pub mod report;
 mod resolve;
+mod return_path;
 pub mod shorten;
 mod sms;
 pub mod smtp;
@@ -30,11 +32,13 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::call::{Call, Ending};
+use domain::call::{Call, Ending, Outcome};
 
+use crate::conversation::Notes;
 pub use crate::guard::{Guard, Refused, Schemes};
 pub use crate::http::{BuildError, Http, Options};
 pub use crate::resolve::{Resolve, SystemResolver};
+pub use crate::return_path::ReturnPaths;
 
 /// One way out. Cannot fail: every ending is an outcome.
 #[async_trait]
@@ -43,6 +47,16 @@ pub trait Channel: Send + Sync + Debug {
     ///
     /// Dropping the future closes the connection it used; nothing goes on behind it.
     async fn attempt(&self, call: Call, lane: Lane) -> Ending;
+
+    /// Does the same, and notes what is said on both sides.
+    async fn attempt_noted(&self, call: Call, lane: Lane, notes: &Notes) -> Ending {
+        notes.call(&call);
+        let ending = self.attempt(call, lane).await;
+        if let Outcome::Answered(answer) = &ending.outcome {
+            notes.answer(answer);
+        }
+        ending
+    }
 }
 
 /// What an attempt may use, by the endpoint it is for.
@@ -54,4 +68,7 @@ pub struct Lane {
     pub connections_max: usize,
     /// The one deadline over name resolution, connect, TLS, head and body.
     pub timeout: Duration,
+    /// The most bytes of an answer's body that are kept: [`domain::call::ANSWER_BYTES_MAX`], but where an answer is what
+    /// the call is for.
+    pub answer_bytes_max: usize,
 }

@@ -86,11 +86,11 @@ impl Subject {
     }
 }
 
-/// Takes our key out of `anything+KEY@domain`, or `anything+KEY=more@domain`.
+/// Takes our key out of `anything+KEY@domain`, `anything+KEY+proof@domain` or `anything+KEY=more@domain`.
 fn of_return_path(path: &str) -> Option<String> {
     let (local, _) = path.trim_matches(['<', '>', ' ']).rsplit_once('@')?;
     let (_, rest) = local.split_once('+')?;
-    rest.split('=').next().filter(|key| address::is_key(key)).map(ToOwned::to_owned)
+    rest.split(['=', '+']).next().filter(|key| address::is_key(key)).map(ToOwned::to_owned)
 }
 
 /// Takes `Message-ID` and our header out of what came back of the mail.
@@ -277,6 +277,8 @@ mod tests {
         assert_eq!(one(&header).key.as_deref(), Some("ntf_4"));
         let enveloped = read(header.as_bytes(), Some("b+ntf_5@bounces.example.com"));
         assert_eq!(enveloped[0].key.as_deref(), Some("ntf_5"));
+        let proven = read(header.as_bytes(), Some("b+ntf_6+0123456789abcdef@bounces.example.com"));
+        assert_eq!(proven[0].key.as_deref(), Some("ntf_6"));
         let returned = ABUSE.replace("bounce+ntf_01J8Z3=", "bounce=");
         assert_eq!(one(&returned).key.as_deref(), Some("ntf_01J8Z3"));
     }

@@ -22,11 +22,13 @@ use domain::provider::Provider;
 use domain::time::Timestamp;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::conversation::Notes;
 use crate::http::dial::Dialler;
 use crate::http::{BuildError, Options, Progress};
 use crate::mime;
 use crate::provider::Field;
 use crate::reception::one_line;
+use crate::return_path::ReturnPaths;
 use crate::smtp::client::{Client, Envelope, Trouble};
 use crate::smtp::settings::Settings;
 
@@ -42,6 +44,18 @@ pub trait Mailer: Send + Sync + Debug {
         mail: &Mail,
         now: Timestamp,
         timeout: Duration,
+    ) -> Handover {
+        self.send_noted(provider, mail, (now, timeout), &Notes::default()).await
+    }
+
+    /// Does the same, at a moment and within a timeout, and notes what is said on both sides; if notes are taken, over a
+    /// connection of its own, from the greeting on.
+    async fn send_noted(
+        &self,
+        provider: &Provider,
+        mail: &Mail,
+        when: (Timestamp, Duration),
+        notes: &Notes,
     ) -> Handover;
 }
 
@@ -69,6 +83,7 @@ pub fn check(provider: &Provider) -> Vec<(&'static str, String)> {
 #[derive(Debug)]
 pub struct Smtp {
     dialler: Dialler,
+    return_paths: ReturnPaths,
     idle: Mutex<Vec<Idle>>,
 }
 
@@ -89,10 +104,10 @@ impl Debug for Idle {
 
 impl Smtp {
     /// Makes a mailer without connections, with a guard, a resolver and extra authorities as the HTTP client has them.
-    pub fn new(options: Options) -> Result<Self, BuildError> {
+    pub fn new(options: Options, return_paths: ReturnPaths) -> Result<Self, BuildError> {
         let Options { guard, resolver, authorities, .. } = options;
         let dialler = Dialler::new(guard, resolver, &authorities, None)?;
-        Ok(Self { dialler, idle: Mutex::default() })
+        Ok(Self { dialler, return_paths, idle: Mutex::default() })
     }
 
     /// Takes the connection that was used last, and lets go of those that lay too long.
@@ -130,7 +145,11 @@ impl Smtp {
         envelope: &Envelope<'_>,
         state: &mut State,
     ) -> Result<String, Trouble> {
-        let kept = self.take(provider, state.progress.started());
+        let is_noted = state.progress.notes.are_taken();
+        let kept = match is_noted {
+            true => None,
+            false => self.take(provider, state.progress.started()),
+        };
         let mut client = match alive(kept).await {
             Some(client) => {
                 state.progress.reuses(client.remote());
@@ -143,7 +162,7 @@ impl Smtp {
             Ok(_) => true,
             Err(trouble) => trouble.leaves_connection(),
         };
-        if is_usable {
+        if is_usable && !is_noted {
             self.keep(provider, client);
         }
         ended
@@ -158,13 +177,14 @@ struct State {
 
 #[async_trait]
 impl Mailer for Smtp {
-    async fn send(
+    async fn send_noted(
         &self,
         provider: &Provider,
         mail: &Mail,
-        now: Timestamp,
-        timeout: Duration,
+        when: (Timestamp, Duration),
+        notes: &Notes,
     ) -> Handover {
+        let (now, timeout) = when;
         let settings = match Settings::of(provider) {
             Ok(settings) => settings,
             Err(flaw) => return undone(Reception::Later { after_s: None, provider: true }, &flaw),
@@ -176,7 +196,7 @@ impl Mailer for Smtp {
         let message_id = format!("{}@{}", mail.key, domain_of(&mail.from.address));
         let text = mime::write(&mail, &message_id, now);
         let return_path = match settings.return_path {
-            Some(domain) => format!("b+{}@{domain}", mail.key),
+            Some(domain) => self.return_paths.write(&mail.key, domain),
             None => mail.from.address.clone(),
         };
         let envelope = Envelope {
@@ -185,7 +205,7 @@ impl Mailer for Smtp {
             key: &mail.key,
             text: &text,
         };
-        let progress = Progress::new(Instant::now(), timeout);
+        let progress = Progress::new(Instant::now(), timeout, notes);
         let deadline = progress.deadline;
         let mut state = State { progress, handed_over: false };
         let ended =

@@ -63,7 +63,7 @@ pub(crate) fn fill(
     let about: AboutRequest = data::read(event)?;
     let text = match target.endpoint.scope {
         // People are told by messages, never by calls.
-        Scope::Notices => None,
+        Scope::Notices | Scope::Intake => None,
         Scope::Registered => Some(target.endpoint.url.as_str()),
         Scope::Callback => url_for(&about.request.callbacks, action),
     };

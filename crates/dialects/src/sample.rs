@@ -7,13 +7,17 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use domain::call::Method;
 use domain::contact::Contact;
 use domain::endpoint;
 use domain::event::{Event, Kind};
 use domain::facts::{
-    AboutContact, AboutDelivery, AboutEndpoint, AboutMail, AboutRequest, AboutSms,
+    AboutArrival, AboutContact, AboutDelivery, AboutEndpoint, AboutForeign, AboutMail,
+    AboutRequest, AboutSms, Arrival,
 };
-use domain::id::{AccountId, ContactId, DeliveryId, EndpointId, EventId, RequestId, SignerId};
+use domain::id::{
+    AccountId, ContactId, DeliveryId, EndpointId, EventId, RequestId, SignerId, SourceId,
+};
 use domain::request::{Callbacks, Refused, Reminders, Request, Sender, SigningOrder, State, Step};
 use domain::signer::{self, Device, Evidence, Person, Role, SendTo, Signer, Via};
 use domain::time::{DAY_MS, SECOND_MS, Timestamp};
@@ -22,6 +26,12 @@ use serde_json::json;
 
 use crate::clickwrap::{TEST_EVENT, TEST_EVENT_NAME};
 use crate::{derive, dialect};
+
+/// What a vendor says that we have no word for.
+const FOREIGN_NAME: &str = "clickwrap.version_published";
+const FOREIGN_WORD: &str = "version_published";
+const FOREIGN_BODY: &str =
+    r#"{"type":"webhook","event_type":"version_published","version":"1234abcd","contract":123}"#;
 
 /// Makes a plausible event of a kind, marked as a test.
 ///
@@ -33,10 +43,10 @@ pub fn sample(kind: Kind, account: AccountId, id: EventId, now: Timestamp) -> Ev
         id,
         account,
         kind,
-        name: Cow::Borrowed(if kind == Kind::Custom {
-            "custom.invoice.paid"
-        } else {
-            kind.as_str()
+        name: Cow::Borrowed(match kind {
+            Kind::Custom => "custom.invoice.paid",
+            Kind::Foreign => FOREIGN_NAME,
+            kind => kind.as_str(),
         }),
         at: now,
         request,
@@ -122,6 +132,26 @@ impl Cast {
             }
             Kind::EndpointEnabled => alone(&self.endpoint("enabled", "answered_probe", None)),
             Kind::DeliveryExhausted => alone(&self.delivery()),
+            Kind::SourceReceived => alone(&Arrival {
+                source_id: self.source_id(),
+                method: Method::Post,
+                query: String::new(),
+                headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+                body: Some(FOREIGN_BODY.to_owned()),
+                body_base64: None,
+            }),
+            Kind::SourceQuarantined => alone(&AboutArrival {
+                source_id: self.source_id(),
+                arrival_id: EventId::new(self.bits("arrival")),
+                reason: "expected JSON: EOF while parsing a string at line 1 column 20".to_owned(),
+            }),
+            Kind::Foreign => alone(&AboutForeign {
+                source_id: self.source_id(),
+                arrival_id: EventId::new(self.bits("arrival")),
+                word: FOREIGN_WORD.to_owned(),
+                query: String::new(),
+                body: Some(FOREIGN_BODY.to_owned()),
+            }),
             Kind::Custom => alone(&json!({"invoice": "2026-0042", "amount": 1250, "paid": true})),
         }
     }
@@ -130,6 +160,10 @@ impl Cast {
     fn bits(&self, purpose: &str) -> u128 {
         let chance = derive::bits(purpose, self.account, &self.id.to_string()) >> 66;
         (self.id.bits() >> 62 << 62) | chance
+    }
+
+    fn source_id(&self) -> SourceId {
+        SourceId::new(self.bits("source"))
     }
 
     fn request_id(&self) -> RequestId {
@@ -239,7 +273,7 @@ impl Cast {
         let sent = self.sent(self.ago(DAY_MS));
         let request = then(sent, |request| request.reassign(john, (heir, june()), self.now));
         let signer = request.signer(heir).cloned();
-        AboutRequest { request, signer, from_signer_id: Some(john) }
+        AboutRequest { request, signer, from_signer_id: Some(john), heard: None }
     }
 
     fn contact(&self, created_at: Timestamp, updated_at: Timestamp) -> AboutContact {
@@ -332,13 +366,18 @@ fn then(request: Request, step: impl FnOnce(Request) -> Result<Step, Refused>) -
 }
 
 fn of(request: &Request) -> Told {
-    about(&AboutRequest { request: request.clone(), signer: None, from_signer_id: None })
+    about(&AboutRequest {
+        request: request.clone(),
+        signer: None,
+        from_signer_id: None,
+        heard: None,
+    })
 }
 
 /// Tells of a signer as the request has them, or as given if it has them no more.
 fn of_signer(request: &Request, signer: &Signer) -> Told {
     let signer = Some(request.signer(signer.id).unwrap_or(signer).clone());
-    about(&AboutRequest { request: request.clone(), signer, from_signer_id: None })
+    about(&AboutRequest { request: request.clone(), signer, from_signer_id: None, heard: None })
 }
 
 fn about(about: &AboutRequest) -> Told {

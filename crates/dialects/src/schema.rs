@@ -14,6 +14,11 @@ pub fn schema(kind: Kind) -> Value {
     } else {
         json!({"const": kind.as_str()})
     };
+    let name = if kind == Kind::Foreign {
+        json!({"type": "string", "pattern": r"^(clickwrap|ironclad|insertsign|fintechos|esaw)\..+$"})
+    } else {
+        name
+    };
     let mut body = object(
         &["type", "timestamp", "data"],
         json!({
@@ -63,6 +68,25 @@ fn data(kind: Kind) -> Value {
         }
         Kind::EndpointFailing | Kind::EndpointDisabled | Kind::EndpointEnabled => endpoint(),
         Kind::DeliveryExhausted => delivery(),
+        Kind::SourceReceived => object(
+            &["source_id", "method", "headers"],
+            json!({
+                "source_id": id("src"), "method": one_of(&["GET", "POST"]), "query": text(),
+                "headers": {"type": "array", "items": {"type": "array", "items": text()}},
+                "body": text(), "body_base64": text(),
+            }),
+        ),
+        Kind::SourceQuarantined => object(
+            &["source_id", "arrival_id", "reason"],
+            json!({"source_id": id("src"), "arrival_id": id("evt"), "reason": text()}),
+        ),
+        Kind::Foreign => object(
+            &["source_id", "arrival_id", "word"],
+            json!({
+                "source_id": id("src"), "arrival_id": id("evt"), "word": text(), "query": text(),
+                "body": text(),
+            }),
+        ),
         Kind::Custom => json!({"type": "object"}),
     }
 }
@@ -109,6 +133,8 @@ fn request() -> Value {
         "notices": {"type": "object"},
         "metadata": {"type": "object"},
         "origin": text(),
+        "foreign_id": text(),
+        "said_sent": {"const": true},
         "created_at": moment(),
         "status": one_of(&["draft", "sent", "completed", "declined", "expired", "cancelled"]),
     });

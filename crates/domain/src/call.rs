@@ -86,6 +86,23 @@ pub enum Outcome {
     Failed(Failure),
     /// A message was handed to a provider.
     Handed(Handed),
+    /// A vendor's webhook was read.
+    Read(Reading),
+}
+
+/// What came of reading a vendor's webhook.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The vendor's word for what happened; empty where it could not be read.
+    pub word: String,
+    /// Whether all that follows was written down.
+    pub done: bool,
+    /// When the vendor wants to be asked again, in seconds, if it said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u32>,
+    /// What else is to be known, such as why it is not done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// A message that was handed to a provider.
@@ -221,6 +238,8 @@ impl Outcome {
                 let message = receipt.message_id.as_deref().unwrap_or("");
                 format!("{} {provider} {message}", receipt.reception.as_str())
             }
+            Self::Read(Reading { done: true, .. }) => READ.to_owned(),
+            Self::Read(_) => UNREAD.to_owned(),
         }
     }
 
@@ -246,6 +265,11 @@ impl Outcome {
                 Handed { provider, name: String::new(), receipt, status: None, note: None };
             return Some(Self::Handed(handed));
         }
+        if text == READ || text == UNREAD {
+            let done = text == READ;
+            let reading = Reading { word: String::new(), done, retry_after_s: None, note: None };
+            return Some(Self::Read(reading));
+        }
         let reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == text)?;
         Some(Self::failed(reason, ""))
     }
@@ -256,6 +280,7 @@ impl Outcome {
             Self::Answered(_) => "",
             Self::Failed(failure) => &failure.detail,
             Self::Handed(handed) => handed.note.as_deref().unwrap_or(&handed.receipt.detail),
+            Self::Read(reading) => reading.note.as_deref().unwrap_or_default(),
         };
         (!text.is_empty()).then_some(text)
     }
@@ -265,7 +290,11 @@ impl Outcome {
         match self {
             Self::Answered(answer) => Some(answer.status),
             Self::Handed(handed) => handed.status,
-            Self::Failed(_) => None,
+            Self::Failed(_) | Self::Read(_) => None,
         }
     }
 }
+
+/// The endings of readings.
+const READ: &str = "read";
+const UNREAD: &str = "unread";

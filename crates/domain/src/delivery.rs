@@ -121,11 +121,13 @@ pub enum Why {
     Unknown,
     /// What it would have told is past.
     Obsolete,
+    /// A vendor's webhook cannot be read.
+    Unreadable,
 }
 
 impl Why {
     /// Every reason.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::WaitsRanOut,
         Self::Gone,
         Self::EndpointDisabled,
@@ -136,6 +138,7 @@ impl Why {
         Self::Suppressed,
         Self::Unknown,
         Self::Obsolete,
+        Self::Unreadable,
     ];
 
     /// Names the reason as the API does.
@@ -151,6 +154,7 @@ impl Why {
             Self::Suppressed => "suppressed",
             Self::Unknown => "unknown",
             Self::Obsolete => "obsolete",
+            Self::Unreadable => "unreadable",
         }
     }
 

@@ -196,6 +196,8 @@ pub enum Scope {
     Callback,
     /// All of an account's notices over one channel share it; its URL is `email:` or `sms:`.
     Notices,
+    /// Made for a source: what comes in there is read by it.
+    Intake,
 }
 
 /// What must not be seen of an endpoint.

@@ -11,7 +11,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::chain::Link;
 use crate::id::{AccountId, EndpointId, EventId, RequestId};
+use crate::source::Vendor;
 use crate::time::Timestamp;
+use crate::told::WORD_CHARS_MAX;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +77,7 @@ macro_rules! kinds {
             pub fn of(name: &str) -> Option<Self> {
                 match name {
                     $($name => (!matches!(Self::$variant, Self::Custom)).then_some(Self::$variant),)*
+                    _ if is_foreign_name(name) => Some(Self::Foreign),
                     _ => is_custom_name(name).then_some(Self::Custom),
                 }
             }
@@ -141,6 +144,12 @@ kinds! {
     EndpointEnabled = "endpoint.enabled";
     /// A delivery ran out of attempts.
     DeliveryExhausted = "delivery.exhausted";
+    /// A vendor's webhook came in. Told to nobody but whoever reads it.
+    SourceReceived = "source.received";
+    /// A vendor's webhook cannot be read, and waits for somebody to look at it.
+    SourceQuarantined = "source.quarantined";
+    /// A vendor said something that we have no word for. Its name is the vendor's, a dot, and the vendor's word.
+    Foreign = "foreign";
     /// The account's own.
     Custom = "custom";
 }
@@ -189,6 +198,17 @@ pub fn is_custom_name(name: &str) -> bool {
                     && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
             })
         })
+}
+
+/// Tells whether a name may be that of a vendor's word: a vendor, a dot, and up to [`WORD_CHARS_MAX`] of
+/// `a-z A-Z 0-9 _ - .`.
+pub fn is_foreign_name(name: &str) -> bool {
+    let Some((vendor, word)) = name.split_once('.') else { return false };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    Vendor::named(vendor).is_some()
+        && !word.is_empty()
+        && word.len() <= WORD_CHARS_MAX
+        && word.bytes().all(is_plain)
 }
 
 #[cfg(test)]

@@ -4,8 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::Method;
 use crate::contact::Contact;
-use crate::id::{DeliveryId, EndpointId, EventId, SignerId};
+use crate::id::{DeliveryId, EndpointId, EventId, SignerId, SourceId};
 use crate::request::Request;
 use crate::signer::Signer;
 use crate::time::Timestamp;
@@ -21,6 +22,85 @@ pub struct AboutRequest {
     /// For `signer.reassigned`: whose part it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_signer_id: Option<SignerId>,
+    /// How a mirror came to know of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heard: Option<Heard>,
+}
+
+/// How a mirror came to know of something.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// At which source.
+    pub source_id: SourceId,
+    /// By which way.
+    pub by: HeardBy,
+    /// The vendor's word, if it came by a webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub word: Option<String>,
+    /// What came in, if it came by a webhook.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrival_id: Option<EventId>,
+    /// What else is to be known, such as that the vendor could not be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// By which way a mirror came to know of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HeardBy {
+    /// The vendor told it.
+    Webhook,
+    /// The vendor was asked.
+    Asking,
+}
+
+/// What `source.received` says: a webhook as it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// Where it came in.
+    pub source_id: SourceId,
+    /// `GET` or `POST`.
+    pub method: Method,
+    /// The query, without its question mark.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub query: String,
+    /// Header names in lower case and their values; those that are secret are masked.
+    pub headers: Vec<(String, String)>,
+    /// The body, if it is a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// The body in Base64, if it is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_base64: Option<String>,
+}
+
+/// What `source.quarantined` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AboutArrival {
+    /// Where it came in.
+    pub source_id: SourceId,
+    /// What came in.
+    pub arrival_id: EventId,
+    /// Why it cannot be read.
+    pub reason: String,
+}
+
+/// What events that we have no word for say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AboutForeign {
+    /// Where it came in.
+    pub source_id: SourceId,
+    /// What came in.
+    pub arrival_id: EventId,
+    /// The vendor's word.
+    pub word: String,
+    /// The query as it came, where it says something.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub query: String,
+    /// The body as it came, if it is a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
 }
 
 /// What `contact.*` events say.

@@ -25,12 +25,28 @@ pub const SIGNERS_MAX: usize = 200;
 pub struct Hearing<'a> {
     /// What happened, if something did.
     pub step: Option<&'a Step>,
-    /// What else is known.
-    pub picture: &'a Picture,
+    /// What else is known, the surer last.
+    pub pictures: &'a [&'a Picture],
     /// Whether nothing was known of the request before.
     pub is_first: bool,
     /// When it happened, by the vendor's clock or ours.
     pub at: Timestamp,
+}
+
+/// Which happenings a step tells of.
+#[derive(Debug, Default)]
+struct ToldBy {
+    kinds: &'static [Kind],
+    signers: Vec<SignerId>,
+    /// Whether the step does not say whom it is about.
+    is_anybody: bool,
+}
+
+impl ToldBy {
+    fn includes(&self, happening: &Happening) -> bool {
+        let fits = |id| self.is_anybody || self.signers.contains(&id);
+        self.kinds.contains(&happening.kind) && happening.signer.is_none_or(fits)
+    }
 }
 
 /// Makes ids for signers.
@@ -72,39 +88,65 @@ impl Request {
     pub fn hear(mut self, hearing: &Hearing<'_>, mint: Mint<'_>) -> Next {
         let at = hearing.at;
         let was_draft = matches!(self.state, State::Draft);
-        let is_news = matches!(hearing.step, Some(Step::Sent | Step::Notified(_)));
         let mut happened = Vec::new();
-        self.take_in(hearing.picture, mint);
-        let stages: Vec<(SignerId, SignerStage, Who)> = self.stages(hearing.picture);
-        for (id, stage, who) in stages {
-            happened.extend(self.advance(id, stage, &who, at));
-        }
-        match hearing.picture.stage {
-            Some(stage) => {
+        for picture in hearing.pictures {
+            self.take_in(picture, mint);
+            let stages: Vec<(SignerId, SignerStage, Who)> = self.stages(picture);
+            for (id, stage, who) in stages {
+                happened.extend(self.advance(id, stage, &who, at));
+            }
+            if let Some(stage) = picture.stage {
                 let says_sent = was_draft && !hearing.is_first;
-                let times = (at, hearing.picture.sent_at);
-                happened.extend(self.reach(stage, times, says_sent));
+                happened.extend(self.reach(stage, (at, picture.sent_at), says_sent));
             }
+        }
+        if let Some(step) = hearing.step {
             // Whatever is told of a request, it was sent before.
-            None if hearing.step.is_some() => self.sent(hearing.picture.sent_at.unwrap_or(at)),
-            None => {}
+            let sent_at = hearing.pictures.iter().find_map(|picture| picture.sent_at);
+            self.sent(sent_at.unwrap_or(at));
+            happened.extend(self.step(step, at, mint));
         }
+        happened.extend(self.take_turns(at));
         if hearing.is_first {
-            // All that was before anybody listened.
-            happened.clear();
-            if !is_news {
-                drop(self.take_turns(at));
+            // All else was before anybody listened.
+            let told = hearing.step.map(|step| self.told_by(step)).unwrap_or_default();
+            happened.retain(|happening| told.includes(happening));
+            if let (Some(Step::Signed(_)), true) = (hearing.step, told.is_anybody) {
+                let last = happened.pop();
+                happened = last.into_iter().collect();
             }
-        }
-        happened.extend(self.step(hearing, mint));
-        if is_news || !hearing.is_first {
-            happened.extend(self.take_turns(at));
         }
         self.progress = self.measure();
         if matches!(self.state, State::Completed { .. }) {
             self.progress = 100;
         }
         Next { request: self, happened: ordered(happened) }
+    }
+
+    /// Says which happenings a step tells of.
+    fn told_by(&self, step: &Step) -> ToldBy {
+        let of = |kinds: &'static [Kind], who: &[Who]| {
+            let found = who.iter().filter_map(|who| self.signers.get(self.find(who)?));
+            let signers: Vec<SignerId> = found.map(|signer| signer.id).collect();
+            ToldBy { kinds, is_anybody: signers.is_empty(), signers }
+        };
+        let one = |who: &Who| vec![who.clone()];
+        match step {
+            Step::Sent | Step::Notified(_) => of(&[Kind::RequestSent, Kind::SignerNotified], &[]),
+            Step::Viewed(who) => of(&[Kind::SignerViewed], &one(who)),
+            Step::Signed(who) => of(&[Kind::SignerSigned], who),
+            Step::Declined(who) => of(&[Kind::SignerDeclined, Kind::RequestDeclined], &one(who)),
+            Step::Reassigned(who) => of(&[Kind::SignerReassigned], &one(who)),
+            // What it says of all, nobody has said of each.
+            Step::Completed => of(&[Kind::SignerSigned, Kind::RequestCompleted], &[]),
+            Step::Finished => {
+                of(&[Kind::SignerSigned, Kind::RequestCompleted, Kind::RequestDeclined], &[])
+            }
+            Step::Expired => of(&[Kind::RequestExpired], &[]),
+            Step::Cancelled => of(&[Kind::RequestCancelled], &[]),
+            Step::Archived => of(&[Kind::RequestArchived], &[]),
+            Step::Deleted => of(&[Kind::RequestDeleted], &[]),
+        }
     }
 
     /// Takes in what is said of the whole and of each signer, but not how far they are.
@@ -232,44 +274,42 @@ impl Request {
     }
 
     /// Takes the step that was told.
-    fn step(&mut self, hearing: &Hearing<'_>, mint: Mint<'_>) -> Vec<Happening> {
-        let at = hearing.at;
+    fn step(&mut self, step: &Step, at: Timestamp, mint: Mint<'_>) -> Vec<Happening> {
         let of = |kind| vec![Happening { kind, signer: None }];
-        match hearing.step {
-            None => Vec::new(),
-            Some(Step::Sent) => self.reach(Stage::Sent, (at, hearing.picture.sent_at), true),
-            Some(Step::Notified(who)) => {
+        match step {
+            Step::Sent => self.reach(Stage::Sent, (at, None), true),
+            Step::Notified(who) => {
                 let mut happened = self.reach(Stage::Sent, (at, None), true);
                 happened.extend(self.about(who, SignerStage::Notified, at, mint));
                 happened
             }
-            Some(Step::Viewed(who)) => self.about(who, SignerStage::Viewed, at, mint),
-            Some(Step::Signed(all)) => {
+            Step::Viewed(who) => self.about(who, SignerStage::Viewed, at, mint),
+            Step::Signed(all) => {
                 let mut happened = Vec::new();
                 for who in all {
                     happened.extend(self.about(who, SignerStage::Signed, at, mint));
                 }
                 happened
             }
-            Some(Step::Declined(who)) => self.about(who, SignerStage::Declined, at, mint),
-            Some(Step::Reassigned(who)) => self.about(who, SignerStage::Reassigned, at, mint),
-            Some(Step::Completed) => self.reach(Stage::Completed, (at, None), false),
-            Some(Step::Finished) => {
+            Step::Declined(who) => self.about(who, SignerStage::Declined, at, mint),
+            Step::Reassigned(who) => self.about(who, SignerStage::Reassigned, at, mint),
+            Step::Completed => self.reach(Stage::Completed, (at, None), false),
+            Step::Finished => {
                 let refused =
                     |signer: &Signer| matches!(signer.state, signer::State::Declined { .. });
                 let refused = self.signers.iter().any(refused);
                 let stage = if refused { Stage::Declined } else { Stage::Completed };
                 self.reach(stage, (at, None), false)
             }
-            Some(Step::Expired) => self.reach(Stage::Expired, (at, None), false),
-            Some(Step::Cancelled) => self.reach(Stage::Cancelled, (at, None), false),
+            Step::Expired => self.reach(Stage::Expired, (at, None), false),
+            Step::Cancelled => self.reach(Stage::Cancelled, (at, None), false),
             // Vendors say it each time it is done, so a second one is news.
-            Some(Step::Archived) => {
+            Step::Archived => {
                 let is_news = self.archived_at.is_none_or(|before| before < at);
                 self.archived_at = self.archived_at.max(Some(at));
                 if is_news { of(Kind::RequestArchived) } else { Vec::new() }
             }
-            Some(Step::Deleted) => of(Kind::RequestDeleted),
+            Step::Deleted => of(Kind::RequestDeleted),
         }
     }
 
@@ -521,7 +561,7 @@ mod tests {
         fn hear(&mut self, step: Option<&Step>, picture: &Picture) -> Vec<Kind> {
             let hearing = Hearing {
                 step,
-                picture,
+                pictures: &[picture],
                 is_first: self.heard == 0,
                 at: START.plus_millis(i64::from(self.heard) * 1_000),
             };

@@ -97,6 +97,9 @@ impl Occasion {
             | Kind::EndpointDisabled
             | Kind::EndpointEnabled
             | Kind::DeliveryExhausted
+            | Kind::SourceReceived
+            | Kind::SourceQuarantined
+            | Kind::Foreign
             | Kind::Custom => None,
         }
     }

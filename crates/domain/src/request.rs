@@ -338,6 +338,8 @@ impl Request {
     /// Gives the moment at which the request ends unsigned, while that can still happen.
     pub fn deadline(&self) -> Option<Timestamp> {
         match self.state {
+            // Of a mirror the vendor says when it is over.
+            State::Sent { .. } if self.foreign.is_some() => None,
             State::Sent { .. } => self.expires_at,
             State::Draft
             | State::Completed { .. }

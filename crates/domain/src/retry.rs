@@ -142,7 +142,8 @@ impl Profile {
             Outcome::Handed(handed) if handed.receipt.reception == Reception::Accepted => {
                 Verdict::Delivered
             }
-            Outcome::Answered(_) | Outcome::Failed(_) | Outcome::Handed(_) => {
+            Outcome::Read(reading) if reading.done => Verdict::Delivered,
+            Outcome::Answered(_) | Outcome::Failed(_) | Outcome::Handed(_) | Outcome::Read(_) => {
                 let retry = attempts.checked_sub(1).and_then(|n| usize::try_from(n).ok());
                 match retry.and_then(|n| self.waits_s.get(n)) {
                     Some(wait_s) => Verdict::Again { at: self.next(*wait_s, outcome, now, roll) },
@@ -173,6 +174,7 @@ impl Profile {
                 receipt: Receipt { reception: Reception::Later { after_s: Some(after_s), .. }, .. },
                 ..
             }) => i64::from(*after_s) * SECOND_MS,
+            Outcome::Read(reading) => i64::from(reading.retry_after_s.unwrap_or(0)) * SECOND_MS,
             Outcome::Answered(_) | Outcome::Failed(_) | Outcome::Handed(_) => 0,
         };
         now.plus_millis((wait_ms + offset_ms).max(asked_ms.min(RETRY_AFTER_MS_MAX)))

@@ -16,7 +16,7 @@ pub struct Subscription {
     pub names: Vec<String>,
     /// The kinds they mean, [`Kind::Custom`] never among them.
     pub kinds: BTreeSet<Kind>,
-    /// Which of the account's own events: whole names, or prefixes that end in `.*`.
+    /// Which of the account's own events, and which of vendors' words: whole names, or prefixes that end in `.*`.
     pub custom: Vec<String>,
 }
 
@@ -28,7 +28,7 @@ impl Subscription {
 
     /// Tells whether the endpoint wants events of that kind and name.
     pub fn matches_name(&self, kind: Kind, name: &str) -> bool {
-        if kind != Kind::Custom {
+        if kind != Kind::Custom && (kind != Kind::Foreign || self.kinds.contains(&kind)) {
             return self.kinds.contains(&kind);
         }
         self.custom.iter().any(|pattern| {

@@ -171,6 +171,11 @@ const fn describe(kind: Kind) -> &'static str {
         Kind::EndpointDisabled => "An endpoint was disabled by the system.",
         Kind::EndpointEnabled => "A disabled endpoint answered a probe and was enabled again.",
         Kind::DeliveryExhausted => "A delivery ran out of attempts.",
+        Kind::SourceReceived => "A vendor's webhook came in; it is kept, and told to nobody.",
+        Kind::SourceQuarantined => "A vendor's webhook cannot be read, and waits in the inbox.",
+        Kind::Foreign => {
+            "A vendor said something that there is no other type for; the type is the vendor's name, a dot, and its word."
+        }
         Kind::Custom => "The account's own event, posted to the API.",
     }
 }

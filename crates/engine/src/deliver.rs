@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use channels::Lane;
 use dialects::Target;
-use domain::call::{Call, Ending, Outcome, Reason};
+use domain::call::{ANSWER_BYTES_MAX, Call, Ending, Outcome, Reason};
 use domain::chain::sha256;
 use domain::delivery::{Attempt, Cause, State, Why};
 use domain::endpoint::Scope;
@@ -66,6 +66,10 @@ impl Engine {
             let ended = self.attempt_notice((&delivery, &event), &endpoint, bytes).await;
             return ended.inspect(|_| held.lease = None);
         }
+        if endpoint.scope == Scope::Intake {
+            let ended = self.attempt_reading((&delivery, &event), &endpoint, bytes).await;
+            return ended.inspect(|_| held.lease = None);
+        }
         let (signer, began) = (self.signer(&endpoint).await, self.now());
         self.metrics().begun(&delivery, &event, began);
         let target_url = url.unwrap_or_else(|| Arc::clone(&self.inner.nowhere));
@@ -80,6 +84,7 @@ impl Engine {
                     key: endpoint.id.bits(),
                     connections_max: endpoint.max_in_flight as usize,
                     timeout: Duration::from_secs(u64::from(endpoint.timeout_s)),
+                    answer_bytes_max: ANSWER_BYTES_MAX,
                 };
                 (self.channel().attempt(call, lane).await, sent, None)
             }

@@ -6,16 +6,18 @@
 
 mod memory;
 mod report;
+mod returned;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use channels::Lane;
 use channels::provider::{Protocol, Received, Untrusted, protocol};
-use channels::{Lane, report as returned};
-use domain::call::{Answer, Call, Method, Outcome};
+use domain::call::{ANSWER_BYTES_MAX, Answer, Call, Method, Outcome};
 use domain::chain::sha256;
 use domain::id::{self, AccountId, ProviderId};
-use domain::provider::{Provider, ProviderKind};
+use domain::message::Channel;
+use domain::provider::Provider;
 use domain::secret::Secret;
 use store::SettingKind;
 use url::Url;
@@ -25,6 +27,7 @@ use crate::command::{Flaw, Refusal};
 use crate::providers;
 
 pub(crate) use memory::Memory;
+pub use returned::return_paths;
 
 /// The characters of each of the three parts of a token.
 const PART_CHARS: usize = 26;
@@ -42,6 +45,21 @@ pub struct Arrived<'a> {
     pub headers: &'a [(String, String)],
     /// The body, byte for byte.
     pub body: &'a [u8],
+}
+
+/// Who reports.
+#[derive(Debug, Clone, Copy)]
+struct Reporter {
+    account: AccountId,
+    provider: ProviderId,
+    channel: Channel,
+}
+
+impl Reporter {
+    fn of(provider: &Provider) -> Self {
+        let channel = provider.kind.channel();
+        Self { account: provider.account, provider: provider.id, channel }
+    }
 }
 
 /// Why a report was not taken.
@@ -94,25 +112,7 @@ impl Engine {
             tracing::info!(provider = %provider.name, "a provider's reports are subscribed to");
         }
         for report in &feedback.reports {
-            self.hear(&provider, report).await?;
-        }
-        Ok(())
-    }
-
-    /// Takes a mail that came back to a provider's return path, and the address that it came to, if that is known. Only
-    /// mail servers report so; the token alone proves it.
-    pub async fn take_returned_mail(
-        &self,
-        token: &str,
-        mail: &[u8],
-        envelope_to: Option<&str>,
-    ) -> Result<(), Untaken> {
-        let provider = self.provider_of_token(token).await?;
-        if provider.kind != ProviderKind::Smtp {
-            return Err(UNKNOWN.into());
-        }
-        for report in returned::read(mail, envelope_to) {
-            self.hear(&provider, &report).await?;
+            self.hear(Reporter::of(&provider), report).await?;
         }
         Ok(())
     }
@@ -165,12 +165,17 @@ impl Engine {
         let url = Url::parse(url).map_err(|error| later(error.to_string()))?;
         let call =
             Call { method: Method::Get, url: Arc::new(url), headers: Vec::new(), body: Vec::new() };
-        let lane = Lane { key: provider.id.bits(), connections_max: 0, timeout: FETCH_TIMEOUT };
+        let lane = Lane {
+            key: provider.id.bits(),
+            connections_max: 0,
+            timeout: FETCH_TIMEOUT,
+            answer_bytes_max: ANSWER_BYTES_MAX,
+        };
         match self.channel().attempt(call, lane).await.outcome {
             Outcome::Answered(answer) if (200..300).contains(&answer.status) => Ok(answer),
             Outcome::Answered(answer) => Err(later(format!("it answers {}", answer.status))),
             Outcome::Failed(failure) => Err(later(failure.detail)),
-            Outcome::Handed(_) => Err(later("it is none".to_owned())),
+            Outcome::Handed(_) | Outcome::Read(_) => Err(later("it is none".to_owned())),
         }
     }
 }

@@ -17,7 +17,9 @@ pub mod deliveries;
 pub mod endpoints;
 pub mod events;
 pub mod feedback;
+mod fields;
 mod health;
+pub mod intake;
 pub mod keys;
 mod lanes;
 pub mod mailbox;
@@ -38,6 +40,7 @@ mod run;
 mod settings;
 mod settle;
 mod share;
+pub mod sources;
 pub mod suppressions;
 mod timers;
 
@@ -50,7 +53,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as STANDARD;
 use channels::mailbox::Mailbox;
 use channels::smtp::Mailer;
-use channels::{Channel, Guard};
+use channels::{Channel, Guard, ReturnPaths};
 use dialects::proof::SigningKey;
 use domain::endpoint::{Endpoint, Signing};
 use domain::event::{Event, Kind};
@@ -67,6 +70,7 @@ use run::Loops;
 use settle::Ends;
 use timers::Alarm;
 
+pub use channels::conversation::{Said, Side};
 pub use deliver::Ended;
 pub use health::Readiness;
 pub use lanes::{Lanes, Work};
@@ -139,6 +143,9 @@ struct Inner {
     timers: Alarm,
     loops: Loops,
     heard: feedback::Memory,
+    sources: intake::Doors,
+    return_paths: ReturnPaths,
+    tests: providers::Recent,
     signers: Mutex<BTreeMap<AccountId, Arc<SigningKey>>>,
     /// Stands in for a URL where a dialect takes it from elsewhere.
     nowhere: Arc<Url>,
@@ -193,6 +200,7 @@ impl Engine {
             clock,
             movable,
             dice: Mutex::new(Dice { mint, chance }),
+            return_paths: feedback::return_paths(&master),
             master,
             lanes,
             retention,
@@ -203,6 +211,8 @@ impl Engine {
             timers: Alarm::default(),
             loops: Loops::default(),
             heard: feedback::Memory::default(),
+            sources: intake::Doors::default(),
+            tests: providers::Recent::default(),
             signers: Mutex::default(),
             nowhere: Arc::new(nowhere()),
         };

@@ -37,6 +37,8 @@ pub(crate) struct Metrics {
     connections_reused: Counter<u64, AtomicU64>,
     in_flight: Family<Class, Gauge<i64, AtomicI64>>,
     short_links: Family<Ending, Counter<u64, AtomicU64>>,
+    arrivals: Family<Ending, Counter<u64, AtomicU64>>,
+    returned_mails: Family<Ending, Counter<u64, AtomicU64>>,
     forgotten: Family<What, Counter<u64, AtomicU64>>,
     oldest_age_s: Family<What, Gauge<i64, AtomicI64>>,
     unsettled: Gauge<i64, AtomicI64>,
@@ -116,6 +118,8 @@ impl Metrics {
             connections_reused: connections.get_or_create_owned(&Connection { kind: "reused" }),
             connections,
             short_links: Family::default(),
+            arrivals: Family::default(),
+            returned_mails: Family::default(),
             forgotten: Family::default(),
             oldest_age_s: Family::default(),
             in_flight: Family::default(),
@@ -162,6 +166,16 @@ impl Metrics {
             self.short_links.clone(),
         );
         registry.register(
+            "arrivals",
+            "Webhooks that came in at sources: kept, repeated, or refused for want of a proof",
+            self.arrivals.clone(),
+        );
+        registry.register(
+            "returned_mails",
+            "Mails that came back by SMTP: heard, unread, unknown, or later when the store was away",
+            self.returned_mails.clone(),
+        );
+        registry.register(
             "forgotten",
             "Rows taken away since they had outlived their time",
             self.forgotten.clone(),
@@ -200,6 +214,16 @@ impl Metrics {
     /// Counts a short link that was followed, by where it leads.
     pub(crate) fn short_link(&self, outcome: &'static str) {
         self.short_links.get_or_create(&Ending { outcome }).inc();
+    }
+
+    /// Counts what came in at a source, by what became of it.
+    pub(crate) fn arrival(&self, outcome: &'static str) {
+        self.arrivals.get_or_create(&Ending { outcome }).inc();
+    }
+
+    /// Counts a mail that came back by SMTP, by what came of it.
+    pub(crate) fn returned_mail(&self, outcome: &'static str) {
+        self.returned_mails.get_or_create(&Ending { outcome }).inc();
     }
 
     pub(crate) fn accepted(&self, events: usize) {
@@ -241,6 +265,8 @@ impl Metrics {
             },
             Outcome::Failed(failure) => failure.reason.as_str(),
             Outcome::Handed(handed) => handed.receipt.reception.as_str(),
+            Outcome::Read(reading) if reading.done => "read",
+            Outcome::Read(_) => "unread",
         };
         if outcome == "2xx" {
             self.attempts_2xx.inc();

@@ -30,6 +30,7 @@ use crate::Engine;
 use crate::check;
 use crate::timers::written;
 
+pub(crate) use attempt::read as receipt_of;
 pub(crate) use desk::Desks;
 pub(crate) use pick::Switchboard;
 

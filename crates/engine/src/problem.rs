@@ -110,6 +110,8 @@ problems! {
     Unknown, "P0109", "unknown", "The message may have been taken or not";
     /// What the message would have told is past.
     Obsolete, "P0110", "obsolete", "What the message would have told is past";
+    /// A vendor's webhook cannot be read.
+    Unreadable, "P0111", "unreadable", "The vendor's webhook cannot be read";
     /// The target may not be called.
     TargetRefused, "P0201", "target_refused", "The target may not be called";
     /// The name has no address.
@@ -160,6 +162,7 @@ impl Problem {
             Why::Suppressed => Self::Suppressed,
             Why::Unknown => Self::Unknown,
             Why::Obsolete => Self::Obsolete,
+            Why::Unreadable => Self::Unreadable,
         }
     }
 

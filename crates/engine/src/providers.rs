@@ -2,24 +2,27 @@
 //!
 //! Invariants: what is kept was checked as a whole, whichever part of it changed; secrets are apart from the rest, and
 //! no refusal holds a value that was given.
-//! Left to others: what each kind needs (`channels::provider`), which one is asked for a message (`notices`).
+//! Left to others: what each kind needs (`channels::provider`), which one is asked for a message (`notices`), seeing
+//! whether messages arrive (`providers::test`).
 
 mod form;
-
-use std::collections::BTreeMap;
-use std::fmt;
+mod test;
 
 use domain::id::{AccountId, ProviderId};
 use domain::message::Channel;
 use domain::provider::{OnUnknown, Provider, ProviderKind, Secrets};
 use domain::secret::Secret;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use store::{Setting, SettingKind, SettingRow, Version};
 
 use crate::Engine;
 use crate::command::{Once, Patch, Refusal, insist};
 use crate::settings::{self, corrupt};
+
+pub use crate::fields::{Field, Form, Given};
+
+pub(crate) use test::Recent;
+pub use test::{NewTest, Tested};
 
 /// The most providers of an account.
 pub(crate) const PROVIDERS_MAX: usize = 20;
@@ -66,17 +69,6 @@ pub struct ProviderPatch {
     pub settings: Given,
 }
 
-/// Settings as a client gives them. Some are secret, so that `Debug` shows their names alone.
-#[derive(Clone, Default, Deserialize)]
-#[serde(transparent)]
-pub struct Given(pub(crate) BTreeMap<String, Value>);
-
-impl fmt::Debug for Given {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
 /// A kind of provider, and what it needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Kind {
@@ -89,48 +81,6 @@ pub struct Kind {
     pub development_only: bool,
     /// What it needs, in the order in which people would fill it in.
     pub fields: Vec<Field>,
-}
-
-/// What a kind needs to know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Field {
-    /// Its name in `settings`.
-    pub name: &'static str,
-    /// One sentence for people.
-    pub about: &'static str,
-    /// What it may be.
-    #[serde(flatten)]
-    pub form: Form,
-    /// Whether it must be there.
-    pub required: bool,
-    /// Whether it is never shown again.
-    pub secret: bool,
-}
-
-/// What a field may be.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "form", rename_all = "snake_case")]
-pub enum Form {
-    /// A text of 1 to 4,096 characters.
-    Text,
-    /// One of these.
-    OneOf {
-        /// Which ones.
-        values: &'static [&'static str],
-    },
-    /// An absolute URL, `https` outside of development.
-    Url,
-    /// A whole number.
-    Number {
-        /// The least.
-        min: i64,
-        /// The most.
-        max: i64,
-    },
-    /// A truth value.
-    Flag,
-    /// Any JSON, at most 16 KiB.
-    Json,
 }
 
 /// Lists the kinds of providers.

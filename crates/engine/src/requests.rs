@@ -21,7 +21,8 @@ use serde_json::Value;
 use store::{Commit, TimerKind, Version, Write};
 
 use self::draft::{With, draft, patched, reach_of};
-use self::steps::{Course, TOKEN_CHARS, must_be_draft, token};
+pub(crate) use self::steps::Course;
+use self::steps::{TOKEN_CHARS, must_be_draft, token};
 use crate::Engine;
 use crate::check::{self, Flaws};
 use crate::command::{Once, Patch, Refusal, insist};
@@ -180,7 +181,11 @@ impl Engine {
         } else {
             (Vec::new(), created)
         };
-        self.commit_course(Course { before: None, earlier, last, now }, once).await
+        self.commit_course(
+            Course { before: None, earlier, last, now, heard: None, more: Vec::new() },
+            once,
+        )
+        .await
     }
 
     /// Changes a draft.

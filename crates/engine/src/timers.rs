@@ -104,6 +104,7 @@ impl Engine {
             TimerKind::Probe => self.probe_endpoint(timer, now).await,
             TimerKind::Sweep => self.sweep(timer, now).await,
             TimerKind::Replay => self.step_replay(account, ReplayId::new(subject)).await,
+            TimerKind::Silence => self.ask_again(account, RequestId::new(subject)).await,
         }
     }
 

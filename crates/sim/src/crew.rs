@@ -15,6 +15,7 @@ use domain::id::{AccountId, DeliveryId};
 use domain::retention::Retention;
 use domain::secret::Secret;
 use domain::time::{Clock, DAY_MS, Timestamp};
+use engine::feedback::return_paths;
 use engine::{Ended, Engine, Lanes, Parts, Refusal, Work};
 use store::postgres::{self, Postgres};
 use store::sqlite::{Options, Sqlite};
@@ -161,7 +162,8 @@ impl Crew {
         let master = MasterKey::new(&[7; 32])?;
         let (inner, views, lanes, runtime) = self.open(master.clone()).await?;
         let store = Arc::new(Faulty::new(inner, self.dice.split()));
-        let Ok(mailer) = Smtp::new(channels::Options::new(Guard::default())) else {
+        let options = channels::Options::new(Guard::default());
+        let Ok(mailer) = Smtp::new(options, return_paths(&master)) else {
             return Err(Trouble::Down);
         };
         let engine = Engine::new(Parts {

@@ -131,17 +131,23 @@ pub enum SettingKind {
     Shortener,
     /// An address that nothing is sent to; named by channel and address.
     Suppression,
+    /// A place that a vendor's webhooks come in at; named by its id.
+    Source,
+    /// Which request mirrors a vendor's; named by the source, a colon, and the vendor's id.
+    Mirror,
 }
 
 impl SettingKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Provider,
         Self::NoticeRule,
         Self::Template,
         Self::Branding,
         Self::Shortener,
         Self::Suppression,
+        Self::Source,
+        Self::Mirror,
     ];
 
     /// Names the kind in the store.
@@ -153,6 +159,8 @@ impl SettingKind {
             Self::Branding => "branding",
             Self::Shortener => "shortener",
             Self::Suppression => "suppression",
+            Self::Source => "source",
+            Self::Mirror => "mirror",
         }
     }
 }
@@ -194,12 +202,14 @@ pub enum TimerKind {
     Sweep,
     /// A replay goes on; the subject is the replay.
     Replay,
+    /// A vendor is asked about a mirror that has been silent; the subject is the request.
+    Silence,
 }
 
 impl TimerKind {
     /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::Expiry, Self::Reminder, Self::Probe, Self::Sweep, Self::Replay];
+    pub const ALL: [Self; 6] =
+        [Self::Expiry, Self::Reminder, Self::Probe, Self::Sweep, Self::Replay, Self::Silence];
 
     /// Names the kind in the store.
     pub const fn as_str(self) -> &'static str {
@@ -209,6 +219,7 @@ impl TimerKind {
             Self::Probe => "probe",
             Self::Sweep => "sweep",
             Self::Replay => "replay",
+            Self::Silence => "silence",
         }
     }
 }

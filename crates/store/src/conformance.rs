@@ -22,8 +22,10 @@ mod database;
 pub mod fanout;
 pub mod forgets;
 pub mod leases;
+pub mod notices;
 pub mod order;
 pub mod replies;
+pub mod settings;
 pub mod settles;
 pub mod things;
 pub mod views;
@@ -82,6 +84,7 @@ macro_rules! conformance {
             forgets::no_more_is_looked_at_than_was_asked_for
             forgets::another_accounts_past_stays
             forgets::who_follows_the_log_goes_on_from_what_is_left
+            forgets::a_notice_goes_with_its_delivery_and_no_sooner
             forgets::whatever_happens_no_pending_delivery_loses_its_text
             leases::what_has_room_is_leased_and_the_rest_stays_due
             leases::a_lease_says_when_it_took_as_much_as_one_call_may
@@ -94,6 +97,11 @@ macro_rules! conformance {
             leases::a_lease_is_whole
             leases::the_lanes_hear_of_changed_endpoints
             leases::the_oldest_due_delivery_of_each_endpoint_is_known
+            notices::a_notice_and_its_delivery_are_written_together
+            notices::a_stale_notice_leaves_nothing_of_its_commit
+            notices::notices_come_newest_first_in_pages_and_apart
+            notices::a_message_id_finds_the_newest_notice_of_its_account
+            notices::a_notice_is_found_without_its_account
             order::only_the_first_of_an_order_key_goes
             order::a_retry_holds_those_behind_it
             order::a_cancelled_one_lets_the_next_go
@@ -108,6 +116,10 @@ macro_rules! conformance {
             replies::an_answer_runs_out_after_a_day
             replies::what_ran_out_is_forgotten_a_few_at_a_time
             replies::keys_of_two_accounts_are_apart
+            settings::a_stale_setting_leaves_nothing_of_its_commit
+            settings::secrets_of_a_setting_come_back_and_go_with_it
+            settings::settings_come_in_pages_by_their_bytes_and_apart
+            settings::whoever_sets_what_only_who_knew_the_last_version_does
             settles::attempt_and_state_are_one
             settles::a_repeated_settlement_is_once
             settles::a_delivery_cancelled_meanwhile_keeps_its_state_and_gets_its_attempt

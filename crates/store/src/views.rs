@@ -267,6 +267,8 @@ pub trait Views: Send + Sync + Debug {
         account: AccountId,
         id: NoticeId,
     ) -> Result<Option<(Notice, Version)>, Error>;
+    /// Finds a notice whoever's it is, as a link is found: for reports that come in without an account.
+    async fn notice_of_anybody(&self, id: NoticeId) -> Result<Option<(Notice, Version)>, Error>;
     /// Finds the newest notice of which a provider gave this id.
     async fn notice_by_message(
         &self,

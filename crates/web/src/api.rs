@@ -17,6 +17,7 @@ pub(crate) mod providers;
 pub(crate) mod replays;
 pub(crate) mod requests;
 pub(crate) mod signers;
+pub(crate) mod sources;
 pub(crate) mod stats;
 pub(crate) mod suppressions;
 pub(crate) mod templates;

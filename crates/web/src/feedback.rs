@@ -51,12 +51,12 @@ fn taken() -> Response {
 }
 
 /// Gives the second segment of a path, as it is: a token has no characters that would be written otherwise.
-fn token(path: &str) -> &str {
+pub(crate) fn token(path: &str) -> &str {
     path.split('/').nth(2).unwrap_or("")
 }
 
 /// Gives names in lower case with their values; what is no text reads as one with replacements.
-fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
+pub(crate) fn headers(headers: &HeaderMap) -> Vec<(String, String)> {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }

@@ -11,12 +11,14 @@ mod feedback;
 mod hot;
 mod idempotency;
 mod input;
+mod intake;
 mod mailbox;
 mod openapi;
 mod outside;
 mod page;
 mod panic;
 mod problem;
+mod returned;
 mod serve;
 mod short;
 mod signing;
@@ -31,9 +33,11 @@ use axum::routing::{self, MethodRouter};
 
 use crate::api::{
     branding, clock, contacts, deliveries, endpoints, event_types, events, keys, notice_rules,
-    notices, providers, replays, requests, signers, stats, suppressions, templates, timeline,
+    notices, providers, replays, requests, signers, sources, stats, suppressions, templates,
+    timeline,
 };
 
+pub use crate::returned::serve_returned_mails;
 pub use crate::serve::{Service, serve};
 pub use crate::state::{Settings, State};
 
@@ -99,6 +103,16 @@ fn api() -> Vec<Route> {
         get("/api/v1/deliveries/{id}", deliveries::read),
         post("/api/v1/deliveries/{id}/retry", deliveries::retry),
         post("/api/v1/deliveries/{id}/cancel", deliveries::cancel),
+        post("/api/v1/sources", sources::create),
+        get("/api/v1/sources", sources::list),
+        get("/api/v1/sources/{id}", sources::read),
+        patch("/api/v1/sources/{id}", sources::update),
+        delete("/api/v1/sources/{id}", sources::delete),
+        get("/api/v1/sources/{id}/inbox", sources::inbox),
+        post("/api/v1/sources/{id}/inbox/replay", sources::replay_all),
+        get("/api/v1/inbox/{id}", sources::arrival),
+        post("/api/v1/inbox/{id}/replay", sources::replay),
+        get("/api/v1/source-vendors", sources::vendors),
         post("/api/v1/keys", keys::create),
         get("/api/v1/keys", keys::list),
         get("/api/v1/keys/{id}", keys::read),
@@ -119,6 +133,7 @@ fn around_notices() -> Vec<Route> {
         get("/api/v1/providers/{id}", providers::read),
         patch("/api/v1/providers/{id}", providers::update),
         delete("/api/v1/providers/{id}", providers::delete),
+        post("/api/v1/providers/{id}/test", providers::test),
         get("/api/v1/provider-kinds", providers::kinds),
         get("/api/v1/notice-rules", notice_rules::list),
         put("/api/v1/notice-rules/{occasion}", notice_rules::replace),
@@ -156,6 +171,8 @@ fn outside() -> Vec<Route> {
         get("/feedback/{token}/{more}", feedback::take),
         post("/feedback/{token}/{more}", feedback::take),
         post("/feedback/{token}/mail", feedback::take_mail),
+        get("/in/{token}", intake::take),
+        post("/in/{token}", intake::take),
         get("/l/{code}", short::follow),
         get("/s/{token}", signing::show),
         post("/s/{token}/view", signing::view),

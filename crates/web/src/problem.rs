@@ -97,6 +97,7 @@ impl Problem {
             | Page::Suppressed
             | Page::Unknown
             | Page::Obsolete
+            | Page::Unreadable
             | Page::Gone
             | Page::EndpointDisabled
             | Page::EndpointDeleted

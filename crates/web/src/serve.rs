@@ -97,11 +97,12 @@ pub async fn serve(
     }
 }
 
+/// Accepts a connection; `None` where that could not be, after a pause.
 #[expect(
     clippy::disallowed_methods,
     reason = "there is nothing to step while no file can be opened"
 )]
-async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+pub(crate) async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
     match listener.accept().await {
         Ok((stream, peer)) => {
             if let Err(error) = stream.set_nodelay(true) {

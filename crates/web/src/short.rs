@@ -32,7 +32,8 @@ struct Over<'a> {
 /// `GET /l/{code}`.
 pub(crate) async fn follow(extract::State(state): Reached, Name(code): Name) -> Response {
     match state.engine().follow(&code).await {
-        Ok(Followed::Opened(token)) => on(&token),
+        Ok(Followed::Opened(token)) => on(&format!("/s/{token}")),
+        Ok(Followed::Elsewhere(url)) => on(&url),
         Ok(Followed::Over(request)) => over(Some(&request)),
         Ok(Followed::Deleted) => over(None),
         Ok(Followed::Unknown) => document::trouble(Problem::not_found("link").into()),
@@ -41,9 +42,9 @@ pub(crate) async fn follow(extract::State(state): Reached, Name(code): Name) -> 
 }
 
 /// Sends the browser on to the page.
-fn on(token: &str) -> Response {
+fn on(place: &str) -> Response {
     let mut response = document::html(StatusCode::FOUND, Ok(String::new()));
-    if let Ok(place) = HeaderValue::try_from(format!("/s/{token}")) {
+    if let Ok(place) = HeaderValue::try_from(place) {
         response.headers_mut().insert(LOCATION, place);
     }
     response

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use channels::{Channel as _, Guard, Http, Lane, Options, Schemes};
 use dialects::proof::encode_secret;
-use domain::call::{Call, Ending, Outcome};
+use domain::call::{ANSWER_BYTES_MAX, Call, Ending, Outcome};
 use domain::endpoint::{Dialect, Endpoint, Secrets, SigningSecret};
 use domain::event::Event;
 use domain::id::{AccountId, Chance as _, EndpointId};
@@ -75,6 +75,7 @@ impl Target {
             key: self.endpoint.id.bits(),
             connections_max: 1,
             timeout: Duration::from_secs(u64::from(self.endpoint.timeout_s)),
+            answer_bytes_max: ANSWER_BYTES_MAX,
         };
         self.runtime.block_on(self.http.attempt(call, lane))
     }

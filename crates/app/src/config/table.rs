@@ -30,6 +30,7 @@ pub(crate) enum Name {
     DatabaseUrl,
     Node,
     PublicUrl,
+    FeedbackMailListen,
     ApiKey,
     AllowTargets,
     AllowHttpTargets,
@@ -69,7 +70,7 @@ impl Setting {
 }
 
 /// Every setting.
-pub(crate) const TABLE: [Setting; 14] = [
+pub(crate) const TABLE: [Setting; 15] = [
     Setting {
         key: Name::Listen,
         name: "listen",
@@ -111,6 +112,15 @@ pub(crate) const TABLE: [Setting; 14] = [
         name: "public_url",
         hint: "URL",
         doc: "Where people and systems find the service [default: http://<listen>]",
+        default: "",
+        in_development: None,
+        shape: Shape::Text,
+    },
+    Setting {
+        key: Name::FeedbackMailListen,
+        name: "feedback_mail_listen",
+        hint: "ADDRESS",
+        doc: "Where mails are taken that come back to the return paths of SMTP providers, as plain SMTP such as 127.0.0.1:2525; for your own mail server to hand on, not for the open internet [default: nowhere]",
         default: "",
         in_development: None,
         shape: Shape::Text,

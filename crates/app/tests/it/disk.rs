@@ -61,6 +61,14 @@ pub(crate) fn fill(path: &Path) {
     while file.write(&[1; 4_096]).is_ok_and(|written| written > 0) {}
 }
 
+/// Takes all the room, until the service says that it cannot write.
+pub(crate) fn fill_up(service: &Service, filler: &Path) {
+    until("a full disk", || {
+        fill(filler);
+        (post(service, 0).status() == 503 && ready(service).status() == 503).then_some(())
+    });
+}
+
 fn post(service: &Service, number: usize) -> Message {
     let data = json!({"number": number, "text": "x".repeat(2_000)});
     let event = json!({"type": "custom.a", "data": data});

@@ -22,7 +22,7 @@ fn the_long_help_lists_every_setting() {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 16] = [
         &["serve"],
         &["dev"],
         &["listen"],
@@ -30,6 +30,8 @@ fn every_command_explains_itself() {
         &["events", "tail"],
         &["replay"],
         &["keys", "create"],
+        &["providers", "list"],
+        &["providers", "test"],
         &["config"],
         &["doctor"],
         &["explain"],

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod carriers;
+#[cfg(test)]
 mod carry;
 #[cfg(test)]
 mod dev;
@@ -19,6 +21,8 @@ mod http;
 #[cfg(test)]
 mod idle;
 #[cfg(test)]
+mod intake;
+#[cfg(test)]
 mod nodes;
 #[cfg(test)]
 mod notices;
@@ -33,6 +37,8 @@ mod races;
 #[cfg(test)]
 mod refusals;
 mod retention;
+#[cfg(test)]
+mod returned;
 #[cfg(test)]
 mod service;
 #[cfg(test)]

@@ -104,6 +104,12 @@ impl Service {
         self.running.pid()
     }
 
+    /// Waits for a line of the log that contains a text; gives what stands behind it.
+    pub(crate) fn says(&self, text: &str) -> String {
+        let lines = self.running.until(text);
+        lines.last().unwrap().split(text).nth(1).unwrap().trim().to_owned()
+    }
+
     /// Moves the clock on.
     pub(crate) fn advance(&self, by: &str) {
         self.api("POST", "/clock", Some(&json!({"advance": by}))).expect(200);

@@ -1,25 +1,30 @@
 //! What is kept of an answer.
 //!
-//! Invariant: no more than [`ANSWER_BYTES_MAX`] of the text is kept, and no clock is read: a date in `Retry-After` is
+//! Invariant: no more of the text is kept than was asked for, and no clock is read: a date in `Retry-After` is
 //! understood relative to the answer's own `Date`.
 
 use std::time::{Duration, SystemTime};
 
-use domain::call::ANSWER_BYTES_MAX;
 use hyper::HeaderMap;
 use hyper::header::{DATE, HeaderName, RETRY_AFTER};
 
 /// The start of a body, as it came.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Body {
     bytes: Vec<u8>,
+    bytes_max: usize,
     cut: bool,
 }
 
 impl Body {
+    /// Starts one of which so much is kept.
+    pub(crate) const fn of(bytes_max: usize) -> Self {
+        Self { bytes: Vec::new(), bytes_max, cut: false }
+    }
+
     /// Takes what fits, and notes whether that was less than came.
     pub(crate) fn push(&mut self, chunk: &[u8]) {
-        let room = ANSWER_BYTES_MAX.saturating_sub(self.bytes.len());
+        let room = self.bytes_max.saturating_sub(self.bytes.len());
         self.cut |= chunk.len() > room;
         self.bytes.extend(chunk.iter().take(room));
     }
@@ -39,11 +44,11 @@ impl Body {
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
         };
         // A replacement is three bytes for one, so what fitted may fit no longer.
-        if text.len() <= ANSWER_BYTES_MAX {
+        if text.len() <= self.bytes_max {
             return (text, self.cut);
         }
         let mut text = text;
-        text.truncate(text.floor_char_boundary(ANSWER_BYTES_MAX));
+        text.truncate(text.floor_char_boundary(self.bytes_max));
         (text, true)
     }
 }
@@ -92,6 +97,7 @@ fn date(value: &str) -> Option<SystemTime> {
 
 #[cfg(test)]
 mod tests {
+    use domain::call::ANSWER_BYTES_MAX;
     use hyper::header::HeaderValue;
 
     use super::*;
@@ -145,7 +151,7 @@ mod tests {
     }
 
     fn text_of(bytes: &[u8]) -> (String, bool) {
-        let mut body = Body::default();
+        let mut body = Body::of(ANSWER_BYTES_MAX);
         for chunk in bytes.chunks(1000) {
             body.push(chunk);
         }

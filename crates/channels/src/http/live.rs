@@ -20,6 +20,7 @@ use hyper_util::rt::TokioIo;
 use url::Url;
 
 use crate::classify::{self, Stage};
+use crate::conversation::Side;
 use crate::http::Progress;
 use crate::http::answer::{self, Body};
 use crate::http::request::Message;
@@ -118,20 +119,22 @@ impl Live {
             return Err(Broken::Failed(Failure { reason: Reason::AnswerMalformed, detail }));
         }
         progress.stage = Stage::Reading(status);
+        progress.notes.head(head.status, &head.headers);
         let body = self
-            .read(incoming)
+            .read(incoming, progress.answer_bytes_max)
             .await
             .map_err(|error| Broken::Failed(classify::reading(status, &error)))?;
         self.whole = !body.is_cut();
         self.keep_alive = answer::keep_alive(&head.headers);
         let (body, body_cut) = body.into_text();
+        progress.notes.body(Side::Provider, &body);
         let retry_after_s = answer::retry_after_s(&head.headers);
         Ok(Answer { status, retry_after_s, body, body_cut, headers: answer::kept(&head.headers) })
     }
 
     /// Reads a body to its end, or until more came than is kept.
-    async fn read(&mut self, mut incoming: Incoming) -> Result<Body, HyperError> {
-        let mut body = Body::default();
+    async fn read(&mut self, mut incoming: Incoming, bytes_max: usize) -> Result<Body, HyperError> {
+        let mut body = Body::of(bytes_max);
         while !incoming.is_end_stream() && !body.is_cut() {
             match self.drive(|cx| Pin::new(&mut incoming).poll_frame(cx)).await {
                 Some(Ok(frame)) => {

@@ -11,6 +11,7 @@ use domain::message::{Receipt, Reception};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::classify::Stage;
+use crate::conversation::{Notes, Side};
 use crate::http::Progress;
 use crate::http::dial::Dialler;
 use crate::http::wire::Wire;
@@ -25,6 +26,7 @@ pub(super) struct Client {
     /// What was read and does not belong to a reply yet.
     unread: Vec<u8>,
     known: Extensions,
+    notes: Notes,
 }
 
 /// A mail and what stands outside on it.
@@ -93,7 +95,9 @@ impl Client {
             Tls::Upgraded | Tls::None => Wire::Plain(stream),
         };
         progress.stage = Stage::Asking;
-        let mut client = Self { wire, remote, unread: Vec::new(), known: Extensions::default() };
+        let notes = progress.notes.clone();
+        let (unread, known) = (Vec::new(), Extensions::default());
+        let mut client = Self { wire, remote, unread, known, notes };
         let greeting = client.hear().await?;
         wanted(&greeting, "greet us")?;
         client.greet(settings).await?;
@@ -150,7 +154,9 @@ impl Client {
             return Err(Trouble::Mail(reply));
         }
         self.write(stuffed(text).as_bytes()).await?;
+        self.notes.note(Side::Us, || format!("(the mail, {} bytes)", text.len()));
         *handed_over = true;
+        self.notes.note(Side::Us, || ".".to_owned());
         self.write(b".\r\n").await?;
         let reply = self.hear().await?;
         if reply.is_positive() { Ok(reply.said()) } else { Err(Trouble::Mail(reply)) }
@@ -180,6 +186,7 @@ impl Client {
         };
         let wire = dialler.secure(&settings.host(), stream, progress).await;
         progress.stage = Stage::Asking;
+        self.notes.note(Side::Us, || "(from here on nobody else can read it: TLS)".to_owned());
         Ok(Self { wire: wire.map_err(Trouble::Lost)?, known: Extensions::default(), ..self })
     }
 
@@ -187,19 +194,19 @@ impl Client {
         let reply = match login {
             Login::Token { user, token } if self.known.xoauth2 => {
                 let text = format!("user={user}\u{1}auth=Bearer {token}\u{1}\u{1}");
-                let reply = self.say(&format!("AUTH XOAUTH2 {}", base64(text.as_bytes()))).await?;
+                let reply = self.say_hidden("AUTH XOAUTH2 ", &base64(text.as_bytes())).await?;
                 // The server tells why it refuses, and wants to hear that this was heard.
                 if reply.code == 334 { self.say("").await? } else { reply }
             }
             Login::Password { user, password } if self.known.plain => {
                 let text = format!("\0{user}\0{password}");
-                self.say(&format!("AUTH PLAIN {}", base64(text.as_bytes()))).await?
+                self.say_hidden("AUTH PLAIN ", &base64(text.as_bytes())).await?
             }
             Login::Password { user, password } if self.known.login => {
                 let mut reply = self.say("AUTH LOGIN").await?;
                 for text in [user, password] {
                     if reply.code == 334 {
-                        reply = self.say(&base64(text.as_bytes())).await?;
+                        reply = self.say_hidden("", &base64(text.as_bytes())).await?;
                     }
                 }
                 reply
@@ -217,7 +224,16 @@ impl Client {
     }
 
     async fn say(&mut self, command: &str) -> Result<Reply, Trouble> {
+        self.notes.note(Side::Us, || command.to_owned());
         self.write(format!("{command}\r\n").as_bytes()).await?;
+        self.hear().await
+    }
+
+    /// Says a command whose end nobody may see.
+    async fn say_hidden(&mut self, command: &str, secret: &str) -> Result<Reply, Trouble> {
+        self.notes.note(Side::Us, || format!("{command}…"));
+        self.notes.hide(secret);
+        self.write(format!("{command}{secret}\r\n").as_bytes()).await?;
         self.hear().await
     }
 
@@ -230,6 +246,7 @@ impl Client {
         let mut reply = Reply { code: 0, lines: Vec::new() };
         loop {
             let text = self.line().await?;
+            self.notes.note(Side::Provider, || text.clone());
             let line = reply::line(&text).ok_or_else(malformed)?;
             if reply.lines.len() >= REPLY_LINES_MAX || (reply.code != 0 && reply.code != line.code)
             {

@@ -126,8 +126,15 @@ async fn the_pool_has_a_bound_per_lane_and_one_in_all() {
     let client = Http::new(Options { idle_connections_max: 3, ..options() }).unwrap();
     let url = receiver.url();
     let attempt = |key| {
-        client
-            .attempt(post(&url), Lane { key, connections_max: 2, timeout: Duration::from_secs(1) })
+        client.attempt(
+            post(&url),
+            Lane {
+                key,
+                connections_max: 2,
+                timeout: Duration::from_secs(1),
+                answer_bytes_max: domain::call::ANSWER_BYTES_MAX,
+            },
+        )
     };
     tokio::join!(attempt(1), attempt(1), attempt(1), attempt(1));
     assert_eq!(client.sweep(), 2);

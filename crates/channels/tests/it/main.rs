@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod conversation;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod keep_alive;

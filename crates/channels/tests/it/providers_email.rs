@@ -75,7 +75,7 @@ fn resend() -> Provider {
     provider(ProviderKind::Resend, &[], &secrets)
 }
 
-fn all() -> [Provider; 5] {
+pub(crate) fn all() -> [Provider; 5] {
     [ses(), sendgrid(), mailgun(), postmark(), resend()]
 }
 

@@ -27,7 +27,7 @@ const FEEDBACK_URL: &str = "https://hooks.example.com/feedback/t0k3n";
 const KEY: &str = "ntf_01J8Z3";
 
 /// Every kind that carries short messages over HTTP.
-fn kinds() -> impl Iterator<Item = ProviderKind> {
+pub(crate) fn kinds() -> impl Iterator<Item = ProviderKind> {
     let all = ProviderKind::ALL.iter().copied();
     all.filter(|kind| kind.channel() == Channel::Sms && *kind != ProviderKind::MailboxSms)
 }
@@ -58,7 +58,7 @@ fn provider(kind: ProviderKind, settings: &Value, secrets: &Value) -> Provider {
 }
 
 /// A provider as an operator would set it up, with what it sends from.
-fn usual(kind: ProviderKind) -> (Provider, &'static str) {
+pub(crate) fn usual(kind: ProviderKind) -> (Provider, &'static str) {
     let key = read("vonage/application.test.key");
     let aws = json!({ "secret_access_key": "aws-secret-access-key" });
     let aws_settings = json!({
@@ -116,7 +116,7 @@ fn usual(kind: ProviderKind) -> (Provider, &'static str) {
     (provider(kind, &settings, &secrets), from)
 }
 
-fn message(from: &str, text: &str) -> Message {
+pub(crate) fn message(from: &str, text: &str) -> Message {
     Message::Sms(Sms {
         key: KEY.to_owned(),
         from: from.to_owned(),
@@ -129,7 +129,7 @@ fn now() -> Timestamp {
     "2026-07-02T10:00:02.000Z".parse().unwrap()
 }
 
-fn sending() -> Sending<'static> {
+pub(crate) fn sending() -> Sending<'static> {
     Sending { now: now(), nonce: [7; 16], feedback_url: Some(FEEDBACK_URL) }
 }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use channels::{Channel, Guard, Http, Lane, Options, Resolve, Schemes};
-use domain::call::{Answer, Call, Ending, Failure, Method, Outcome, Reason};
+use domain::call::{ANSWER_BYTES_MAX, Answer, Call, Ending, Failure, Method, Outcome, Reason};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -146,7 +146,12 @@ pub(crate) fn post(url: &str) -> Call {
 }
 
 pub(crate) fn lane(timeout_ms: u64) -> Lane {
-    Lane { key: 7, connections_max: 4, timeout: Duration::from_millis(timeout_ms) }
+    Lane {
+        key: 7,
+        connections_max: 4,
+        timeout: Duration::from_millis(timeout_ms),
+        answer_bytes_max: ANSWER_BYTES_MAX,
+    }
 }
 
 /// Posts to a receiver once, with a second's time.
@@ -159,7 +164,7 @@ pub(crate) fn answer(ending: Ending) -> Answer {
     match ending.outcome {
         Outcome::Answered(answer) => answer,
         Outcome::Failed(failure) => panic!("no answer: {failure:?}"),
-        Outcome::Handed(handed) => panic!("no call: {handed:?}"),
+        other @ (Outcome::Handed(_) | Outcome::Read(_)) => panic!("no call: {other:?}"),
     }
 }
 
@@ -168,7 +173,7 @@ pub(crate) fn failure(ending: Ending) -> Failure {
     match ending.outcome {
         Outcome::Failed(failure) => failure,
         Outcome::Answered(answer) => panic!("an answer: {answer:?}"),
-        Outcome::Handed(handed) => panic!("no call: {handed:?}"),
+        other @ (Outcome::Handed(_) | Outcome::Read(_)) => panic!("no call: {other:?}"),
     }
 }
 

@@ -5,8 +5,9 @@ use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use channels::conversation::{self, Said, Side};
 use channels::smtp::{self, Handover, Mailer, Smtp};
-use channels::{Guard, Options, Schemes};
+use channels::{Guard, Options, ReturnPaths, Schemes};
 use domain::id::{AccountId, ProviderId};
 use domain::message::{Mail, Mailbox, Reception};
 use domain::provider::{OnUnknown, Provider, ProviderKind, Secrets};
@@ -99,9 +100,14 @@ async fn server(script: Script, implicit: bool) -> Receiver {
     .await
 }
 
+fn return_paths() -> ReturnPaths {
+    ReturnPaths::new(&[1; 32])
+}
+
 fn mailer() -> Smtp {
     let authorities = vec![authority()];
-    Smtp::new(Options { resolver: Arc::new(Loopback), authorities, ..options() }).unwrap()
+    let options = Options { resolver: Arc::new(Loopback), authorities, ..options() };
+    Smtp::new(options, return_paths()).unwrap()
 }
 
 fn provider(server: &Receiver, settings: &[(&str, &str)], secrets: &[(&str, &str)]) -> Provider {
@@ -170,6 +176,8 @@ async fn a_mail_goes_over_starttls_with_all_that_reports_need() {
     assert_eq!(ended.remote, Some(server.address));
     let heard = server.requests();
     let (text, commands) = heard.split_last().unwrap();
+    let return_path = return_paths().write("ntc_1", "bounces.example.com");
+    let sender = format!("MAIL FROM:<{return_path}> RET=HDRS ENVID=ntc_1");
     assert_eq!(
         commands,
         [
@@ -178,13 +186,85 @@ async fn a_mail_goes_over_starttls_with_all_that_reports_need() {
             "TLS",
             "EHLO example.com",
             "AUTH PLAIN AGFuYQBzZS1jcmV0",
-            "MAIL FROM:<b+ntc_1@bounces.example.com> RET=HDRS ENVID=ntc_1",
+            sender.as_str(),
             "RCPT TO:<ana+x@example.net> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;ana+2Bx@example.net",
             "DATA",
         ]
     );
     for line in ["Message-ID: <ntc_1@example.com>", "X-Notice-Id: ntc_1", "Subject: Please sign"] {
         assert!(text.contains(&format!("\r\n{line}\r\n")), "{text}");
+    }
+}
+
+/// Hands one mail over, and gives what was said: `>` before our side, `<` before the server's.
+async fn heard(mailer: &Smtp, provider: &Provider) -> (Handover, Vec<String>) {
+    let notes = conversation::Notes::taken();
+    let when = (now(), Duration::from_secs(2));
+    let ended = mailer.send_noted(provider, &mail(), when, &notes).await;
+    let line = |said: Said| {
+        let mark = if said.by == Side::Us { '>' } else { '<' };
+        format!("{mark} {}", said.text)
+    };
+    (ended, notes.said(&notes.masks(provider)).into_iter().map(line).collect())
+}
+
+#[tokio::test]
+async fn a_noted_mail_shows_both_sides_and_no_login() {
+    // The server repeats the password in whatever form.
+    const TELLS: Script = &[
+        ("AUTH PLAIN", "235 AGFuYQBzZS1jcmV0LXdvcmQ= se-cret-word\r\n"),
+        (".", "250 2.0.0 c2UtY3JldC13b3Jk se%2Dcret%2dword\r\n"),
+    ];
+    let server = server(TELLS, false).await;
+    let provider = provider(&server, &[("username", "ana")], &[("password", "se-cret-word")]);
+    let mailer = mailer();
+    // A connection that is kept from before would not show its greeting.
+    send(&mailer, &provider).await;
+    let (ended, heard) = heard(&mailer, &provider).await;
+    assert_eq!(ended.receipt.reception, Reception::Accepted);
+    let ours =
+        ["> EHLO example.com", "< 250-mx.test", "< 250-AUTH PLAIN LOGIN XOAUTH2", "< 250-DSN"];
+    let expected = [
+        &["< 220 mx.test ready"],
+        &ours[..],
+        &[
+            "< 250 STARTTLS",
+            "> STARTTLS",
+            "< 220 go on",
+            "> (from here on nobody else can read it: TLS)",
+        ],
+        &ours[..],
+        &[
+            "< 250 STARTTLS",
+            "> AUTH PLAIN …",
+            "< 235 … …word",
+            "> MAIL FROM:<sign@example.com> RET=HDRS ENVID=ntc_1",
+            "< 250 OK",
+            "> RCPT TO:<ana+x@example.net> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;ana+2Bx@example.net",
+            "< 250 OK",
+            "> DATA",
+            "< 354 go on",
+            "> (the mail, 324 bytes)",
+            "> .",
+            "< 250 2.0.0 …word …word",
+        ],
+    ];
+    assert_eq!(heard, expected.concat());
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn what_was_said_before_the_end_is_shown_whatever_the_end() {
+    for (script, last) in [
+        (&[("RCPT", HANG)] as Script, "> RCPT TO:"),
+        (&[("EHLO", "250 \u{ff}\r\nno reply\r\n"), ("MAIL", "")], "< no reply"),
+        (&[("GREETING", "554 5.7.1 go away\r\n")], "< 554 5.7.1 go away"),
+    ] {
+        let server = server(script, false).await;
+        let provider = provider(&server, &[("tls", "none_insecure")], &[]);
+        let (ended, heard) = heard(&mailer(), &provider).await;
+        assert_eq!(ended.receipt.reception, later(true));
+        assert!(heard.last().unwrap().starts_with(last), "{heard:?}");
     }
 }
 
@@ -349,8 +429,8 @@ async fn a_wrong_password_shows_nowhere() {
 async fn the_guard_says_which_servers_are_dialled() {
     let server = server(&[], false).await;
     let guard = Guard::new(Vec::new(), Schemes::HttpsOnly);
-    let mailer =
-        Smtp::new(Options { resolver: Arc::new(Loopback), ..Options::new(guard) }).unwrap();
+    let options = Options { resolver: Arc::new(Loopback), ..Options::new(guard) };
+    let mailer = Smtp::new(options, return_paths()).unwrap();
     let ended = send(&mailer, &provider(&server, &[], &[])).await;
     assert_eq!((ended.receipt.reception, ended.remote), (later(true), None));
     assert!(ended.receipt.detail.contains("127.0.0.0/8"), "{}", ended.receipt.detail);

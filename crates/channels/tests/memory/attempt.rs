@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use channels::{Channel as _, Guard, Http, Lane, Options, Resolve, Schemes};
-use domain::call::{Call, Ending, Method};
+use domain::call::{ANSWER_BYTES_MAX, Call, Ending, Method};
 use peak_alloc::PeakAlloc;
 use tokio::runtime;
 use url::Url;
@@ -86,7 +86,12 @@ fn costs_little(url: &str, names: Names) {
     };
     let attempt = || -> Ending {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let lane = Lane { key: 7, connections_max: 4, timeout: TIMEOUT };
+        let lane = Lane {
+            key: 7,
+            connections_max: 4,
+            timeout: TIMEOUT,
+            answer_bytes_max: ANSWER_BYTES_MAX,
+        };
         let (client, call) = (&client, call.clone());
         HEAP.reset_peak_usage();
         runtime.block_on(client.attempt(call, lane))

@@ -50,7 +50,7 @@ pub(crate) fn check(
 }
 
 fn about(request: Request, signer: Option<Signer>) -> AboutRequest {
-    AboutRequest { request, signer, from_signer_id: None }
+    AboutRequest { request, signer, from_signer_id: None, heard: None }
 }
 
 pub(crate) fn clickwrap_ids(

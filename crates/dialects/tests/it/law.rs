@@ -37,7 +37,7 @@ impl Mirror {
     fn hear(&mut self, told: &Told) -> Vec<Happening> {
         let About::Request { step, picture, .. } = &told.about else { panic!("{told:?}") };
         let (is_first, at) = (!self.heard, told.at.unwrap_or_else(noon));
-        let hearing = Hearing { step: step.as_ref(), picture, is_first, at };
+        let hearing = Hearing { step: step.as_ref(), pictures: &[picture], is_first, at };
         let minted = &mut self.minted;
         let mut mint = || SignerId::new(minted.pop().unwrap_or(BITS + 99));
         let next = self.request.clone().hear(&hearing, &mut mint);
@@ -56,7 +56,12 @@ impl Mirror {
             .collect();
         let [said] = said[..] else { panic!("{told:?} became {happened:?}") };
         let signer = said.signer.and_then(|id| self.request.signer(id)).cloned();
-        let about = AboutRequest { request: self.request.clone(), signer, from_signer_id: None };
+        let about = AboutRequest {
+            request: self.request.clone(),
+            signer,
+            from_signer_id: None,
+            heard: None,
+        };
         event(said.kind, told.at.unwrap_or_else(noon), &about)
     }
 }
@@ -261,6 +266,7 @@ fn said_and_read(which: Vendor, kind: Kind, method: Method) -> (AboutRequest, To
         request: Request::mirror((ACCOUNT, REQUEST), SourceId::new(1), "", Timestamp::MAX),
         signer: None,
         from_signer_id: None,
+        heard: None,
     };
     (serde_json::from_str(&event.data).unwrap_or(none), told)
 }

@@ -4,7 +4,7 @@ use std::panic;
 
 use domain::chain::{Hash, Link};
 use domain::endpoint::Dialect;
-use domain::event::{Event, Kind, is_custom_name};
+use domain::event::{Event, Kind, is_custom_name, is_foreign_name};
 use domain::id::decode;
 use domain::time::Timestamp;
 use serde_json::Value;
@@ -76,12 +76,14 @@ fn check_text(text: &str, schema: &Value, path: &str) {
         assert!(text.parse::<Timestamp>().is_ok(), "{path}: {text}");
     }
     let Some(pattern) = schema.get("pattern").and_then(Value::as_str) else { return };
-    // Of patterns there are three: of ids, of hashes, of custom names.
+    // Of patterns there are four: of ids, of hashes, of vendors' words, of custom names.
     if let Some(prefix) = pattern.strip_suffix("[0-7][0-9a-hjkmnp-tv-z]{25}$") {
         let rest = text.strip_prefix(prefix.trim_start_matches('^')).expect(path);
         assert!(decode(rest).is_some(), "{path}: {text}");
     } else if pattern.contains("64") {
         assert!(Hash::parse(text).is_some(), "{path}: {text}");
+    } else if pattern.contains("clickwrap") {
+        assert!(is_foreign_name(text), "{path}: {text}");
     } else {
         assert!(is_custom_name(text), "{path}: {text}");
     }

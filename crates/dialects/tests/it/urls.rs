@@ -16,7 +16,11 @@ use super::world::{BITS, call, endpoint, event, header, noon, request, say, sign
 fn about(kind: Kind, who: Signer, callbacks: Callbacks) -> Event {
     let sent = State::Sent { sent_at: noon() };
     let request = Request { callbacks, ..request("NDA", sent, vec![who.clone()]) };
-    event(kind, noon(), &AboutRequest { request, signer: Some(who), from_signer_id: None })
+    event(
+        kind,
+        noon(),
+        &AboutRequest { request, signer: Some(who), from_signer_id: None, heard: None },
+    )
 }
 
 fn viewed_by(email: &str) -> Event {
@@ -57,7 +61,7 @@ fn a_delegation_names_who_delegated() {
     let sent = State::Sent { sent_at: noon() };
     let from_signer_id: Option<SignerId> = Some(john.id);
     let request = request("NDA", sent, vec![john, heir.clone()]);
-    let data = AboutRequest { request, signer: Some(heir), from_signer_id };
+    let data = AboutRequest { request, signer: Some(heir), from_signer_id, heard: None };
     let event = event(Kind::SignerReassigned, noon(), &data);
     let call = call(&event, &at_url(Dialect::Esaw, "https://example.com/?to=##RecipientEmail##"));
     assert_eq!(call.url.query(), Some("to=john%40example.com"));

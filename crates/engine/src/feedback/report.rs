@@ -8,14 +8,14 @@ use std::borrow::Cow;
 use domain::chain::sha256;
 use domain::event::{Event, Kind};
 use domain::facts::{AboutMail, AboutSms};
-use domain::id::{self, NoticeId};
+use domain::id::{self, NoticeId, ProviderId};
 use domain::message::{Channel, Fact, Report};
 use domain::notice::Notice;
-use domain::provider::Provider;
 use domain::time::Timestamp;
 use serde_json::{Map, Value, json};
 use store::{Audience, Commit, Guarded, Said, Setting, SettingKind, Version, Write};
 
+use super::Reporter;
 use crate::Engine;
 use crate::command::{Once, Refusal, insist};
 
@@ -26,20 +26,21 @@ const NAME_BYTES_MAX: usize = 400;
 
 impl Engine {
     /// Writes down what is new in a report; one about nothing of ours is passed over.
-    pub(super) async fn hear(&self, provider: &Provider, report: &Report) -> Result<(), Refusal> {
-        insist(|| self.try_hear(provider, report)).await
+    pub(super) async fn hear(&self, reporter: Reporter, report: &Report) -> Result<(), Refusal> {
+        insist(|| self.try_hear(reporter, report)).await
     }
 
-    async fn try_hear(&self, provider: &Provider, report: &Report) -> Result<(), Refusal> {
+    async fn try_hear(&self, reporter: Reporter, report: &Report) -> Result<(), Refusal> {
+        let account = reporter.account;
         let fact = report.fact;
-        let Some((notice, version)) = self.reported(provider, report).await? else {
-            tracing::debug!(provider = %provider.name, fact = fact.as_str(), "a report is about nothing of ours");
+        let Some((notice, version)) = self.reported(reporter, report).await? else {
+            tracing::debug!(provider = %reporter.provider, fact = fact.as_str(), "a report is about nothing of ours");
             return Ok(());
         };
-        let mut commit = Commit::new(provider.account, self.now());
+        let mut commit = Commit::new(account, self.now());
         let mut told = None;
         if let Some(kind) = kind(notice.channel, fact) {
-            let event = self.told(provider, report, (kind, &notice)).await?;
+            let event = self.told(reporter, report, (kind, &notice)).await?;
             told = Some(event.id);
             commit.events.push(Said { event, audience: Audience::Subscribers });
         }
@@ -49,7 +50,7 @@ impl Engine {
                 let setting = suppression((&notice, report), reason, json!(told), commit.at);
                 let (kind, name) = (setting.kind, setting.name.clone());
                 let fits = name.len() <= NAME_BYTES_MAX;
-                if fits && self.views().setting(provider.account, kind, name).await?.is_none() {
+                if fits && self.views().setting(account, kind, name).await?.is_none() {
                     commit.writes.push(Write::Setting(Guarded { version: 0, value: setting }));
                 }
             }
@@ -66,26 +67,25 @@ impl Engine {
     /// Finds the notice that a report is about: by our key, or else by the provider's id of the message.
     async fn reported(
         &self,
-        provider: &Provider,
+        reporter: Reporter,
         report: &Report,
     ) -> Result<Option<(Notice, Version)>, Refusal> {
         let key: Option<NoticeId> = report.key.as_ref().and_then(|key| key.parse().ok());
         let mut found = None;
         if let Some(id) = key {
-            found = self.views().notice(provider.account, id).await?;
+            found = self.views().notice(reporter.account, id).await?;
         }
         if found.is_none()
             && let Some(message_id) = report.message_id.clone()
         {
-            found = self.views().notice_by_message(provider.account, message_id).await?;
+            found = self.views().notice_by_message(reporter.account, message_id).await?;
         }
-        let channel = provider.kind.channel();
-        Ok(found.filter(|(notice, _)| notice.channel == channel))
+        Ok(found.filter(|(notice, _)| notice.channel == reporter.channel))
     }
 
     async fn told(
         &self,
-        provider: &Provider,
+        reporter: Reporter,
         report: &Report,
         about: (Kind, &Notice),
     ) -> Result<Event, Refusal> {
@@ -94,30 +94,30 @@ impl Engine {
         let to = notice.to.clone();
         let event = match notice.channel {
             Channel::Email => {
-                let request = self.views().request(provider.account, notice.request).await?;
+                let request = self.views().request(reporter.account, notice.request).await?;
                 let subject = request.map(|(request, _)| request.title).unwrap_or_default();
                 let about = AboutMail { to, subject, reason };
-                self.event(kind, provider.account, &about, self.now())
+                self.event(kind, reporter.account, &about, self.now())
             }
             Channel::Sms => {
-                self.event(kind, provider.account, &AboutSms { to, reason }, self.now())
+                self.event(kind, reporter.account, &AboutSms { to, reason }, self.now())
             }
         };
         Ok(Event {
             name: Cow::Borrowed(kind.as_str()),
             request: Some(notice.request),
             order_key: Some(notice.request.to_string()),
-            key: Some(key(provider, report)),
+            key: Some(key(reporter.provider, report)),
             ..event
         })
     }
 }
 
 /// Gives the event's key: the provider, and 128 bits of a digest of its own id of the report, which may be of any length.
-fn key(provider: &Provider, report: &Report) -> String {
+fn key(provider: ProviderId, report: &Report) -> String {
     let digest = sha256(report.event_id.as_bytes());
     let digest = digest.iter().take(16).fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
-    format!("feedback:{}:{}", id::encode(provider.id.bits()), id::encode(digest))
+    format!("feedback:{}:{}", id::encode(provider.bits()), id::encode(digest))
 }
 
 /// Gives what is told of a fact, if anything.

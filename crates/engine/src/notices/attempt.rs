@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use channels::Lane;
 use channels::provider::{Protocol, Sending, protocol};
-use domain::call::{Ending, Handed, Outcome, Reason};
+use domain::call::{ANSWER_BYTES_MAX, Ending, Handed, Outcome, Reason};
 use domain::chain::sha256;
 use domain::delivery::{Attempt, Cause, Delivery, State, Why};
 use domain::endpoint::Endpoint;
@@ -236,6 +236,7 @@ impl Engine {
                     key: provider.id.bits(),
                     connections_max: with.endpoint.max_in_flight as usize,
                     timeout,
+                    answer_bytes_max: ANSWER_BYTES_MAX,
                 };
                 let Ending { outcome, remote, .. } = self.channel().attempt(call, lane).await;
                 let receipt = read(spoken, provider, &outcome);
@@ -379,7 +380,11 @@ fn plain(url: &Url) -> String {
 }
 
 /// Reads what came of a call to a provider.
-fn read(spoken: Option<&'static dyn Protocol>, provider: &Provider, outcome: &Outcome) -> Receipt {
+pub(crate) fn read(
+    spoken: Option<&'static dyn Protocol>,
+    provider: &Provider,
+    outcome: &Outcome,
+) -> Receipt {
     let detail = |text: &str| text.to_owned();
     match outcome {
         Outcome::Answered(answer) => match spoken {
@@ -410,5 +415,11 @@ fn read(spoken: Option<&'static dyn Protocol>, provider: &Provider, outcome: &Ou
             Receipt { reception, message_id: None, detail }
         }
         Outcome::Handed(handed) => handed.receipt.clone(),
+        // No call reads anything.
+        Outcome::Read(_) => Receipt {
+            reception: Reception::Unknown,
+            message_id: None,
+            detail: detail("nobody can read the answer"),
+        },
     }
 }

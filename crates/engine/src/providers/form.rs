@@ -3,26 +3,20 @@
 //! Invariants: only names that the kind knows are kept; a secret field goes among the secrets, and nowhere else.
 //! Left to others: what a kind says of its fields together (`channels`).
 
-use std::collections::BTreeMap;
-
 use channels::provider::{Field, Form, protocol};
 use channels::{Guard, smtp};
 use domain::id::{AccountId, ProviderId};
 use domain::message::Channel;
 use domain::provider::{Provider, ProviderKind, Secrets};
-use domain::secret::Secret;
 use domain::time::Timestamp;
-use serde_json::Value;
-use url::Url;
 
 use crate::check::{self, Checked, Flaws};
 use crate::command::{Flaw, Patch, Refusal};
-use crate::providers::{self, Given, Kind, NewProvider, ProviderPatch};
+use crate::fields::{self, Filled, Given};
+use crate::providers::{Kind, NewProvider, ProviderPatch};
 
 const PRIORITY_DEFAULT: u16 = 100;
 const RATE_MAX: u32 = 10_000;
-const TEXT_CHARS_MAX: usize = 4_096;
-const JSON_BYTES_MAX: usize = 16 * 1024;
 
 /// Makes a provider out of what a client says.
 pub(super) fn provider(
@@ -41,7 +35,7 @@ pub(super) fn provider(
     let provider = Provider {
         id,
         account,
-        name: flaws.take("name", name(&input.name)),
+        name: flaws.take("name", fields::name(&input.name)),
         kind: input.kind,
         priority: flaws.take("priority", priority(input.priority)),
         rate_limit: flaws.take("rate_limit", check::within(input.rate_limit, 1, RATE_MAX)),
@@ -67,7 +61,7 @@ pub(super) fn patched(
     let known = (old.settings, old.secrets.values);
     let (settings, values) = fill(&mut flaws, old.kind, known, patch.settings, guard);
     let provider = Provider {
-        name: patch.name.map_or(old.name, |text| flaws.take("name", name(&text))),
+        name: patch.name.map_or(old.name, |text| flaws.take("name", fields::name(&text))),
         priority: match patch.priority {
             Patch::Keep => old.priority,
             Patch::Clear => PRIORITY_DEFAULT,
@@ -88,25 +82,28 @@ pub(super) fn patched(
 
 /// Describes a kind to people and forms.
 pub(super) fn kind(kind: ProviderKind) -> Kind {
-    let field = |field: Field| providers::Field {
-        name: field.name,
-        about: field.about,
-        form: match field.form {
-            Form::Text => providers::Form::Text,
-            Form::OneOf(values) => providers::Form::OneOf { values },
-            Form::Url => providers::Form::Url,
-            Form::Number(min, max) => providers::Form::Number { min, max },
-            Form::Flag => providers::Form::Flag,
-            Form::Json => providers::Form::Json,
-        },
-        required: field.required,
-        secret: field.secret,
-    };
     Kind {
         service: kind,
         channel: kind.channel(),
         development_only: is_mailbox(kind),
-        fields: fields(kind).into_iter().map(field).collect(),
+        fields: fields(kind).into_iter().map(described).collect(),
+    }
+}
+
+fn described(field: Field) -> fields::Field {
+    fields::Field {
+        name: field.name,
+        about: field.about,
+        form: match field.form {
+            Form::Text => fields::Form::Text,
+            Form::OneOf(values) => fields::Form::OneOf { values },
+            Form::Url => fields::Form::Url,
+            Form::Number(min, max) => fields::Form::Number { min, max },
+            Form::Flag => fields::Form::Flag,
+            Form::Json => fields::Form::Json,
+        },
+        required: field.required,
+        secret: field.secret,
     }
 }
 
@@ -137,59 +134,17 @@ fn is_address(name: &str) -> bool {
 
 const FROM_NAME: &str = "from_name";
 
-/// Settings and secrets by name.
-type Filled = (BTreeMap<String, Value>, BTreeMap<String, Secret>);
-
 /// Puts what a client gives over what is known.
 fn fill(
     flaws: &mut Flaws,
     kind: ProviderKind,
-    (mut settings, mut secrets): Filled,
-    Given(given): Given,
+    known: Filled,
+    given: Given,
     guard: &Guard,
 ) -> Filled {
-    let fields = fields(kind);
-    for (name, value) in given {
-        let path = format!("settings.{name}");
-        let Some(field) = fields.iter().find(|field| field.name == name) else {
-            flaws.note(path, unknown(kind, &fields));
-            continue;
-        };
-        if value.is_null() {
-            settings.remove(&name);
-            secrets.remove(&name);
-        } else if field.secret {
-            drop(secrets.insert(name, flaws.take(path, secret(&value).map(Known)).0));
-        } else {
-            let is_mail = kind.channel() == Channel::Email && is_address(field.name);
-            let checked = if is_mail { mail(&value) } else { plain(field.form, value, guard) };
-            settings.insert(name, flaws.take(path, checked));
-        }
-    }
-    for field in fields.iter().filter(|field| field.required) {
-        if !settings.contains_key(field.name) && !secrets.contains_key(field.name) {
-            flaws.note(format!("settings.{}", field.name), format!("is missing. {}", field.about));
-        }
-    }
-    (settings, secrets)
-}
-
-/// A secret that stands for nothing until the end, when it is bad.
-struct Known(Secret);
-
-impl Default for Known {
-    fn default() -> Self {
-        Self(Secret::new(""))
-    }
-}
-
-fn unknown(kind: ProviderKind, fields: &[Field]) -> String {
-    let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
-    if names.is_empty() {
-        format!("{} has no settings", kind.as_str())
-    } else {
-        format!("{} has no such setting; expected {}", kind.as_str(), names.join(", "))
-    }
+    let fields: Vec<fields::Field> = fields(kind).into_iter().map(described).collect();
+    let is_mail = |name: &str| kind.channel() == Channel::Email && is_address(name);
+    fields::fill(flaws, (kind.as_str(), &fields, &is_mail), known, given, guard)
 }
 
 /// Asks the kind about its settings together.
@@ -209,73 +164,15 @@ fn as_a_whole(provider: Provider) -> Result<Provider, Refusal> {
     Err(Refusal::Invalid(wrong.into_iter().map(flaw).collect()))
 }
 
-fn name(text: &str) -> Checked<String> {
-    if check::is_template_name(text) {
-        Ok(text.to_owned())
-    } else {
-        Err("expected 1 to 64 of a-z 0-9 - _".to_owned())
-    }
-}
-
 fn priority(number: Option<u32>) -> Checked<u16> {
     let number = number.map_or(Ok(PRIORITY_DEFAULT), u16::try_from);
     number.map_err(|_too_large| format!("expected a number from 0 to {}", u16::MAX))
 }
 
-fn secret(value: &Value) -> Checked<Secret> {
-    let Some(text) = value.as_str() else { return Err("expected a string".to_owned()) };
-    if text.starts_with('…') {
-        return Err(
-            "expected the secret itself; leave it out to keep the one that is known".to_owned()
-        );
-    }
-    if text.is_empty() || text.chars().nth(TEXT_CHARS_MAX).is_some() {
-        return Err(format!("expected 1 to {TEXT_CHARS_MAX} characters"));
-    }
-    Ok(Secret::new(text))
-}
-
-fn mail(value: &Value) -> Checked<Value> {
-    check::email(value.as_str().unwrap_or_default()).map(Value::String)
-}
-
-fn plain(form: Form, value: Value, guard: &Guard) -> Checked<Value> {
-    match form {
-        Form::Text => {
-            let text = value.as_str().ok_or("expected a string")?;
-            check::prose(text, TEXT_CHARS_MAX).map(Value::String)
-        }
-        Form::OneOf(words) if value.as_str().is_some_and(|word| words.contains(&word)) => Ok(value),
-        Form::OneOf(words) => Err(format!("expected one of {}", words.join(", "))),
-        Form::Url => url(value.as_str().unwrap_or_default(), guard).map(Value::String),
-        Form::Number(least, most)
-            if value.as_i64().is_some_and(|number| (least..=most).contains(&number)) =>
-        {
-            Ok(value)
-        }
-        Form::Number(least, most) => Err(format!("expected a whole number from {least} to {most}")),
-        Form::Flag if value.is_boolean() => Ok(value),
-        Form::Flag => Err("expected true or false".to_owned()),
-        Form::Json if value.to_string().len() <= JSON_BYTES_MAX => Ok(value),
-        Form::Json => Err(format!("expected at most {JSON_BYTES_MAX} bytes of JSON")),
-    }
-}
-
-/// Checks a URL that is called.
-fn url(text: &str, guard: &Guard) -> Checked<String> {
-    if text.chars().nth(check::URL_CHARS_MAX).is_some() {
-        return Err(format!("expected at most {} characters", check::URL_CHARS_MAX));
-    }
-    let url = Url::parse(text)
-        .map_err(|_bad| "expected an absolute url, such as https://api.example.com")?;
-    guard.check_url(&url).map_err(|refused| refused.to_string())?;
-    Ok(text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use channels::Schemes;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 

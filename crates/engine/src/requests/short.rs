@@ -20,6 +20,8 @@ const CODE_CHARS: usize = 20;
 pub enum Followed {
     /// To the page of this token.
     Opened(String),
+    /// To where a vendor has the person sign.
+    Elsewhere(String),
     /// To a request that expired or was withdrawn.
     Over(Box<Request>),
     /// To a request that was deleted.
@@ -45,7 +47,7 @@ impl Engine {
     pub async fn follow(&self, code: &str) -> Result<Followed, Refusal> {
         let followed = self.look_up(code).await?;
         let outcome = match &followed {
-            Followed::Opened(_) => "opened",
+            Followed::Opened(_) | Followed::Elsewhere(_) => "opened",
             Followed::Over(_) | Followed::Deleted => "over",
             Followed::Unknown => "unknown",
         };
@@ -67,6 +69,10 @@ impl Engine {
         let is_over = matches!(request.state, State::Expired { .. } | State::Cancelled { .. });
         if is_over || is_overdue(&request, self.now()) {
             return Ok(Followed::Over(Box::new(request)));
+        }
+        if request.foreign.is_some() {
+            let url = request.signer(link.signer).and_then(|signer| signer.foreign_url.clone());
+            return Ok(url.map_or(Followed::Unknown, Followed::Elsewhere));
         }
         Ok(Followed::Opened(self.signing_token(link.request, link.signer)))
     }

@@ -13,7 +13,7 @@ use domain::endpoint::{
     TIMEOUT_S_DEFAULT,
 };
 use domain::event::{DATA_BYTES_MAX, Event, Kind};
-use domain::facts::AboutRequest;
+use domain::facts::{AboutRequest, Heard};
 use domain::id::{self, AccountId, EndpointId, EventId, RequestId, SignerId};
 use domain::request::{Action, Happening, Refused, Request, State, Step};
 use domain::signer::{self, Role};
@@ -30,15 +30,26 @@ use crate::endpoints::{default_method, default_profile};
 pub(super) type Decide<'a> = dyn Fn(Request, Timestamp) -> Result<Step, Refusal> + Send + Sync + 'a;
 
 /// Steps of one request that become true together.
-pub(super) struct Course {
+pub(crate) struct Course {
     /// The request as it was, with its version; absent for a new one.
-    pub(super) before: Option<(Request, Version)>,
+    pub(crate) before: Option<(Request, Version)>,
     /// The steps in order.
-    pub(super) earlier: Vec<Step>,
+    pub(crate) earlier: Vec<Step>,
     /// The last step.
-    pub(super) last: Step,
+    pub(crate) last: Step,
     /// The present moment.
-    pub(super) now: Timestamp,
+    pub(crate) now: Timestamp,
+    /// How a mirror came to know of it.
+    pub(crate) heard: Option<Heard>,
+    /// What else is written with it.
+    pub(crate) more: Vec<Write>,
+}
+
+impl Course {
+    /// Takes one step on from a request.
+    pub(crate) const fn one(before: (Request, Version), last: Step, now: Timestamp) -> Self {
+        Self { before: Some(before), earlier: Vec::new(), last, now, heard: None, more: Vec::new() }
+    }
 }
 
 /// The hidden endpoints that hear of a request's steps.
@@ -78,8 +89,7 @@ impl Engine {
         if last.happened.is_empty() && last.request == request {
             return Ok(request);
         }
-        let course = Course { before: Some((request, version)), earlier: Vec::new(), last, now };
-        self.commit_course(course, once).await
+        self.commit_course(Course::one((request, version), last, now), once).await
     }
 
     async fn load_request(
@@ -99,25 +109,26 @@ impl Engine {
     ) -> Result<Request, Refusal> {
         let ended_at = request.deadline().unwrap_or(now);
         let last = request.clone().expire(ended_at)?;
-        let course = Course { before: Some((request, version)), earlier: Vec::new(), last, now };
+        let course = Course::one((request, version), last, now);
         self.commit_course(course, &Once::unkept()).await
     }
 
     /// Commits the steps, and gives the request as it is after the last one.
-    pub(super) async fn commit_course(
+    pub(crate) async fn commit_course(
         &self,
         course: Course,
         once: &Once<'_, Request>,
     ) -> Result<Request, Refusal> {
-        let Course { before, earlier, last, now } = course;
+        let Course { before, earlier, last, now, heard, more } = course;
         let request = &last.request;
-        let mut commit = Commit::new(request.account, now);
+        let mut commit = Commit { writes: more, ..Commit::new(request.account, now) };
         let kinds: Vec<Kind> =
             earlier.iter().chain([&last]).flat_map(|step| &step.happened).map(|h| h.kind).collect();
         let hearers = self.hearers(request, &kinds, &mut commit).await?;
         for step in earlier.iter().chain([&last]) {
             for happening in &step.happened {
-                let event = event(EventId::new(self.mint(now)), step, happening, now)?;
+                let id = EventId::new(self.mint(now));
+                let event = event(id, step, (happening, heard.as_ref()), now)?;
                 let event = Event { callbacks: hearers.of(happening.kind, request), ..event };
                 self.add_notices(&mut commit, (&step.request, happening, event.id), now).await?;
                 commit.events.push(Said { event, audience: Audience::Subscribers });
@@ -295,7 +306,7 @@ fn new_signers(before: Option<&Request>, request: &Request) -> impl Iterator<Ite
 fn event(
     id: EventId,
     step: &Step,
-    happening: &Happening,
+    (happening, heard): (&Happening, Option<&Heard>),
     now: Timestamp,
 ) -> Result<Event, Refusal> {
     let Step { request, .. } = step;
@@ -305,6 +316,7 @@ fn event(
         request: request.clone(),
         signer: happening.signer.and_then(|id| request.signer(id)).cloned(),
         from_signer_id,
+        heard: heard.cloned(),
     };
     let data = serde_json::to_string(&about).map_err(|error| store::Error::Corrupt {
         table: "requests",
@@ -423,8 +435,11 @@ mod tests {
     #[test]
     fn an_event_tells_the_request_after_its_step() {
         let step = draft(1).send(NOW).unwrap();
-        let told: Vec<Event> =
-            step.happened.iter().map(|h| event(EventId::new(3), &step, h, NOW).unwrap()).collect();
+        let told: Vec<Event> = step
+            .happened
+            .iter()
+            .map(|h| event(EventId::new(3), &step, (h, None), NOW).unwrap())
+            .collect();
         let names: Vec<&str> = told.iter().map(|event| event.name.as_ref()).collect();
         assert_eq!(names, ["request.sent", "signer.notified"]);
         let about: AboutRequest = serde_json::from_str(&told[1].data).unwrap();
@@ -436,7 +451,7 @@ mod tests {
     #[test]
     fn a_reassignment_says_whose_part_it_was() {
         let (_, step) = reassigned();
-        let event = event(EventId::new(3), &step, &step.happened[0], NOW).unwrap();
+        let event = event(EventId::new(3), &step, (&step.happened[0], None), NOW).unwrap();
         let about: AboutRequest = serde_json::from_str(&event.data).unwrap();
         assert_eq!(about.from_signer_id, Some(SignerId::new(1)));
         assert_eq!(about.signer.map(|signer| signer.id), Some(SignerId::new(9)));
@@ -447,7 +462,7 @@ mod tests {
         let mut request = draft(1);
         request.message = Some("x".repeat(DATA_BYTES_MAX));
         let step = request.created();
-        let refused = event(EventId::new(3), &step, &step.happened[0], NOW);
+        let refused = event(EventId::new(3), &step, (&step.happened[0], None), NOW);
         assert!(matches!(refused, Err(Refusal::Invalid(_))), "{refused:?}");
     }
 

@@ -128,7 +128,9 @@ async fn last_reason(crew: &Crew) -> Reason {
     let (_, attempts) = engine.views().delivery(crew.account, id).await.unwrap().unwrap();
     match &attempts.last().unwrap().outcome {
         Outcome::Failed(failure) => failure.reason,
-        other @ (Outcome::Answered(_) | Outcome::Handed(_)) => panic!("{other:?}"),
+        other @ (Outcome::Answered(_) | Outcome::Handed(_) | Outcome::Read(_)) => {
+            panic!("{other:?}")
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 use std::slice;
 
 use domain::delivery::{Cause, Delivery, State, Why};
+use domain::endpoint::{Endpoint, Scope};
 use domain::event::Event;
 use domain::id::{AccountId, Chance as _, DeliveryId, EndpointId, EventId, ReplayId};
+use domain::notice::Notice;
 use domain::replay::{Replay, Status as ReplayStatus};
 use domain::request::{Request, State as RequestState};
 use domain::time::Timestamp;
@@ -12,8 +14,8 @@ use domain::time::Timestamp;
 use super::chains::verify;
 use super::world::{Counting, World, at, page};
 use crate::{
-    Commit, DeliveryFilter, EventFilter, Fault, Forgotten, Guarded, NewDelivery, Outlived, Page,
-    Settlement, Write,
+    Audience, Commit, DeliveryFilter, EventFilter, Fault, Forgotten, Guarded, NewDelivery,
+    Outlived, Page, Said, Settlement, Write,
 };
 
 /// Later than anything a claim does.
@@ -254,6 +256,45 @@ pub async fn who_follows_the_log_goes_on_from_what_is_left(world: &World) {
         let left = world.views.events(account, filter.clone(), cursor).await.unwrap();
         assert_eq!(left, new);
     }
+}
+
+pub async fn a_notice_goes_with_its_delivery_and_no_sooner(world: &World) {
+    let account = world.account();
+    let lane = Endpoint { scope: Scope::Notices, ..world.endpoint(account) };
+    let lane = world.register(lane).await.id;
+    let request = world.request(account);
+    let write = Write::Request(Guarded { version: 0, value: request.clone() }, Vec::new());
+    world.write(account, vec![write]).await.unwrap();
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let event = world.event_of(account, request.id, "signer.notified");
+        let notice = Notice { event: event.id, ..world.notice(account, request.id) };
+        let cause = Cause::Notice { id: notice.id };
+        let mut commit = Commit::new(account, at(0));
+        commit.writes.push(Write::Notice(Guarded { version: 0, value: notice.clone() }));
+        commit.deliveries.push(NewDelivery {
+            event: event.id,
+            endpoint: lane,
+            cause,
+            due_at: at(0),
+        });
+        commit.events.push(Said { event, audience: Audience::Subscribers });
+        world.store.commit(commit).await.unwrap();
+        told.push((notice, world.lanes.taken().remove(0).delivery));
+    }
+    let left = async || world.views.notices(account, Some(request.id), page(9)).await.unwrap();
+    world.deliver(&told[0].1).await;
+    world.write(account, vec![Write::RequestGone(request.id, 1)]).await.unwrap();
+    forget_deliveries(world, account, at(1)).await;
+    forget_events(world, account, at(LATE_S)).await;
+    assert_eq!(left().await.len(), 2, "one is pending still, and one ended lately");
+    assert_eq!(forget_deliveries(world, account, at(LATE_S)).await.deliveries, 1);
+    assert_eq!(left().await, [told[1].0.clone()]);
+    let by_message = world.views.notice_by_message(account, "m-1".to_owned()).await.unwrap();
+    assert_eq!(by_message.map(|(notice, _)| notice.id), Some(told[1].0.id));
+    world.deliver(&told[1].1).await;
+    assert_eq!(forget_deliveries(world, account, at(LATE_S)).await.deliveries, 1);
+    assert_eq!(left().await, []);
 }
 
 pub async fn whatever_happens_no_pending_delivery_loses_its_text(world: &World) {

@@ -202,6 +202,7 @@ async fn put_endpoint(turn: &mut Turn<'_>, new: &Guarded<Endpoint>) -> Result<()
         Scope::Registered => "registered",
         Scope::Callback => "callback",
         Scope::Notices => "notices",
+        Scope::Intake => "intake",
     };
     if value.scope == Scope::Registered && value.status != Status::Deleted {
         let first = link.first(sql::endpoint_taken, &[&account, &value.url, &id]).await?;

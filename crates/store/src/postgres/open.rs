@@ -20,6 +20,7 @@ use crate::seal::MasterKey;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_foundation.sql"),
     include_str!("../../migrations/postgres/0002_notices.sql"),
+    include_str!("../../migrations/postgres/0003_intake.sql"),
 ];
 
 /// The oldest server that will do.

@@ -126,7 +126,7 @@ impl Saying<'_, '_> {
             let wants = match endpoint.scope {
                 Scope::Registered => endpoint.wants.matches(event),
                 Scope::Callback => event.callbacks.contains(&endpoint.id),
-                Scope::Notices => false,
+                Scope::Notices | Scope::Intake => false,
             };
             if wants && endpoint.status == Status::Enabled {
                 self.tell(event, (endpoint, Cause::Event, now), now);

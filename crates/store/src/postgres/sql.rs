@@ -23,7 +23,7 @@ statements! {
     endpoint_health_lock endpoint_health_wipe endpoint_insert endpoint_list endpoint_living endpoint_read
     endpoint_taken endpoint_update event_by_key event_hidden event_known event_list_newest event_list_of_request
     event_list_of_request_oldest event_list_oldest event_read failure_insert head_insert head_lock head_make head_write
-    notice_by_message notice_insert notice_list notice_list_of_request notice_read notice_update
+    notice_by_message notice_find notice_insert notice_list notice_list_of_request notice_read notice_update
     setting_delete setting_insert setting_list setting_read setting_update delivery_of_cause
     highest key_by_hash key_insert key_list key_read key_update link_insert link_read listen log_end meta_add
     meta_read meta_upsert migrated migrating node_beat node_bury node_delete node_insert node_leave node_leases

@@ -394,6 +394,10 @@ impl Views for Readers {
         self.first(sql::notice_read, arguments, versioned("notices")).await
     }
 
+    async fn notice_of_anybody(&self, id: NoticeId) -> Result<Option<(Notice, Version)>, Error> {
+        self.first(sql::notice_find, &[&Id(id.bits())], versioned("notices")).await
+    }
+
     async fn notice_by_message(
         &self,
         account: AccountId,

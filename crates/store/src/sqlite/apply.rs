@@ -268,6 +268,7 @@ fn put_endpoint(db: &Connection, state: &mut State, new: &Guarded<Endpoint>) -> 
         Scope::Registered => "registered",
         Scope::Callback => "callback",
         Scope::Notices => "notices",
+        Scope::Intake => "intake",
     };
     if value.scope == Scope::Registered && value.status != Status::Deleted {
         let mut statement = db.prepare_cached(sql::endpoint_taken).map_err(trouble)?;

@@ -122,7 +122,7 @@ pub(super) fn tell_subscribers(
         let wants = match endpoint.scope {
             Scope::Registered => endpoint.wants.matches(event),
             Scope::Callback => event.callbacks.contains(&endpoint.id),
-            Scope::Notices => false,
+            Scope::Notices | Scope::Intake => false,
         };
         if wants && endpoint.status == Status::Enabled {
             tell(db, state, &Telling { event, endpoint, cause: Cause::Event, due_at: now }, now)?;

@@ -31,7 +31,7 @@ statements! {
     event_by_key event_forget event_forget_text event_insert event_known event_list_newest event_list_of_request
     event_list_of_request_oldest event_list_oldest event_reach event_read
     highest_id
-    notice_by_message notice_forget notice_insert notice_list notice_list_of_request notice_read notice_update
+    notice_by_message notice_find notice_forget notice_insert notice_list notice_list_of_request notice_read notice_update
     setting_delete setting_insert setting_list setting_read setting_update delivery_of_cause
     key_by_hash key_list key_read key_upsert
     link_insert link_read log_end

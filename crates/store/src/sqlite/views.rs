@@ -392,6 +392,11 @@ impl Views for Readers {
         self.ask(move |db, _| first(db, sql::notice_read, arguments, versioned("notices"))).await
     }
 
+    async fn notice_of_anybody(&self, id: NoticeId) -> Result<Option<(Notice, Version)>, Error> {
+        let arguments = [blob(id.bits())];
+        self.ask(move |db, _| first(db, sql::notice_find, arguments, versioned("notices"))).await
+    }
+
     async fn notice_by_message(
         &self,
         account: AccountId,

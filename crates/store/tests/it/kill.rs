@@ -8,11 +8,15 @@ use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use domain::delivery::State;
+use domain::delivery::{Cause, State};
+use domain::endpoint::{Endpoint, Scope};
 use domain::event::Event;
-use domain::id::{AccountId, DeliveryId, EventId, RequestId};
+use domain::id::{AccountId, DeliveryId, EndpointId, EventId, NoticeId, RequestId};
+use domain::notice::Notice;
 use store::conformance::{Recorder, World, chains};
-use store::{Audience, Commit, DeliveryFilter, Guarded, Page, Said, Settlement, Write};
+use store::{
+    Audience, Commit, DeliveryFilter, Guarded, NewDelivery, Page, Said, Settlement, Write,
+};
 use tokio::task::{self, JoinSet};
 
 use crate::folder::{Folder, open_in};
@@ -21,6 +25,8 @@ const ROUNDS: u64 = 20;
 const FOLDER: &str = "STORE_TEST_FOLDER";
 const ROUND: &str = "STORE_TEST_ROUND";
 const ACCOUNT: AccountId = AccountId::new(1);
+/// What notices go through.
+const LANE: EndpointId = EndpointId::new(2);
 const ALL: Page = Page { limit: 1_000_000, after: None };
 
 /// What was acknowledged in all rounds.
@@ -29,6 +35,7 @@ pub(crate) struct Acknowledged {
     requests: BTreeSet<RequestId>,
     events: BTreeSet<EventId>,
     settled: BTreeSet<DeliveryId>,
+    notices: BTreeSet<NoticeId>,
 }
 
 fn note<T: FromStr + Ord>(into: &mut BTreeSet<T>, text: &str) {
@@ -43,13 +50,14 @@ impl Acknowledged {
             Some(("request", id)) => note(&mut self.requests, id),
             Some(("event", id)) => note(&mut self.events, id),
             Some(("settled", id)) => note(&mut self.settled, id),
+            Some(("notice", id)) => note(&mut self.notices, id),
             Some(_) | None => {}
         }
     }
 
     /// Counts all of it.
     pub(crate) fn count(&self) -> usize {
-        self.requests.len() + self.events.len() + self.settled.len()
+        self.requests.len() + self.events.len() + self.settled.len() + self.notices.len()
     }
 
     /// Takes what another one has noted.
@@ -57,6 +65,7 @@ impl Acknowledged {
         self.requests.append(&mut other.requests);
         self.events.append(&mut other.events);
         self.settled.append(&mut other.settled);
+        self.notices.append(&mut other.notices);
     }
 
     pub(crate) async fn check(&self, world: &World) {
@@ -74,6 +83,25 @@ impl Acknowledged {
             let entries = world.views.timeline(ACCOUNT, *id, ALL).await.unwrap();
             chains::verify(*id, &entries);
         }
+        self.check_notices(world).await;
+    }
+
+    /// Every notice that was acknowledged is there, and each that is there has its delivery, acknowledged or not.
+    async fn check_notices(&self, world: &World) {
+        for id in &self.notices {
+            assert!(world.views.notice(ACCOUNT, *id).await.unwrap().is_some(), "{id} is lost");
+        }
+        let filter = DeliveryFilter { endpoint: Some(LANE), ..DeliveryFilter::default() };
+        let deliveries = world.views.deliveries(ACCOUNT, filter, ALL).await.unwrap();
+        let causes: BTreeSet<NoticeId> = deliveries
+            .iter()
+            .filter_map(|row| match row.delivery.cause {
+                Cause::Notice { id } => Some(id),
+                Cause::Event | Cause::Replay { .. } | Cause::Test | Cause::Probe => None,
+            })
+            .collect();
+        let notices = world.views.notices(ACCOUNT, None, ALL).await.unwrap();
+        assert_eq!(notices.iter().map(|notice| notice.id).collect::<BTreeSet<_>>(), causes);
     }
 }
 
@@ -115,7 +143,8 @@ async fn what_was_acknowledged_survives_a_kill() {
         let world = open_in(folder.path(), Recorder::new(), 1_000 + round, ()).unwrap();
         acknowledged.check(&world).await;
     }
-    let Acknowledged { requests, events, settled } = &acknowledged;
+    let Acknowledged { requests, events, settled, notices } = &acknowledged;
+    assert!(notices.len() > 50, "{}", notices.len());
     assert_eq!(requests.len() as u64, ROUNDS);
     assert!(events.len() > 100 && settled.len() > 50, "{} {}", events.len(), settled.len());
 }
@@ -139,6 +168,21 @@ async fn say(world: Arc<World>, request: Option<RequestId>, seconds: i64) {
     let commit = Commit { events, ..Commit::new(ACCOUNT, id.minted_at()) };
     world.store.commit(commit).await.unwrap();
     acknowledge("event", &id);
+}
+
+/// Commits an event with a notice of it, and says so.
+async fn tell(world: &World, request: RequestId, seconds: i64) {
+    let event = world.event_at(ACCOUNT, "signer.notified", seconds);
+    let event = Event { request: Some(request), ..event };
+    let id = NoticeId::new(world.id_at(seconds));
+    let notice = Notice { id, event: event.id, ..world.notice(ACCOUNT, request) };
+    let (endpoint, cause, due_at) = (LANE, Cause::Notice { id }, event.at);
+    let mut commit = Commit::new(ACCOUNT, event.at);
+    commit.writes.push(Write::Notice(Guarded { version: 0, value: notice }));
+    commit.deliveries.push(NewDelivery { event: event.id, endpoint, cause, due_at });
+    commit.events.push(Said { event, audience: Audience::Subscribers });
+    world.store.commit(commit).await.unwrap();
+    acknowledge("notice", &id);
 }
 
 /// Settles what the lanes hold, and says so.
@@ -174,6 +218,8 @@ async fn commit_for_ever(folder: &Path, round: u64) {
     acknowledge("request", &request.id);
     if round == 1 {
         world.register(world.endpoint(ACCOUNT)).await;
+        let endpoint = world.endpoint(ACCOUNT);
+        world.register(Endpoint { id: LANE, scope: Scope::Notices, ..endpoint }).await;
     }
     for wave in 0_i64.. {
         let mut said = JoinSet::new();
@@ -182,6 +228,7 @@ async fn commit_for_ever(folder: &Path, round: u64) {
             said.spawn(say(Arc::clone(&world), request, start + wave));
         }
         task::yield_now().await;
+        tell(&world, request.id, start + wave).await;
         settle(&world).await;
         said.join_all().await;
     }

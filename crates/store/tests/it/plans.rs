@@ -36,6 +36,11 @@ const EXCEPTIONS: &[(&str, &[&str], &str)] = &[
         "keys are few, and all are asked for",
     ),
     (
+        "notice_find",
+        &["SCAN a USING INDEX sqlite_autoindex_accounts_2"],
+        "of each of a few tenants one row is looked for",
+    ),
+    (
         "oldest",
         &[
             "SEARCH v USING INDEX events_by_id (account_id=?)",

@@ -106,7 +106,7 @@ fn shown(row: &DeliveryRow) -> Value {
 /// Shows an attempt.
 pub(crate) fn shown_attempt(attempt: &Attempt) -> Value {
     let problem = match &attempt.outcome {
-        Outcome::Answered(_) | Outcome::Handed(_) => None,
+        Outcome::Answered(_) | Outcome::Handed(_) | Outcome::Read(_) => None,
         Outcome::Failed(failure) => Some(link(Page::of_attempt(failure.reason))),
     };
     let mut value = json!({

@@ -6,16 +6,16 @@
 use domain::id::ProviderId;
 use domain::key::Scope;
 use domain::provider::Provider;
-use engine::Once;
-use engine::providers::{self, NewProvider, ProviderPatch};
+use engine::providers::{self, NewProvider, NewTest, ProviderPatch, Tested};
+use engine::{Once, Said};
 use serde_json::{Value, json};
 
-use crate::answer;
 use crate::auth::{Caller, Path};
 use crate::input::Input;
 use crate::page::{List, Query};
 use crate::problem::Answer;
 use crate::state::State;
+use crate::{answer, idempotency};
 
 /// `POST /providers`.
 pub(crate) async fn create(input: Input) -> Answer {
@@ -62,6 +62,17 @@ pub(crate) async fn delete(Path(id): Path<ProviderId>, caller: Caller) -> Answer
     Ok(answer::nothing())
 }
 
+/// `POST /providers/{id}/test`.
+pub(crate) async fn test(Path(id): Path<ProviderId>, input: Input) -> Answer {
+    input.may(Scope::Endpoints)?;
+    let once = input.once().await?;
+    let new: NewTest = input.json("NewProviderTest")?;
+    let (engine, account) = (input.caller.engine(), input.caller.account());
+    let shown = (200, tested(&engine.test_provider(account, id, new).await?).to_string());
+    idempotency::keep(&input.caller, once, &shown).await?;
+    Ok(answer::json(shown))
+}
+
 /// `GET /provider-kinds`.
 pub(crate) async fn kinds(caller: Caller) -> Answer {
     caller.may(Scope::Endpoints)?;
@@ -88,5 +99,19 @@ fn shown(state: &State, provider: &Provider) -> Value {
         "feedback_url": state.engine().feedback_url(provider.account, provider.id),
         "created_at": provider.created_at,
         "updated_at": provider.updated_at,
+    })
+}
+
+fn tested(tested: &Tested) -> Value {
+    let Tested { provider, name, receipt, took_ms, conversation } = tested;
+    let said = |said: &Said| json!({"from": said.by.as_str(), "text": said.text});
+    json!({
+        "provider_id": provider,
+        "provider": name,
+        "reception": receipt.reception.as_str(),
+        "message_id": receipt.message_id,
+        "detail": receipt.detail,
+        "took_ms": took_ms,
+        "conversation": conversation.iter().map(said).collect::<Vec<_>>(),
     })
 }

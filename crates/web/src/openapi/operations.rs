@@ -3,6 +3,7 @@
 //! Invariant: the routes of the crate's root and these operations are the same, which a test holds.
 
 mod notices;
+mod sources;
 
 use domain::key::Scope;
 
@@ -25,7 +26,7 @@ pub(crate) struct Operation {
 
 /// Gives every operation, in the order of the document.
 pub(crate) fn all() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().chain(notices::OPERATIONS)
+    OPERATIONS.iter().chain(sources::OPERATIONS).chain(notices::OPERATIONS)
 }
 
 const OPERATIONS: &[Operation] = &[

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use domain::id::{EventId, NoticeId, ProviderId, RequestId};
 use domain::message::{Channel, Fact, Progress};
-use domain::notice::{Notice, Occasion, Party};
+use domain::notice::{Begun, Notice, Occasion, Party};
 use domain::provider::{OnUnknown, Provider, ProviderKind, Secrets};
 use domain::secret::Secret;
 use http::Request;
@@ -18,10 +18,10 @@ use super::requests::lease;
 use super::world::{Answer, PUBLIC_URL, World};
 
 const PROVIDER: ProviderId = ProviderId::new(11);
-const NOTICE: NoticeId = NoticeId::new(22);
+pub(crate) const NOTICE: NoticeId = NoticeId::new(22);
 
 /// Sends a request, and notes one mail to Ada by a provider of that kind; gives the request, and the feedback's path.
-async fn mailed(world: &World, kind: ProviderKind) -> (String, String) {
+pub(crate) async fn mailed(world: &World, kind: ProviderKind) -> (String, String) {
     let made = world.api("POST", "/requests", Some(lease())).await.expect(201).json();
     let request: RequestId = made["id"].as_str().unwrap().parse().unwrap();
     let now = world.engine.now();
@@ -56,7 +56,7 @@ async fn mailed(world: &World, kind: ProviderKind) -> (String, String) {
         party: Party::Sender,
         to: "Ada@Example.com".to_owned(),
         template: None,
-        begun: None,
+        begun: Some(Begun { number: 1, provider: PROVIDER, at: now, receipt: None }),
         progress: Progress::default(),
         created_at: now,
     };
@@ -89,7 +89,7 @@ fn bounced(kind: &str) -> Value {
 }
 
 /// Lists the events about mails of a request, oldest first.
-async fn told(world: &World, request: &str) -> Vec<Value> {
+pub(crate) async fn told(world: &World, request: &str) -> Vec<Value> {
     let types = "email.delivered,email.bounced,email.complained";
     let path = format!("/events?order=asc&request_id={request}&type={types}");
     world.api("GET", &path, None).await.expect(200).json()["data"].as_array().unwrap().clone()
@@ -100,7 +100,7 @@ async fn progress(world: &World) -> Progress {
     found.unwrap().0.progress
 }
 
-async fn suppression(world: &World) -> Option<Value> {
+pub(crate) async fn suppression(world: &World) -> Option<Value> {
     let name = "email:ada@example.com".to_owned();
     let views = world.engine.views();
     let row = views.setting(world.account, SettingKind::Suppression, name).await.unwrap();

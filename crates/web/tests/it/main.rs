@@ -17,9 +17,13 @@ mod mailbox;
 #[cfg(test)]
 mod notices;
 #[cfg(test)]
+mod provider_tests;
+#[cfg(test)]
 mod providers;
 #[cfg(test)]
 mod requests;
+#[cfg(test)]
+mod returned;
 #[cfg(test)]
 mod server;
 #[cfg(test)]

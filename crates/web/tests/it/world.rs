@@ -14,13 +14,14 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use channels::mailbox::Mailbox;
 use channels::smtp::Smtp;
-use channels::{Channel, Guard, Lane, Schemes};
+use channels::{Channel, Guard, Http, Lane, Schemes};
 use domain::call::{Answer as Reply, Call, Ending, Outcome};
 use domain::id::{AccountId, Chance};
 use domain::key::Scope;
 use domain::retention::{Kept, Retention};
 use domain::secret::Secret;
 use domain::time::{Clock, DAY_MS, Timestamp};
+use engine::feedback::return_paths;
 use engine::keys::NewKey;
 use engine::{Engine, Lanes, MovableClock, Parts};
 use http::{HeaderMap, Method, Request};
@@ -95,6 +96,15 @@ const RETENTION: Retention =
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::over(Arc::new(Taker)).await
+    }
+
+    /// Makes a service that calls whomever it is told to, on loopback.
+    pub(crate) async fn over_sockets() -> Self {
+        Self::over(Arc::new(Http::new(channels::Options::new(guard())).unwrap())).await
+    }
+
+    async fn over(channel: Arc<dyn Channel>) -> Self {
         let folder = Folder::new();
         let clock = Arc::new(Hands(AtomicI64::new(1_800_000_000_000)));
         let lanes = Arc::new(Lanes::default());
@@ -108,13 +118,13 @@ impl World {
         .unwrap();
         let views = store.views();
         let store: Arc<dyn Store> = Arc::new(store);
-        let allowed = vec!["127.0.0.0/8".parse().unwrap()];
-        let guard = Guard::new(allowed, Schemes::HttpToo);
-        let mailer = Smtp::new(channels::Options::new(guard.clone())).unwrap();
+        let guard = guard();
+        let options = channels::Options::new(guard.clone());
+        let mailer = Smtp::new(options, return_paths(&master)).unwrap();
         let engine = Engine::new(Parts {
             store: Arc::clone(&store),
             views,
-            channel: Arc::new(Taker),
+            channel,
             mailer: Arc::new(mailer),
             guard: Arc::new(guard),
             clock: Arc::<Hands>::clone(&clock),
@@ -310,6 +320,10 @@ impl MovableClock for Hands {
     fn advance(&self, millis: i64) -> Timestamp {
         Timestamp::from_millis(self.0.fetch_add(millis, Ordering::SeqCst) + millis)
     }
+}
+
+fn guard() -> Guard {
+    Guard::new(vec!["127.0.0.0/8".parse().unwrap()], Schemes::HttpToo)
 }
 
 /// A receiver that takes everything.

@@ -14,6 +14,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("node_leases", "counts what is leased, for an operator"),
     ("queue_standing", "counts what is due, for an operator"),
     ("node_list", "nodes are few, and all are asked for"),
+    ("notice_find", "tenants are few, and of each one row is looked for"),
     ("oldest", "tenants are few, and of each the first is looked for"),
     ("queue_lags", "looks for what is leased, which no index tells"),
     ("queue_endpoints", "walks what it has found"),

@@ -62,6 +62,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         answer: None,
     },
     Operation {
+        method: "post",
+        path: "/api/v1/providers/{id}/test",
+        id: "testProviders",
+        summary: "Send a real message over a provider, also one that is disabled, and show what was said",
+        scopes: &[Scope::Endpoints],
+        query: &[],
+        body: Some("NewProviderTest"),
+        status: "200",
+        answer: Some("ProviderTest"),
+    },
+    Operation {
         method: "get",
         path: "/api/v1/provider-kinds",
         id: "listProviderKinds",

@@ -1,0 +1,169 @@
+//! Vendors' webhooks from outside: each of their samples comes in at a source, and becomes what it says.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::http::{Message, Receiver};
+use crate::process::until;
+use crate::service::{LOCAL, Service, id};
+
+const TOKEN: &str = "the-token-of-the-hook";
+
+fn sample(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dialects/fixtures");
+    fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Makes a source; gives its id and the path at which its vendor calls.
+fn source(service: &Service, vendor: &str, settings: &Value) -> (String, String) {
+    let body = json!({"vendor": vendor, "name": vendor, "settings": settings});
+    let made = service.api("POST", "/sources", Some(&body)).expect(201);
+    let url = made.json()["intake_url"].as_str().unwrap().to_owned();
+    let (_, path) = url.split_once("/in/").unwrap();
+    (id(&made), format!("/in/{path}"))
+}
+
+fn post(service: &Service, path: &str, headers: &[(&str, &str)], body: &str) -> Message {
+    let headers = [&[("content-type", "application/json")], headers].concat();
+    service.send("POST", path, &headers, body.as_bytes())
+}
+
+/// Waits until nothing waits in an inbox, and gives it.
+fn inbox(service: &Service, source: &str) -> Vec<Value> {
+    let path = format!("/sources/{source}/inbox?limit=100");
+    until("the inbox to be read", || {
+        let list = service.api("GET", &path, None).expect(200).json();
+        let rows = list["data"].as_array().unwrap().clone();
+        rows.iter().all(|row| row["state"] != "waiting").then_some(rows)
+    })
+}
+
+/// Lists what has happened, oldest first, without what came in itself.
+fn events(service: &Service) -> Vec<(String, Value)> {
+    let list = service.api("GET", "/events?limit=100", None).expect(200).json();
+    let rows = list["data"].as_array().unwrap().iter().rev();
+    let name = |row: &Value| row["type"].as_str().unwrap().to_owned();
+    let rows = rows.filter(|row| row["type"] != "source.received");
+    rows.map(|row| (name(row), row["data"].clone())).collect()
+}
+
+fn names(service: &Service) -> Vec<String> {
+    events(service).into_iter().map(|(name, _)| name).collect()
+}
+
+#[test]
+fn a_request_at_clickwrap_is_mirrored_once_however_often_it_is_told() {
+    let service = Service::start(&LOCAL);
+    let (source, path) = source(&service, "clickwrap", &json!({"token": TOKEN}));
+    let receiver = Receiver::start();
+    let endpoint = json!({"url": receiver.url("/hook"), "events": ["*"]});
+    service.api("POST", "/endpoints", Some(&endpoint)).expect(201);
+    let proof = [("pactsafe-webhook-token", TOKEN)];
+    for _ in 0..2 {
+        for name in ["request_sent", "request_signed", "request_complete", "request_expired"] {
+            // All of one request: the samples are of several.
+            let mut body: Value =
+                serde_json::from_str(&sample(&format!("clickwrap/{name}.json"))).unwrap();
+            body["request"] = json!("123456abcdef");
+            body["id"] = json!(format!("event-{name}"));
+            post(&service, &path, &proof, &body.to_string()).expect(200);
+        }
+    }
+    let kept = inbox(&service, &source);
+    assert_eq!(kept.len(), 4, "the second time is the first: {kept:#?}");
+    assert!(kept.iter().all(|row| row["state"] == "done"), "{kept:#?}");
+    let masked =
+        |row: &Value| row["headers"].to_string().contains("[\"pactsafe-webhook-token\",\"…\"]");
+    assert!(kept.iter().all(masked) && !kept.iter().any(|row| row.to_string().contains(TOKEN)));
+    let mut told = names(&service);
+    told.sort();
+    assert!(told.contains(&"request.completed".to_owned()), "{told:?}");
+    let once = |name: &str| told.iter().filter(|told| *told == name).count();
+    assert_eq!((once("request.completed"), once("signer.signed")), (1, 1), "{told:?}");
+    let list = service.api("GET", "/requests", None).expect(200).json();
+    let mirror = &list["data"][0];
+    assert_eq!(list["data"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&mirror["origin"], &mirror["foreign_id"]),
+        (&json!(source), &json!("123456abcdef"))
+    );
+    receiver.until(|heard| heard.len() >= told.len());
+    service.stop();
+}
+
+#[test]
+fn what_is_not_proven_is_not_kept() {
+    let service = Service::start(&LOCAL);
+    let (clickwrap, path) = source(&service, "clickwrap", &json!({"token": TOKEN}));
+    let body = sample("clickwrap/request_sent.json");
+    for headers in [&[][..], &[("pactsafe-webhook-token", "another")]] {
+        post(&service, &path, headers, &body).expect(401);
+    }
+    let (other, _) = path.split_at(path.len() - 1);
+    post(&service, &format!("{other}0"), &[("pactsafe-webhook-token", TOKEN)], &body).expect(404);
+    assert_eq!(inbox(&service, &clickwrap), Vec::<Value>::new());
+    let shown = service.api("GET", &format!("/sources/{clickwrap}"), None).expect(200).json();
+    assert_eq!(shown["refused_count"], 2);
+    assert!(!shown.to_string().contains(TOKEN), "{shown}");
+
+    let check: Value = serde_json::from_str(&sample("ironclad/_signature_check.json")).unwrap();
+    let key = check["publicKeyPem"].as_str().unwrap();
+    let (ironclad, path) = source(&service, "ironclad", &json!({"verification_key": key}));
+    let header = |name: &str| check["headers"][name].as_str().unwrap();
+    let headers = [
+        ("x-ironclad-webhook-event-id", header("X-Ironclad-Webhook-Event-Id")),
+        ("x-ironclad-webhook-verification", header("X-Ironclad-Webhook-Verification")),
+    ];
+    let body = check["body"].as_str().unwrap();
+    post(&service, &path, &headers, check["tampered"]["body"].as_str().unwrap()).expect(401);
+    for place in [0, body.len() / 2, body.len() - 1] {
+        let mut bytes = body.as_bytes().to_vec();
+        bytes[place] ^= 1;
+        post(&service, &path, &headers, &String::from_utf8_lossy(&bytes)).expect(401);
+    }
+    for _ in 0..2 {
+        post(&service, &path, &headers, body).expect(200);
+    }
+    assert_eq!(inbox(&service, &ironclad).len(), 1);
+    assert_eq!(names(&service), ["ironclad.workflow_launched"]);
+    service.stop();
+}
+
+#[test]
+fn what_cannot_be_read_waits_in_quarantine_and_can_be_read_again() {
+    let service = Service::start(&LOCAL);
+    let (source, path) = source(&service, "insertsign", &json!({}));
+    let deep = "[".repeat(100_000);
+    let huge = format!("{{\"type\":\"request.sent\",\"data\":\"{}\"}}", "x".repeat(1_000_000));
+    for body in ["", "{", "[]", "null", deep.as_str(), huge.as_str(), "{\"type\":\"request.sent\"}"]
+    {
+        post(&service, &path, &[], body).expect(200);
+    }
+    let sent = service.send(
+        "POST",
+        &path,
+        &[("content-type", "application/json")],
+        b"{\"type\":\"\xff\xfe\"}",
+    );
+    sent.expect(200);
+    let too_much = "x".repeat(1_048_577);
+    post(&service, &path, &[], &too_much).expect(413);
+    let kept = inbox(&service, &source);
+    assert_eq!(kept.len(), 8);
+    for row in &kept {
+        assert_eq!(
+            (&row["state"], &row["quarantine"]["why"]),
+            (&json!("quarantined"), &json!("unreadable")),
+            "{row:#}"
+        );
+    }
+    let quarantined = names(&service).iter().filter(|name| *name == "source.quarantined").count();
+    assert_eq!(quarantined, 8);
+    let again =
+        service.api("POST", &format!("/sources/{source}/inbox/replay"), None).expect(202).json();
+    assert_eq!(again["replayed"], 8);
+    assert_eq!(inbox(&service, &source).len(), 16, "each was read once more");
+    service.stop();
+}

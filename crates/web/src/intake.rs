@@ -1,0 +1,30 @@
+//! Vendors' webhooks, at a URL of each source's own, without a key.
+//!
+//! Invariant: an answer of 200 says that what came in is on the disk.
+//! Left to others: proving, keeping and reading it (`engine::intake`).
+
+use axum::extract;
+use axum::extract::Request as Incoming;
+use domain::call::Method;
+use engine::intake::{BODY_BYTES_MAX, Came};
+use serde_json::json;
+
+use crate::answer;
+use crate::feedback::{headers, token};
+use crate::input;
+use crate::problem::Answer;
+use crate::state::State;
+
+type Reached = extract::State<State>;
+
+/// `GET` and `POST /in/{token}`.
+pub(crate) async fn take(extract::State(state): Reached, incoming: Incoming) -> Answer {
+    let (parts, body) = incoming.into_parts();
+    let body = input::read(&parts.headers, body, BODY_BYTES_MAX).await?;
+    let method = if parts.method == http::Method::GET { Method::Get } else { Method::Post };
+    let headers = headers(&parts.headers);
+    let query = parts.uri.query().unwrap_or_default();
+    let came = Came { method, query, headers: &headers, body: &body };
+    let id = state.engine().take_arrival(token(parts.uri.path()), &came).await?;
+    Ok(answer::unkept(answer::json((200, json!({"id": id}).to_string()))))
+}
