@@ -176,7 +176,8 @@ fn stage(state: &str) -> Option<Stage> {
 }
 
 fn picture(envelope: &Value, stage: Stage, links: &Value) -> Picture {
-    let links = json::items(links, "ViewerLinks");
+    let links = json::items(links, "ViewerLinks").into_iter().take(SIGNERS_MAX);
+    let links: Vec<&Value> = links.collect();
     let activities = json::items(envelope, "Activities").into_iter().take(SIGNERS_MAX);
     let signers = activities.map(|activity| {
         let id = json::id(activity, "Id");
