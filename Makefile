@@ -52,6 +52,7 @@ lint: ## Check layout, lints, arrows between rooms, files and dependencies; no t
 
 fuzz: ## Throw hostile bytes at every fuzz target for FUZZ_SECONDS each
 	@scripts/setup.sh fuzz
+	cd fuzz && mkdir -p corpus/catch && cp ../crates/dialects/fixtures/*/*.json corpus/catch/
 	cd fuzz && for target in $$(cargo +nightly fuzz list); do \
 		cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done

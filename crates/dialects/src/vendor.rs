@@ -89,7 +89,7 @@ pub struct Field {
 /// What a field may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// A text of 1 to 4,096 characters.
+    /// A text of 1 to 4,096 characters, line breaks included.
     Text,
     /// An absolute URL, `https` outside of development.
     Url,

@@ -83,7 +83,10 @@ impl Catch for Esaw {
     fn prove(&self, source: &Source, received: &Received<'_>) -> Result<(), Untrusted> {
         let (user, password) = match (source.text("user"), source.secret("password")) {
             (None, None) => return Ok(()),
-            (user, password) => (user.unwrap_or_default(), password.map_or("", Secret::expose)),
+            (Some(user), Some(password)) => (user, password.expose()),
+            (Some(_), None) | (None, Some(_)) => {
+                return Err(Untrusted::Forged("the source has half of a user name and a password"));
+            }
         };
         let said = received.header("authorization");
         let said = said.ok_or(Untrusted::Forged("the header authorization is missing"))?;
@@ -173,7 +176,8 @@ fn stage(state: &str) -> Option<Stage> {
 }
 
 fn picture(envelope: &Value, stage: Stage, links: &Value) -> Picture {
-    let links = json::items(links, "ViewerLinks");
+    let links = json::items(links, "ViewerLinks").into_iter().take(SIGNERS_MAX);
+    let links: Vec<&Value> = links.collect();
     let activities = json::items(envelope, "Activities").into_iter().take(SIGNERS_MAX);
     let signers = activities.map(|activity| {
         let id = json::id(activity, "Id");

@@ -83,8 +83,8 @@ fn request(data: &Value, step: Step) -> Result<About, Unreadable> {
 }
 
 fn picture(request: &Value, step: &Step) -> Picture {
-    let turns: Vec<&str> =
-        json::items(request, "signer_order").into_iter().filter_map(Value::as_str).collect();
+    let turns = json::items(request, "signer_order").into_iter().take(SIGNERS_MAX);
+    let turns: Vec<&str> = turns.filter_map(Value::as_str).collect();
     let signers = json::items(request, "signers").into_iter().take(SIGNERS_MAX);
     let signers = signers.map(|signer| pictured(signer, &turns)).collect();
     let sender = request.get("sender").and_then(|sender| {

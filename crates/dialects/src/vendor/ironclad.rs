@@ -125,20 +125,24 @@ impl Catch for Ironclad {
             return door(source)?.call(&["workflows", foreign_id, "signatures"]);
         };
         let signatures = match lookup::object(first, is_own) {
-            Ok(signatures) => signatures,
+            Ok(signatures) if !signatures.get("signers").is_some_and(Value::is_array) => {
+                return Ok(lookup::nonsense(first, "no `signers`"));
+            }
+            Ok(signatures) => Some(signatures),
+            // There may be a workflow that has nothing to sign.
+            Err(Ask::Gone) => None,
             Err(ask) => return Ok(unready(first).unwrap_or(ask)),
         };
-        if !signatures.get("signers").is_some_and(Value::is_array) {
-            return Ok(lookup::nonsense(first, "no `signers`"));
-        }
         let Some(second) = answers.get(1) else {
             return door(source)?.call(&["workflows", foreign_id]);
         };
-        let workflow = match lookup::object(second, is_own) {
-            Ok(workflow) => workflow,
-            Err(later @ Ask::Later(..)) => return Ok(later),
+        let (signatures, workflow) = match (signatures, lookup::object(second, is_own)) {
+            (Some(signatures), Ok(workflow)) => (signatures, workflow),
+            (None, Ok(workflow)) => (Value::Null, workflow),
+            (_, Err(later @ Ask::Later(..))) => return Ok(later),
             // A right of its own, and a long answer: the signers are known without it.
-            Err(_) => Value::Null,
+            (Some(signatures), Err(_)) => (signatures, Value::Null),
+            (None, Err(ask)) => return Ok(ask),
         };
         Ok(Ask::Known(Box::new(picture(&signatures, &workflow))))
     }
@@ -236,7 +240,8 @@ fn stage(signers: &[Pictured], workflow: &Value) -> Option<Stage> {
     } else if at_least(SignerStage::Notified) {
         Some(Stage::Sent)
     } else {
-        signers.iter().all(|signer| signer.stage.is_some()).then_some(Stage::Draft)
+        let all_known = signers.iter().all(|signer| signer.stage.is_some());
+        (all_known && !signers.is_empty()).then_some(Stage::Draft)
     }
 }
 

@@ -16,7 +16,6 @@ use crate::headers::header_value_allowed;
 use crate::vendor::{Ask, Unaskable, json};
 
 /// What stands at the door of a vendor: where it is, and a header with the credentials.
-#[derive(Debug)]
 pub(crate) struct Door {
     base: Url,
     headers: Vec<(Cow<'static, str>, String)>,

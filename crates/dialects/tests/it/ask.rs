@@ -92,7 +92,9 @@ fn only_what_is_sure_is_taken_for_the_vendors_word() {
     ];
     for (which, fields, error) in cases {
         let ask = |answer: Answer| ask(which, fields, &[answer]);
-        assert_eq!(ask(answer(404, &error)), Ask::Gone);
+        if which != Vendor::Ironclad {
+            assert_eq!(ask(answer(404, &error)), Ask::Gone);
+        }
         let page = Answer { status: 404, body: "<html>".to_owned(), ..Answer::default() };
         assert!(matches!(ask(page), Ask::Nonsense(_)));
         for status in [401, 403] {
@@ -224,6 +226,18 @@ fn ironclad_is_asked_for_signatures_and_then_for_the_workflow() {
     assert_eq!(alone, picture, "the signers are known without the workflow");
     let busy = answer(503, &json!({}));
     assert!(matches!(ask(Vendor::Ironclad, IRONCLAD, &[first, busy]), Ask::Later(..)));
+}
+
+#[test]
+fn an_ironclad_workflow_is_gone_when_it_is_not_found_itself() {
+    let missing = answer(404, &json!({ "code": "NOT_FOUND" }));
+    let (url, _) = call(ask(Vendor::Ironclad, IRONCLAD, from_ref(&missing)));
+    assert!(url.ends_with("/workflows/a%2Fb"), "{url}");
+    let both = |second| ask(Vendor::Ironclad, IRONCLAD, &[missing.clone(), second]);
+    assert_eq!(both(missing.clone()), Ask::Gone);
+    let unsigned = known(both(answer(200, &json!({ "title": "MSA", "status": "active" }))));
+    assert_eq!((unsigned.title.as_deref(), unsigned.stage), (Some("MSA"), None));
+    assert!(matches!(both(answer(403, &json!({}))), Ask::Refused(_)));
 }
 
 #[test]

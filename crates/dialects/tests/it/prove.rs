@@ -138,6 +138,7 @@ fn esaw_is_proven_by_basic_where_it_was_set() {
     for said in ["Basic YW5uOnA6dg==", "Bearer YW5uOnA6dw==", "YW5uOnA6dw==", "Basic ?", ""] {
         assert!(prove(&both, said).is_err(), "{said}");
     }
+    assert!(prove(&both[..1], "Basic YW5uOg==").is_err(), "half a proof is none");
     assert_eq!(prove(&[], ""), Ok(()));
     let flaws = |fields| {
         let flaws = vendor(Vendor::Esaw).check(&source(Vendor::Esaw, fields));
