@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use channels::{Channel, Http, Lane, Options};
+use domain::call::ANSWER_BYTES_MAX;
 use tokio::io::AsyncWriteExt;
 use tokio::task::yield_now;
 
@@ -132,7 +133,7 @@ async fn the_pool_has_a_bound_per_lane_and_one_in_all() {
                 key,
                 connections_max: 2,
                 timeout: Duration::from_secs(1),
-                answer_bytes_max: domain::call::ANSWER_BYTES_MAX,
+                answer_bytes_max: ANSWER_BYTES_MAX,
             },
         )
     };

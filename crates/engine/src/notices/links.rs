@@ -200,7 +200,9 @@ impl Engine {
             Outcome::Failed(failure) => {
                 Err(format!("{}: {}", failure.reason.as_str(), failure.detail))
             }
-            Outcome::Handed(_) => Err("it took the call for a message".to_owned()),
+            Outcome::Handed(_) | Outcome::Read(_) => {
+                Err("it took the call for a message".to_owned())
+            }
         }
     }
 }
