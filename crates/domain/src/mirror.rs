@@ -31,6 +31,8 @@ pub struct Hearing<'a> {
     pub is_first: bool,
     /// When it happened, by the vendor's clock or ours.
     pub at: Timestamp,
+    /// The present moment.
+    pub now: Timestamp,
 }
 
 /// Which happenings a step tells of.
@@ -88,6 +90,7 @@ impl Request {
     pub fn hear(mut self, hearing: &Hearing<'_>, mint: Mint<'_>) -> Next {
         let at = hearing.at;
         let was_draft = matches!(self.state, State::Draft);
+        let had_turn = self.with_turn();
         let mut happened = Vec::new();
         for picture in hearing.pictures {
             self.take_in(picture, mint);
@@ -107,6 +110,7 @@ impl Request {
             happened.extend(self.step(step, at, mint));
         }
         happened.extend(self.take_turns(at));
+        self.pass_over_days(&had_turn, hearing.now);
         if hearing.is_first {
             // All else was before anybody listened.
             let told = hearing.step.map(|step| self.told_by(step)).unwrap_or_default();
@@ -121,6 +125,21 @@ impl Request {
             self.progress = 100;
         }
         Next { request: self, happened: ordered(happened) }
+    }
+
+    fn with_turn(&self) -> Vec<SignerId> {
+        let turns = self.signers.iter().filter(|signer| signer.has_turn());
+        turns.map(|signer| signer.id).collect()
+    }
+
+    /// Takes days of reminders for done that had passed before it was heard whose turn it is.
+    fn pass_over_days(&mut self, had_turn: &[SignerId], now: Timestamp) {
+        let days = &self.reminders.days;
+        for signer in self.signers.iter_mut().filter(|signer| signer.has_turn()) {
+            if !had_turn.contains(&signer.id) {
+                signer.reminders = signer.reminders_due(days, now).max(signer.reminders);
+            }
+        }
     }
 
     /// Says which happenings a step tells of.
@@ -532,6 +551,7 @@ mod tests {
     use proptest::sample::{select, subsequence};
 
     use super::*;
+    use crate::time::DAY_MS;
 
     const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -559,12 +579,9 @@ mod tests {
         }
 
         fn hear(&mut self, step: Option<&Step>, picture: &Picture) -> Vec<Kind> {
-            let hearing = Hearing {
-                step,
-                pictures: &[picture],
-                is_first: self.heard == 0,
-                at: START.plus_millis(i64::from(self.heard) * 1_000),
-            };
+            let at = START.plus_millis(i64::from(self.heard) * 1_000);
+            let hearing =
+                Hearing { step, pictures: &[picture], is_first: self.heard == 0, at, now: at };
             self.heard += 1;
             let ids = &mut self.ids;
             let mut mint = || {
@@ -618,6 +635,21 @@ mod tests {
         assert_eq!(kinds, [Kind::SignerViewed]);
         assert_eq!(mirror.hear(None, &picture), []);
         assert_eq!(mirror.request.progress, 50);
+    }
+
+    #[test]
+    fn nobody_is_reminded_of_days_that_passed_before_it_was_heard() {
+        let picture = two(SigningOrder::Parallel);
+        let now = START.plus_millis(4 * DAY_MS);
+        let hearing = Hearing {
+            step: Some(&Step::Sent),
+            pictures: &[&picture],
+            is_first: true,
+            at: START,
+            now,
+        };
+        let mirror = Mirror::new().request.hear(&hearing, &mut || SignerId::new(1)).request;
+        assert_eq!(mirror.next_reminder(), Some(START.plus_millis(7 * DAY_MS)));
     }
 
     #[test]
