@@ -1,6 +1,8 @@
 //! Vendors' webhooks from outside: each of their samples comes in at a source, and becomes what it says.
 
+mod api;
 mod caught;
+mod guide;
 mod samples;
 
 use serde_json::{Value, json};
