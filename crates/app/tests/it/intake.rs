@@ -1,6 +1,7 @@
 //! Vendors' webhooks from outside: each of their samples comes in at a source, and becomes what it says.
 
 mod api;
+mod asking;
 mod caught;
 mod guide;
 mod samples;
