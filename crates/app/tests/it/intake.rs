@@ -5,6 +5,7 @@ mod asking;
 mod caught;
 mod guide;
 mod samples;
+mod silence;
 
 use serde_json::{Value, json};
 
