@@ -5,6 +5,8 @@
 //! is taken in silently, and only what is told then has happened.
 //! Left to others: reading vendors' words (`dialects`), asking vendors and committing (`engine::intake`).
 
+mod who;
+
 use std::collections::BTreeMap;
 
 use crate::event::Kind;
@@ -13,7 +15,7 @@ use crate::notice::Rules;
 use crate::request::{
     Callbacks, Foreign, Happening, Reminders, Request, Sender, SigningOrder, State, Step as Next,
 };
-use crate::signer::{self, Evidence, Person, Role, SendTo, Signer, Via};
+use crate::signer::{self, Evidence, Role, Signer, Via};
 use crate::time::Timestamp;
 use crate::told::{Picture, Pictured, SignerStage, Stage, Step, Who};
 
@@ -31,6 +33,8 @@ pub struct Hearing<'a> {
     pub is_first: bool,
     /// When it happened, by the vendor's clock or ours.
     pub at: Timestamp,
+    /// The present moment.
+    pub now: Timestamp,
 }
 
 /// Which happenings a step tells of.
@@ -88,6 +92,7 @@ impl Request {
     pub fn hear(mut self, hearing: &Hearing<'_>, mint: Mint<'_>) -> Next {
         let at = hearing.at;
         let was_draft = matches!(self.state, State::Draft);
+        let had_turn = self.with_turn();
         let mut happened = Vec::new();
         for picture in hearing.pictures {
             self.take_in(picture, mint);
@@ -104,9 +109,12 @@ impl Request {
             // Whatever is told of a request, it was sent before.
             let sent_at = hearing.pictures.iter().find_map(|picture| picture.sent_at);
             self.sent(sent_at.unwrap_or(at));
-            happened.extend(self.step(step, at, mint));
+            let shows = |picture: &&Picture| picture.signers.iter().any(|s| s.stage.is_some());
+            let shows_stages = hearing.pictures.iter().any(shows);
+            happened.extend(self.step(step, (at, shows_stages), mint));
         }
         happened.extend(self.take_turns(at));
+        self.pass_over_days(&had_turn, hearing.now);
         if hearing.is_first {
             // All else was before anybody listened.
             let told = hearing.step.map(|step| self.told_by(step)).unwrap_or_default();
@@ -121,6 +129,21 @@ impl Request {
             self.progress = 100;
         }
         Next { request: self, happened: ordered(happened) }
+    }
+
+    fn with_turn(&self) -> Vec<SignerId> {
+        let turns = self.signers.iter().filter(|signer| signer.has_turn());
+        turns.map(|signer| signer.id).collect()
+    }
+
+    /// Takes days of reminders for done that had passed before it was heard whose turn it is.
+    fn pass_over_days(&mut self, had_turn: &[SignerId], now: Timestamp) {
+        let days = &self.reminders.days;
+        for signer in self.signers.iter_mut().filter(|signer| signer.has_turn()) {
+            if !had_turn.contains(&signer.id) {
+                signer.reminders = signer.reminders_due(days, now).max(signer.reminders);
+            }
+        }
     }
 
     /// Says which happenings a step tells of.
@@ -170,93 +193,6 @@ impl Request {
         }
     }
 
-    /// Finds the signer that a picture shows, or makes room for one.
-    fn place(&mut self, pictured: &Pictured, mint: Mint<'_>) -> Option<usize> {
-        let who = Who {
-            foreign_id: pictured.foreign_id.clone(),
-            email: pictured.email.clone(),
-            ..Who::default()
-        };
-        let nameless =
-            |signer: &Signer| signer.person.email.is_empty() && signer.foreign_id.is_none();
-        let at = self.find(&who).or_else(|| self.signers.iter().position(nameless));
-        if at.is_some() {
-            return at;
-        }
-        (self.signers.len() < SIGNERS_MAX).then(|| {
-            let place = u32::try_from(self.signers.len()).unwrap_or(u32::MAX).saturating_add(1);
-            self.signers.push(unknown(mint(), pictured.order.unwrap_or(place)));
-            self.signers.len() - 1
-        })
-    }
-
-    /// Finds a signer by the vendor's id, else by the address, else by the place.
-    fn find(&self, who: &Who) -> Option<usize> {
-        let by = |fits: &dyn Fn(&Signer) -> bool| self.signers.iter().position(fits);
-        let same = |one: &Option<String>, other: &str| {
-            one.as_deref().is_some_and(|one| !one.is_empty() && one.eq_ignore_ascii_case(other))
-        };
-        let reassigned = |signer: &Signer| matches!(signer.state, signer::State::Reassigned { .. });
-        by(&|signer| who.foreign_id.is_some() && signer.foreign_id == who.foreign_id)
-            .or_else(|| {
-                by(&|signer| {
-                    let other_id = signer.foreign_id.is_some() && who.foreign_id.is_some();
-                    same(&who.email, &signer.person.email) && !other_id && !reassigned(signer)
-                })
-            })
-            .or_else(|| {
-                let order =
-                    who.order.filter(|_| who.foreign_id.is_none() && who.email.is_none())?;
-                by(&|signer| signer.order == order)
-            })
-    }
-
-    /// Finds whom a step is about. Of one that names nobody, it is the first who could have done it.
-    fn whom(&mut self, who: &Who, stage: SignerStage, mint: Mint<'_>) -> Option<SignerId> {
-        let at = self.find(who).or_else(|| {
-            let open = |want: &dyn Fn(&signer::State) -> bool| {
-                let is_nameless =
-                    |signer: &Signer| who.is_nobody() || signer.person.email.is_empty();
-                let fits = |signer: &Signer| {
-                    signer.is_open() && is_nameless(signer) && want(&signer.state)
-                };
-                self.signers.iter().position(fits)
-            };
-            let notified = || open(&|state| matches!(state, signer::State::Notified { .. }));
-            let waiting = || open(&|state| matches!(state, signer::State::Waiting));
-            let viewed = || open(&|state| matches!(state, signer::State::Viewed { .. }));
-            match stage {
-                SignerStage::Notified => waiting(),
-                SignerStage::Waiting | SignerStage::Viewed => notified().or_else(waiting),
-                SignerStage::Reassigned | SignerStage::Declined | SignerStage::Signed => {
-                    viewed().or_else(notified).or_else(waiting)
-                }
-            }
-        });
-        let at = match at {
-            Some(at) => at,
-            // A second one of the same that names nobody says nothing new of those we know.
-            None if who.is_nobody() && !self.signers.is_empty() => return None,
-            None => {
-                let pictured = Pictured {
-                    foreign_id: who.foreign_id.clone(),
-                    email: who.email.clone(),
-                    order: who.order,
-                    ..Pictured::default()
-                };
-                self.place(&pictured, mint)?
-            }
-        };
-        let signer = self.signers.get_mut(at)?;
-        signer.learn(&Pictured {
-            foreign_id: who.foreign_id.clone(),
-            name: who.name.clone(),
-            email: who.email.clone(),
-            ..Pictured::default()
-        });
-        Some(signer.id)
-    }
-
     /// Lists how far a picture says that each signer is.
     fn stages(&self, picture: &Picture) -> Vec<(SignerId, SignerStage, Who)> {
         let stage = |pictured: &Pictured| {
@@ -274,25 +210,31 @@ impl Request {
     }
 
     /// Takes the step that was told.
-    fn step(&mut self, step: &Step, at: Timestamp, mint: Mint<'_>) -> Vec<Happening> {
+    fn step(
+        &mut self,
+        step: &Step,
+        (at, shows_stages): (Timestamp, bool),
+        mint: Mint<'_>,
+    ) -> Vec<Happening> {
+        let told = (at, shows_stages);
         let of = |kind| vec![Happening { kind, signer: None }];
         match step {
             Step::Sent => self.reach(Stage::Sent, (at, None), true),
             Step::Notified(who) => {
                 let mut happened = self.reach(Stage::Sent, (at, None), true);
-                happened.extend(self.about(who, SignerStage::Notified, at, mint));
+                happened.extend(self.about(who, SignerStage::Notified, told, mint));
                 happened
             }
-            Step::Viewed(who) => self.about(who, SignerStage::Viewed, at, mint),
+            Step::Viewed(who) => self.about(who, SignerStage::Viewed, told, mint),
             Step::Signed(all) => {
                 let mut happened = Vec::new();
                 for who in all {
-                    happened.extend(self.about(who, SignerStage::Signed, at, mint));
+                    happened.extend(self.about(who, SignerStage::Signed, told, mint));
                 }
                 happened
             }
-            Step::Declined(who) => self.about(who, SignerStage::Declined, at, mint),
-            Step::Reassigned(who) => self.about(who, SignerStage::Reassigned, at, mint),
+            Step::Declined(who) => self.about(who, SignerStage::Declined, told, mint),
+            Step::Reassigned(who) => self.about(who, SignerStage::Reassigned, told, mint),
             Step::Completed => self.reach(Stage::Completed, (at, None), false),
             Step::Finished => {
                 let refused =
@@ -317,10 +259,10 @@ impl Request {
         &mut self,
         who: &Who,
         stage: SignerStage,
-        at: Timestamp,
+        (at, shows_stages): (Timestamp, bool),
         mint: Mint<'_>,
     ) -> Vec<Happening> {
-        let Some(id) = self.whom(who, stage, mint) else { return Vec::new() };
+        let Some(id) = self.whom(who, (stage, shows_stages), mint) else { return Vec::new() };
         if let State::Expired { sent_at, .. } = self.state
             && stage < SignerStage::Declined
         {
@@ -456,51 +398,6 @@ impl Request {
     }
 }
 
-impl Signer {
-    /// Takes in what is said of the person and the part.
-    fn learn(&mut self, pictured: &Pictured) {
-        let known = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
-        let person = &mut self.person;
-        for (ours, theirs) in
-            [(&mut person.name, &pictured.name), (&mut person.email, &pictured.email)]
-        {
-            if let Some(text) = known(theirs) {
-                *ours = text;
-            }
-        }
-        for (ours, theirs) in [
-            (&mut person.mobile, &pictured.mobile),
-            (&mut person.label, &pictured.label),
-            (&mut person.company, &pictured.company),
-            (&mut self.foreign_id, &pictured.foreign_id),
-            (&mut self.foreign_url, &pictured.url),
-        ] {
-            if let Some(text) = known(theirs) {
-                *ours = Some(text);
-            }
-        }
-        self.role = pictured.role.unwrap_or(self.role);
-        self.order = pictured.order.unwrap_or(self.order);
-        self.send_to = pictured.send_to.unwrap_or(self.send_to);
-    }
-}
-
-/// Makes a signer of whom nothing is known.
-fn unknown(id: SignerId, order: u32) -> Signer {
-    Signer {
-        id,
-        person: Person::default(),
-        order,
-        role: Role::default(),
-        send_to: SendTo::default(),
-        state: signer::State::Waiting,
-        reminders: 0,
-        reminded_at: None,
-        foreign_id: None,
-        foreign_url: None,
-    }
-}
-
 const fn stage_of(state: &signer::State) -> SignerStage {
     match state {
         signer::State::Waiting => SignerStage::Waiting,
@@ -514,180 +411,19 @@ const fn stage_of(state: &signer::State) -> SignerStage {
 
 /// Puts what happened in the order in which it must have: sent first, the end of the whole last.
 fn ordered(mut happened: Vec<Happening>) -> Vec<Happening> {
-    happened.sort_by_key(|happening| match happening.kind {
-        Kind::RequestSent => 0,
-        Kind::RequestCompleted
-        | Kind::RequestDeclined
-        | Kind::RequestExpired
-        | Kind::RequestCancelled => 2,
-        Kind::RequestArchived | Kind::RequestDeleted => 3,
-        _ => 1,
-    });
+    const ENDS: [Kind; 4] = [
+        Kind::RequestCompleted,
+        Kind::RequestDeclined,
+        Kind::RequestExpired,
+        Kind::RequestCancelled,
+    ];
+    const AFTER: [Kind; 2] = [Kind::RequestArchived, Kind::RequestDeleted];
+    const FIRST: [Kind; 1] = [Kind::RequestSent];
+    let parts = [&FIRST[..], &[], &ENDS, &AFTER];
+    let part = |kind| parts.iter().position(|kinds| kinds.contains(&kind)).unwrap_or(1);
+    happened.sort_by_key(|happening| part(happening.kind));
     happened
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use proptest::sample::{select, subsequence};
-
-    use super::*;
-
-    const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-
-    fn who(email: &str) -> Who {
-        Who { email: Some(email.to_owned()), ..Who::default() }
-    }
-
-    fn pictured(email: &str, order: u32) -> Pictured {
-        Pictured { email: Some(email.to_owned()), order: Some(order), ..Pictured::default() }
-    }
-
-    /// A mirror, and all that happened to it.
-    struct Mirror {
-        request: Request,
-        happened: Vec<Happening>,
-        heard: u32,
-        ids: u128,
-    }
-
-    impl Mirror {
-        fn new() -> Self {
-            let of = (AccountId::new(1), RequestId::new(2));
-            let request = Request::mirror(of, SourceId::new(3), "env-1", START);
-            Self { request, happened: Vec::new(), heard: 0, ids: 0 }
-        }
-
-        fn hear(&mut self, step: Option<&Step>, picture: &Picture) -> Vec<Kind> {
-            let hearing = Hearing {
-                step,
-                pictures: &[picture],
-                is_first: self.heard == 0,
-                at: START.plus_millis(i64::from(self.heard) * 1_000),
-            };
-            self.heard += 1;
-            let ids = &mut self.ids;
-            let mut mint = || {
-                *ids += 1;
-                SignerId::new(*ids)
-            };
-            let next = self.request.clone().hear(&hearing, &mut mint);
-            self.request = next.request;
-            self.happened.extend(next.happened.clone());
-            next.happened.into_iter().map(|happening| happening.kind).collect()
-        }
-
-        fn told(&mut self, step: Step) -> Vec<Kind> {
-            self.hear(Some(&step), &Picture::default())
-        }
-
-        fn count(&self, kind: Kind) -> usize {
-            self.happened.iter().filter(|happening| happening.kind == kind).count()
-        }
-    }
-
-    fn two(order: SigningOrder) -> Picture {
-        Picture {
-            signing_order: Some(order),
-            signers: vec![pictured("a@example.com", 1), pictured("b@example.com", 2)],
-            stage: Some(Stage::Sent),
-            ..Picture::default()
-        }
-    }
-
-    #[test]
-    fn signers_are_told_at_their_turn_as_in_a_request_of_our_own() {
-        let mut mirror = Mirror::new();
-        let kinds = mirror.hear(Some(&Step::Sent), &two(SigningOrder::Sequential));
-        assert_eq!(kinds, [Kind::RequestSent, Kind::SignerNotified]);
-        let kinds = mirror.told(Step::Signed(vec![who("A@example.com")]));
-        assert_eq!(kinds, [Kind::SignerSigned, Kind::SignerNotified]);
-        assert_eq!(mirror.request.progress, 50);
-        let kinds = mirror.told(Step::Signed(vec![who("b@example.com")]));
-        assert_eq!(kinds, [Kind::SignerSigned], "the vendor says when all have signed");
-        assert_eq!(mirror.told(Step::Completed), [Kind::RequestCompleted]);
-        assert_eq!(mirror.told(Step::Expired), []);
-    }
-
-    #[test]
-    fn what_was_before_anybody_listened_is_taken_in_silently() {
-        let mut mirror = Mirror::new();
-        let mut picture = two(SigningOrder::Parallel);
-        picture.signers[0].stage = Some(SignerStage::Signed);
-        let kinds = mirror.hear(Some(&Step::Viewed(who("b@example.com"))), &picture);
-        assert_eq!(kinds, [Kind::SignerViewed]);
-        assert_eq!(mirror.hear(None, &picture), []);
-        assert_eq!(mirror.request.progress, 50);
-    }
-
-    #[test]
-    fn a_lost_signature_is_told_with_the_end() {
-        let mut mirror = Mirror::new();
-        mirror.hear(Some(&Step::Sent), &two(SigningOrder::Parallel));
-        let kinds = mirror.told(Step::Completed);
-        assert_eq!(kinds, [Kind::SignerSigned, Kind::SignerSigned, Kind::RequestCompleted]);
-        assert_eq!(mirror.told(Step::Signed(vec![who("a@example.com")])), []);
-    }
-
-    #[test]
-    fn an_expired_request_may_come_back_to_life() {
-        let mut mirror = Mirror::new();
-        mirror.hear(Some(&Step::Sent), &two(SigningOrder::Parallel));
-        assert_eq!(mirror.told(Step::Expired), [Kind::RequestExpired]);
-        assert_eq!(mirror.told(Step::Viewed(who("a@example.com"))), [Kind::SignerViewed]);
-        assert_eq!(mirror.request.state.as_str(), "sent");
-        assert_eq!(mirror.told(Step::Expired), [Kind::RequestExpired], "and expire again");
-    }
-
-    #[test]
-    fn a_vendor_that_names_nobody_is_followed_signer_by_signer() {
-        let mut mirror = Mirror::new();
-        let nobody = Who::default;
-        assert_eq!(mirror.told(Step::Viewed(nobody())), [Kind::SignerViewed]);
-        assert_eq!(mirror.told(Step::Viewed(nobody())), [], "nobody else is known");
-        assert_eq!(mirror.told(Step::Signed(vec![nobody()])), [Kind::SignerSigned]);
-        assert_eq!(mirror.told(Step::Finished), [Kind::RequestCompleted]);
-        let mut mirror = Mirror::new();
-        assert_eq!(
-            mirror.told(Step::Declined(nobody())),
-            [Kind::SignerDeclined, Kind::RequestDeclined]
-        );
-        assert_eq!(mirror.told(Step::Finished), []);
-    }
-
-    /// What a vendor tells of a request that two people sign.
-    fn story() -> Vec<Step> {
-        let (a, b) = (|| who("a@example.com"), || who("b@example.com"));
-        vec![
-            Step::Sent,
-            Step::Viewed(a()),
-            Step::Signed(vec![a()]),
-            Step::Viewed(b()),
-            Step::Signed(vec![b()]),
-            Step::Completed,
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn in_whatever_order_and_however_often_it_comes_each_thing_happens_once(
-            order in Just(story()).prop_shuffle(),
-            again in subsequence(story(), 0..=6),
-            pictured in select(vec![true, false]),
-        ) {
-            let mut mirror = Mirror::new();
-            let picture = if pictured { two(SigningOrder::Parallel) } else { Picture::default() };
-            for step in order.iter().chain(&again) {
-                mirror.hear(Some(step), &picture);
-            }
-            prop_assert_eq!(mirror.request.state.as_str(), "completed");
-            prop_assert_eq!(mirror.request.progress, 100);
-            prop_assert_eq!(mirror.request.signers.len(), 2);
-            prop_assert!(mirror.request.signers.iter().all(Signer::has_signed));
-            prop_assert_eq!(mirror.count(Kind::RequestSent), 1);
-            prop_assert_eq!(mirror.count(Kind::SignerSigned), 2);
-            prop_assert_eq!(mirror.count(Kind::RequestCompleted), 1);
-            prop_assert!(mirror.count(Kind::SignerViewed) <= 2);
-        }
-    }
-}
+mod tests;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use channels::Guard;
 use dialects::vendor::{Form as VendorForm, vendor};
+use domain::call::{Outcome, Reading};
 use domain::delivery::{Cause, State};
 use domain::endpoint::{Dialect, Endpoint, Scope};
 use domain::event::Event;
@@ -71,6 +72,8 @@ pub struct Arrived {
     pub event: Event,
     /// The reading of it.
     pub delivery: DeliveryRow,
+    /// What came of the last time it was read.
+    pub last: Option<Reading>,
 }
 
 /// Lists what a source of a vendor may be told, in the order in which people would fill it in.
@@ -210,9 +213,19 @@ impl Engine {
         let filter = DeliveryFilter { endpoint, state, ..DeliveryFilter::default() };
         let mut arrived = Vec::new();
         for delivery in self.views().deliveries(account, filter, page).await? {
-            if let Some(event) = self.views().event(account, delivery.delivery.event).await? {
-                arrived.push(Arrived { event, delivery });
-            }
+            let Some(event) = self.views().event(account, delivery.delivery.event).await? else {
+                continue;
+            };
+            let attempts = match delivery.delivery.attempts {
+                0 => None,
+                _ => self.views().delivery(account, delivery.delivery.id).await?,
+            };
+            let last = attempts.and_then(|(_, attempts)| attempts.into_iter().next_back());
+            let last = last.and_then(|attempt| match attempt.outcome {
+                Outcome::Read(reading) => Some(reading),
+                Outcome::Answered(_) | Outcome::Failed(_) | Outcome::Handed(_) => None,
+            });
+            arrived.push(Arrived { event, delivery, last });
         }
         Ok(arrived)
     }

@@ -1,57 +1,17 @@
 //! Vendors' webhooks from outside: each of their samples comes in at a source, and becomes what it says.
 
-use std::fs;
-use std::path::Path;
+mod api;
+mod asking;
+mod caught;
+mod guide;
+mod samples;
+mod silence;
 
 use serde_json::{Value, json};
 
-use crate::http::{Message, Receiver};
-use crate::process::until;
-use crate::service::{LOCAL, Service, id};
-
-const TOKEN: &str = "the-token-of-the-hook";
-
-fn sample(name: &str) -> String {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../dialects/fixtures");
-    fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
-}
-
-/// Makes a source; gives its id and the path at which its vendor calls.
-fn source(service: &Service, vendor: &str, settings: &Value) -> (String, String) {
-    let body = json!({"vendor": vendor, "name": vendor, "settings": settings});
-    let made = service.api("POST", "/sources", Some(&body)).expect(201);
-    let url = made.json()["intake_url"].as_str().unwrap().to_owned();
-    let (_, path) = url.split_once("/in/").unwrap();
-    (id(&made), format!("/in/{path}"))
-}
-
-fn post(service: &Service, path: &str, headers: &[(&str, &str)], body: &str) -> Message {
-    let headers = [&[("content-type", "application/json")], headers].concat();
-    service.send("POST", path, &headers, body.as_bytes())
-}
-
-/// Waits until nothing waits in an inbox, and gives it.
-fn inbox(service: &Service, source: &str) -> Vec<Value> {
-    let path = format!("/sources/{source}/inbox?limit=100");
-    until("the inbox to be read", || {
-        let list = service.api("GET", &path, None).expect(200).json();
-        let rows = list["data"].as_array().unwrap().clone();
-        rows.iter().all(|row| row["state"] != "waiting").then_some(rows)
-    })
-}
-
-/// Lists what has happened, oldest first, without what came in itself.
-fn events(service: &Service) -> Vec<(String, Value)> {
-    let list = service.api("GET", "/events?limit=100", None).expect(200).json();
-    let rows = list["data"].as_array().unwrap().iter().rev();
-    let name = |row: &Value| row["type"].as_str().unwrap().to_owned();
-    let rows = rows.filter(|row| row["type"] != "source.received");
-    rows.map(|row| (name(row), row["data"].clone())).collect()
-}
-
-fn names(service: &Service) -> Vec<String> {
-    events(service).into_iter().map(|(name, _)| name).collect()
-}
+use crate::http::Receiver;
+use crate::service::{LOCAL, Service};
+use caught::{TOKEN, inbox, names, post, sample, source};
 
 #[test]
 fn a_request_at_clickwrap_is_mirrored_once_however_often_it_is_told() {

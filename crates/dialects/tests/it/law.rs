@@ -37,7 +37,7 @@ impl Mirror {
     fn hear(&mut self, told: &Told) -> Vec<Happening> {
         let About::Request { step, picture, .. } = &told.about else { panic!("{told:?}") };
         let (is_first, at) = (!self.heard, told.at.unwrap_or_else(noon));
-        let hearing = Hearing { step: step.as_ref(), pictures: &[picture], is_first, at };
+        let hearing = Hearing { step: step.as_ref(), pictures: &[picture], is_first, at, now: at };
         let minted = &mut self.minted;
         let mut mint = || SignerId::new(minted.pop().unwrap_or(BITS + 99));
         let next = self.request.clone().hear(&hearing, &mut mint);

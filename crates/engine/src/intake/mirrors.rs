@@ -245,6 +245,7 @@ impl Engine {
             pictures: hear.pictures,
             is_first: before.is_none(),
             at: hear.at,
+            now,
         };
         let mut mint = || SignerId::new(self.mint(now));
         let last = request.hear(&hearing, &mut mint);

@@ -148,12 +148,22 @@ fn arrived(row: &Arrived) -> Value {
         ),
         Standing::Pending { .. } | Standing::Delivered { .. } => None,
     };
+    let due_at = match delivery.state {
+        Standing::Pending { due_at } => Some(due_at),
+        Standing::Delivered { .. } | Standing::Exhausted { .. } | Standing::Cancelled { .. } => {
+            None
+        }
+    };
+    let word = row.last.as_ref().map(|last| &last.word).filter(|word| !word.is_empty());
     json!({
         "id": row.event.id,
         "delivery_id": delivery.id,
         "received_at": row.event.at,
         "state": inbox_state(&delivery.state),
         "readings": delivery.attempts,
+        "due_at": due_at,
+        "word": word,
+        "note": row.last.as_ref().and_then(|last| last.note.as_ref()),
         "quarantine": why,
         "method": arrival.as_ref().map(|arrival| arrival.method),
         "query": arrival.as_ref().map(|arrival| &arrival.query),
