@@ -43,10 +43,12 @@ pub fn sample(kind: Kind, account: AccountId, id: EventId, now: Timestamp) -> Ev
         id,
         account,
         kind,
-        name: Cow::Borrowed(match kind {
-            Kind::Custom => "custom.invoice.paid",
-            Kind::Foreign => FOREIGN_NAME,
-            kind => kind.as_str(),
+        name: Cow::Borrowed(if kind == Kind::Custom {
+            "custom.invoice.paid"
+        } else if kind == Kind::Foreign {
+            FOREIGN_NAME
+        } else {
+            kind.as_str()
         }),
         at: now,
         request,

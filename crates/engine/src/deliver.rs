@@ -11,8 +11,8 @@ use channels::Lane;
 use dialects::Target;
 use domain::call::{ANSWER_BYTES_MAX, Call, Ending, Outcome, Reason};
 use domain::chain::sha256;
-use domain::delivery::{Attempt, Cause, State, Why};
-use domain::endpoint::Scope;
+use domain::delivery::{Attempt, Cause, Delivery, State, Why};
+use domain::endpoint::{Endpoint, Scope};
 use domain::event::{Event, Kind};
 use domain::facts::AboutDelivery;
 use domain::id::{AttemptId, DeliveryId, EndpointId};
@@ -62,12 +62,7 @@ impl Engine {
         if !may_start(&endpoint, delivery.cause) {
             return None;
         }
-        if endpoint.scope == Scope::Notices {
-            let ended = self.attempt_notice((&delivery, &event), &endpoint, bytes).await;
-            return ended.inspect(|_| held.lease = None);
-        }
-        if endpoint.scope == Scope::Intake {
-            let ended = self.attempt_reading((&delivery, &event), &endpoint, bytes).await;
+        if let Some(ended) = self.attempt_inside((&delivery, &event), &endpoint, bytes).await {
             return ended.inspect(|_| held.lease = None);
         }
         let (signer, began) = (self.signer(&endpoint).await, self.now());
@@ -128,6 +123,20 @@ impl Engine {
             revived: after.accepted && matches!(delivery.cause, Cause::Probe),
             bytes,
         })
+    }
+
+    /// Attempts what is no call to the endpoint itself: a message to a person, or the reading of what came in.
+    async fn attempt_inside(
+        &self,
+        of: (&Delivery, &Arc<Event>),
+        endpoint: &Arc<Endpoint>,
+        bytes: usize,
+    ) -> Option<Option<Ended>> {
+        match endpoint.scope {
+            Scope::Registered | Scope::Callback => None,
+            Scope::Notices => Some(self.attempt_notice(of, endpoint, bytes).await),
+            Scope::Intake => Some(self.attempt_reading(of, endpoint, bytes).await),
+        }
     }
 
     /// Says that a delivery was given up, unless it was about the machinery itself or somebody is watching anyway.

@@ -74,10 +74,13 @@ pub enum Form {
 /// Settings and secrets by name.
 pub(crate) type Filled = (BTreeMap<String, Value>, BTreeMap<String, Secret>);
 
+/// Whose fields they are, which there are, and which of them are mail addresses.
+pub(crate) type Kinds<'a> = (&'a str, &'a [Field], &'a dyn Fn(&str) -> bool);
+
 /// Puts what a client gives over what is known.
 pub(crate) fn fill(
     flaws: &mut Flaws,
-    (what, fields, is_mail): (&str, &[Field], &dyn Fn(&str) -> bool),
+    (what, fields, is_mail): Kinds<'_>,
     (mut settings, mut secrets): Filled,
     Given(given): Given,
     guard: &Guard,
@@ -119,7 +122,7 @@ impl Default for Known {
 fn unknown(what: &str, fields: &[Field]) -> String {
     let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
     if names.is_empty() {
-        format!("{} has no settings", what)
+        format!("{what} has no settings")
     } else {
         format!("{} has no such setting; expected {}", what, names.join(", "))
     }

@@ -136,7 +136,28 @@ impl Metrics {
         metrics
     }
 
+    /// What comes in otherwise than by the API.
+    fn register_doors(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "short_links",
+            "Short links that were followed, by where they lead: opened, over, or unknown",
+            self.short_links.clone(),
+        );
+        registry.register(
+            "arrivals",
+            "Webhooks that came in at sources: kept, repeated, or refused for want of a proof",
+            self.arrivals.clone(),
+        );
+        registry.register(
+            "returned_mails",
+            "Mails that came back by SMTP: heard, unread, unknown, or later when the store was away",
+            self.returned_mails.clone(),
+        );
+    }
+
     fn register(&mut self) {
+        self.register_doors();
         let registry = &mut self.registry;
         registry.register("events_accepted", "Events committed to the log", self.accepted.clone());
         registry.register("attempts", "Attempts by how they ended", self.attempts.clone());
@@ -159,21 +180,6 @@ impl Metrics {
             "attempts_in_flight",
             "Attempts under way, by the class of their lane: flowing, or failing",
             self.in_flight.clone(),
-        );
-        registry.register(
-            "short_links",
-            "Short links that were followed, by where they lead: opened, over, or unknown",
-            self.short_links.clone(),
-        );
-        registry.register(
-            "arrivals",
-            "Webhooks that came in at sources: kept, repeated, or refused for want of a proof",
-            self.arrivals.clone(),
-        );
-        registry.register(
-            "returned_mails",
-            "Mails that came back by SMTP: heard, unread, unknown, or later when the store was away",
-            self.returned_mails.clone(),
         );
         registry.register(
             "forgotten",

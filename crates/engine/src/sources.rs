@@ -7,11 +7,12 @@
 use std::collections::BTreeMap;
 
 use channels::Guard;
-use dialects::vendor::{Form as VendorForm, vendor};
+use dialects::vendor::{Field as VendorField, Form as VendorForm, vendor};
 use domain::call::{Outcome, Reading};
 use domain::delivery::{Cause, State};
 use domain::endpoint::{Dialect, Endpoint, Scope};
 use domain::event::Event;
+use domain::facts::Arrival;
 use domain::id::{AccountId, DeliveryId, EventId, SourceId};
 use domain::retry::{Gone, Profile, Success};
 use domain::secret::Secret;
@@ -78,7 +79,7 @@ pub struct Arrived {
 
 /// Lists what a source of a vendor may be told, in the order in which people would fill it in.
 pub fn vendor_fields(which: Vendor) -> Vec<Field> {
-    let field = |field: &dialects::vendor::Field| Field {
+    let field = |field: &VendorField| Field {
         name: field.name,
         about: field.about,
         form: match field.form {
@@ -238,7 +239,7 @@ impl Engine {
     ) -> Result<DeliveryId, Refusal> {
         let event = self.views().event(account, arrival).await?;
         let event = event.ok_or(Refusal::NotFound { what: "arrival" })?;
-        let about: Result<domain::facts::Arrival, _> = serde_json::from_str(&event.data);
+        let about: Result<Arrival, _> = serde_json::from_str(&event.data);
         let Ok(about) = about else {
             let forgotten = event.is_forgotten();
             return Err(if forgotten {

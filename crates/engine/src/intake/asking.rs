@@ -46,8 +46,7 @@ impl Engine {
                 Ok(Ask::Known(picture)) => return Asked::Known(picture),
                 Ok(Ask::Gone) => return Asked::Gone,
                 Ok(Ask::Later(why, after)) => return Asked::Later(why.to_owned(), after),
-                Ok(Ask::Refused(why)) => return Asked::Later(why, None),
-                Ok(Ask::Nonsense(why)) => return Asked::Later(why, None),
+                Ok(Ask::Refused(why) | Ask::Nonsense(why)) => return Asked::Later(why, None),
                 Err(unaskable) => return Asked::Never(unaskable.to_string()),
             };
             let lane = Lane {

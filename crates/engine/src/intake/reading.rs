@@ -26,7 +26,7 @@ use tracing::warn;
 
 use super::body_of;
 use crate::Engine;
-use crate::command::Refusal;
+use crate::command::{Once, Refusal};
 use crate::deliver::Ended;
 
 /// What came of a reading.
@@ -197,7 +197,7 @@ impl Engine {
         }
     }
 
-    async fn say<T: Serialize>(
+    async fn say<T: Serialize + Sync>(
         &self,
         source: &Source,
         kind: Kind,
@@ -213,7 +213,7 @@ impl Engine {
         let account = event.account;
         let said = Said { event, audience: Audience::Subscribers };
         let commit = Commit { writes, events: vec![said], ..Commit::new(account, self.now()) };
-        let once = crate::command::Once::<EventId>::unkept();
+        let once = Once::<EventId>::unkept();
         self.commit(commit).await.map_err(|fault| once.refusal(fault))?;
         Ok(Read::Done(None))
     }
