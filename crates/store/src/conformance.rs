@@ -70,6 +70,7 @@ macro_rules! conformance {
             fanout::an_endpoint_written_in_the_commit_hears_of_its_events
             fanout::a_callback_endpoint_hears_only_of_what_names_it
             fanout::a_test_goes_to_one_endpoint_even_when_it_is_off
+            fanout::an_event_for_one_endpoint_is_told_to_that_one_once
             fanout::an_event_is_told_again_once_per_replay
             fanout::an_endpoint_that_is_off_keeps_a_replay_until_it_is_on
             fanout::what_a_commit_refers_to_must_be_there

@@ -1,6 +1,6 @@
-//! The short way of the one call that comes by the thousand: posting an event.
+//! The short way of the calls that come by the thousand: posting an event, and a vendor's webhook.
 //!
-//! It ends in the same handler as the long way, past the table of routes.
+//! It ends in the same handlers as the long way, past the table of routes.
 //!
 //! Invariant: an answer does not tell which way it took.
 
@@ -10,25 +10,65 @@ use hyper::body::Incoming;
 
 use crate::api::events;
 use crate::input::Input;
+use crate::intake;
 use crate::panic;
 use crate::state::State;
 
-/// The path of the hot call.
-pub(crate) const PATH: &str = "/api/v1/events";
-
-/// Tells whether a call takes the short way.
-pub(crate) fn is_hot<B>(request: &http::Request<B>) -> bool {
-    request.method() == Method::POST && request.uri().path() == PATH
+/// A call that takes the short way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hot {
+    /// `POST /api/v1/events`.
+    Event,
+    /// `POST /in/{token}`.
+    Arrival,
 }
 
-/// Answers a hot call.
-pub(crate) async fn answer(request: http::Request<Incoming>, state: State) -> Response {
-    panic::net(async move {
-        let (parts, body) = request.into_parts();
-        match Input::of(parts, body, &state).await {
-            Ok(input) => events::create(input).await.into_response(),
-            Err(halt) => halt.into_response(),
+impl Hot {
+    /// Tells which hot call this is, if it is one.
+    pub(crate) fn of<B>(request: &http::Request<B>) -> Option<Self> {
+        if request.method() != Method::POST {
+            return None;
         }
-    })
-    .await
+        match request.uri().path() {
+            "/api/v1/events" => Some(Self::Event),
+            path => {
+                let token = path.strip_prefix("/in/")?;
+                (!token.is_empty() && !token.contains('/')).then_some(Self::Arrival)
+            }
+        }
+    }
+
+    /// Answers it.
+    pub(crate) async fn answer(self, request: http::Request<Incoming>, state: State) -> Response {
+        panic::net(async move {
+            let (parts, body) = request.into_parts();
+            let answer = match self {
+                Self::Event => match Input::of(parts, body, &state).await {
+                    Ok(input) => events::create(input).await,
+                    Err(halt) => Err(halt),
+                },
+                Self::Arrival => intake::keep(parts, body, &state).await,
+            };
+            answer.into_response()
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_by_the_thousand_takes_the_short_way() {
+        let of = |method: Method, path: &str| {
+            Hot::of(&http::Request::builder().method(method).uri(path).body(()).unwrap())
+        };
+        assert_eq!(of(Method::POST, "/api/v1/events"), Some(Hot::Event));
+        assert_eq!(of(Method::POST, "/in/abc?x=/y"), Some(Hot::Arrival));
+        for path in ["/in/", "/in/abc/", "/in/abc/mail", "/in", "/api/v1/events/batch"] {
+            assert_eq!(of(Method::POST, path), None, "{path}");
+        }
+        assert_eq!(of(Method::GET, "/in/abc"), None);
+    }
 }

@@ -3,10 +3,14 @@
 //! Invariant: an answer of 200 says that what came in is on the disk.
 //! Left to others: proving, keeping and reading it (`engine::intake`).
 
+use axum::BoxError;
+use axum::body::HttpBody as Body;
 use axum::extract;
 use axum::extract::Request as Incoming;
+use bytes::Bytes;
 use domain::call::Method;
 use engine::intake::{BODY_BYTES_MAX, Came};
+use http::request::Parts;
 use serde_json::json;
 
 use crate::answer;
@@ -20,6 +24,15 @@ type Reached = extract::State<State>;
 /// `GET` and `POST /in/{token}`.
 pub(crate) async fn take(extract::State(state): Reached, incoming: Incoming) -> Answer {
     let (parts, body) = incoming.into_parts();
+    keep(parts, body, &state).await
+}
+
+/// Has what came in kept.
+pub(crate) async fn keep<B>(parts: Parts, body: B, state: &State) -> Answer
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
     let body = input::read(&parts.headers, body, BODY_BYTES_MAX).await?;
     let method = if parts.method == http::Method::GET { Method::Get } else { Method::Post };
     let headers = headers(&parts.headers);

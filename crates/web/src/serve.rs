@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
 use tracing::{debug, warn};
 
-use crate::hot;
+use crate::hot::Hot;
 use crate::state::State;
 
 /// The most connections at once; others wait to be accepted.
@@ -128,9 +128,9 @@ async fn converse(
     let Service { router, hot } = service;
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: http::Request<Incoming>| {
-        let state = hot.as_ref().filter(|_| hot::is_hot(&request)).cloned();
-        let answered = if let Some(state) = state {
-            Either::Left(hot::answer(request, state))
+        let hot = hot.as_ref().and_then(|state| Some((Hot::of(&request)?, state.clone())));
+        let answered = if let Some((hot, state)) = hot {
+            Either::Left(hot.answer(request, state))
         } else {
             request.extensions_mut().insert(Peer(peer));
             Either::Right(router.call(request))

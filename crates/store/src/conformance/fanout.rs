@@ -11,7 +11,7 @@ use domain::subscription::Subscription;
 
 use super::world::{World, at};
 use crate::{
-    Audience, Commit, DeliveryFilter, Fault, Guarded, LeaseScope, NewDelivery, Said, Write,
+    Audience, Commit, DeliveryFilter, Fault, Guarded, LeaseScope, NewDelivery, Noted, Said, Write,
 };
 
 async fn told_of(world: &World, event: &Event) -> BTreeSet<EndpointId> {
@@ -111,6 +111,38 @@ pub async fn a_test_goes_to_one_endpoint_even_when_it_is_off(world: &World) {
     let ids: Vec<_> = taken.iter().map(|taken| taken.delivery.id).collect();
     assert_eq!(ids, committed.deliveries);
     assert_eq!(taken[0].delivery.cause, Cause::Test);
+}
+
+pub async fn an_event_for_one_endpoint_is_told_to_that_one_once(world: &World) {
+    let account = world.account();
+    world.register(world.endpoint(account)).await;
+    let hidden = Endpoint { scope: Scope::Intake, ..world.endpoint(account) };
+    let hidden = world.register(hidden).await;
+    let key = Some("said:1".to_owned());
+    let first = Event { key: key.clone(), ..world.event(account, "source.received") };
+    let again = Event { key, ..world.event(account, "source.received") };
+    let commit = |event: &Event, to| Commit {
+        events: vec![Said { event: event.clone(), audience: Audience::Only(to, Cause::Event) }],
+        ..Commit::new(account, at(0))
+    };
+    let committed = world.store.commit(commit(&first, hidden.id)).await.unwrap();
+    let repeated = world.store.commit(commit(&again, hidden.id)).await.unwrap();
+    assert_eq!(repeated.events, [Noted { id: first.id, known: true }]);
+    assert!(repeated.deliveries.is_empty());
+    assert_eq!(told_of(world, &first).await, BTreeSet::from([hidden.id]));
+    let taken = world.lanes.taken();
+    let ids: Vec<_> = taken.iter().map(|taken| taken.delivery.id).collect();
+    assert_eq!(ids, committed.deliveries);
+    assert_eq!(taken[0].delivery.cause, Cause::Event);
+    let off = Endpoint { status: Status::Disabled, ..hidden.clone() };
+    world.write(account, vec![Write::Endpoint(Guarded { version: 1, value: off })]).await.unwrap();
+    let later = world.event(account, "source.received");
+    let committed = world.store.commit(commit(&later, hidden.id)).await.unwrap();
+    assert_eq!(committed.deliveries.len(), 1, "it waits until the endpoint is on");
+    assert_eq!(world.lanes.taken().len(), 0);
+    let nobody =
+        world.store.commit(commit(&world.event(account, "custom.a"), EndpointId::new(5))).await;
+    assert!(matches!(nobody, Err(Fault::Missing { what: "endpoint" })), "{nobody:?}");
 }
 
 pub async fn an_event_is_told_again_once_per_replay(world: &World) {

@@ -1,7 +1,8 @@
 //! The short way of the hot verbs: into the journal, and into the database later.
 //!
-//! Hot are events that belong to no request and are told to endpoints without order, and attempts that reached the
-//! receiver of a healthy endpoint. They need nothing of the database but what is kept in memory.
+//! Hot are events that belong to no request and are told to endpoints without order, be it to subscribers or to one alone,
+//! and attempts that reached the receiver of a healthy endpoint. They need nothing of the database but what is kept in
+//! memory.
 //!
 //! Invariant: a job is noted as a whole or not at all.
 //! Left to others: everything else (`apply`, `settle`).
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use domain::delivery::{Cause, Delivery, State as DeliveryState};
 use domain::endpoint::{Endpoint, Ordering, Scope, Status};
 use domain::event::Event;
-use domain::id::EventId;
+use domain::id::DeliveryId;
 use domain::time::Timestamp;
 
 use super::desk::{Behind, Desk, Papers};
@@ -90,7 +91,7 @@ impl<'pen> Noting<'_, 'pen> {
         }
         let Papers { state, unwritten, finder, .. } = &mut *self.papers;
         let living = state.living(finder, commit.account)?;
-        if commit.events.iter().any(|said| needs_order(&living, &said.event)) {
+        if !commit.events.iter().all(|said| is_heard_at_once(&living, said)) {
             return Ok(None);
         }
         let frame_bytes = FRAME_BYTES + living.len() * DELIVERY_BYTES;
@@ -107,7 +108,15 @@ impl<'pen> Noting<'_, 'pen> {
             let known = known.or_else(|| self.papers.unwritten.known_here(&said.event));
             committed.events.push(match known {
                 Some(id) => Noted { id, known: true },
-                None => Noted { id: self.tell(&living, said.event, commit.at), known: false },
+                None => {
+                    let id = said.event.id;
+                    let is_for_one = matches!(said.audience, Audience::Only(..));
+                    let made = self.tell(&living, said, commit.at);
+                    if is_for_one {
+                        committed.deliveries.extend(made);
+                    }
+                    Noted { id, known: false }
+                }
             });
         }
         Ok(Some((committed, self.pen)))
@@ -140,13 +149,13 @@ impl<'pen> Noting<'_, 'pen> {
         Ok(Some((Settled::default(), self.pen)))
     }
 
-    /// Notes an event that is new, and leases its deliveries as far as the lanes have room.
-    fn tell(&mut self, living: &Living, event: Event, now: Timestamp) -> EventId {
+    /// Notes an event that is new, and leases its deliveries as far as the lanes have room; tells which they are.
+    fn tell(&mut self, living: &Living, said: Said, now: Timestamp) -> Vec<DeliveryId> {
         let Papers { state, unwritten, .. } = &mut *self.papers;
+        let Said { event, audience } = said;
         let event = Arc::new(event);
         let mut deliveries = Vec::new();
-        for kept in living.values().filter(|kept| is_told(&kept.endpoint, &event)) {
-            let endpoint = &kept.endpoint;
+        for endpoint in hearers(living, &event, audience) {
             let id = state.mint(now);
             deliveries.push((id, endpoint.id));
             if state.lanes.admit(endpoint, Lease::bytes(&event)) {
@@ -164,11 +173,11 @@ impl<'pen> Noting<'_, 'pen> {
                 state.plan(Lease { delivery, event, endpoint });
             }
         }
-        let id = event.id;
+        let made = deliveries.iter().map(|(delivery, _)| *delivery).collect();
         let told = Told { event, at: now, deliveries, number: self.pen.number() };
         encode_told(self.pen.bytes(), &told);
         unwritten.tell(told);
-        id
+        made
     }
 }
 
@@ -181,10 +190,24 @@ fn bytes(event: &Event) -> usize {
 /// Tells whether an event needs nothing but to be written and told.
 fn is_plain(said: &Said) -> bool {
     let Said { event, audience } = said;
-    matches!(audience, Audience::Subscribers)
+    matches!(audience, Audience::Subscribers | Audience::Only(_, Cause::Event))
         && event.request.is_none()
         && event.link.is_none()
         && event.callbacks.is_empty()
+}
+
+/// Gives the endpoints that an event is told to.
+fn hearers<'a>(
+    living: &'a Living,
+    event: &'a Event,
+    audience: Audience,
+) -> impl Iterator<Item = &'a Arc<Endpoint>> {
+    let (one, all) = match audience {
+        Audience::Only(id, _) => (living.get(&id), None),
+        Audience::Subscribers => (None, Some(living.values())),
+    };
+    let subscribers = all.into_iter().flatten().filter(|kept| is_told(&kept.endpoint, event));
+    one.into_iter().chain(subscribers).map(|kept| &kept.endpoint)
 }
 
 fn is_told(endpoint: &Endpoint, event: &Event) -> bool {
@@ -193,11 +216,18 @@ fn is_told(endpoint: &Endpoint, event: &Event) -> bool {
         && endpoint.wants.matches(event)
 }
 
-/// Tells whether somebody wants the event in its turn, which only the database knows.
-fn needs_order(living: &Living, event: &Event) -> bool {
-    event.order_key.is_some()
-        && living.values().any(|kept| {
-            kept.endpoint.ordering == Ordering::Request && is_told(&kept.endpoint, event)
+/// Tells whether whoever hears of an event is there, is on, and does not want it in its turn, which only the database
+/// knows.
+fn is_heard_at_once(living: &Living, said: &Said) -> bool {
+    let Said { event, audience } = said;
+    let is_there = match audience {
+        Audience::Subscribers => true,
+        Audience::Only(id, _) => living.contains_key(id),
+    };
+    is_there
+        && hearers(living, event, *audience).all(|endpoint| {
+            let is_in_turn = event.order_key.is_some() && endpoint.ordering == Ordering::Request;
+            endpoint.status == Status::Enabled && !is_in_turn
         })
 }
 

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::slice;
 
-use domain::delivery::State;
+use domain::delivery::{Cause, State};
+use domain::endpoint::{Endpoint, Scope};
 use domain::event::Event;
 use domain::id::{AccountId, EventId};
 use store::conformance::{Recorder, World};
-use store::{DeliveryFilter, EventFilter, Page};
+use store::{Audience, Commit, DeliveryFilter, EventFilter, Page, Said};
 
 use crate::folder::{Folder, open_in};
 
@@ -63,6 +64,35 @@ async fn what_the_databases_log_loses_with_the_power_is_in_the_journal() {
         assert_eq!(attempts.len(), 1);
     }
     assert_eq!(world.lease_all(0).await.taken, 15);
+}
+
+#[tokio::test]
+async fn what_is_told_to_one_endpoint_alone_stands_in_the_journal() {
+    let (folder, copy) = (Folder::new(), Folder::new());
+    let world = open_in(folder.path(), Recorder::new(), 1, ()).unwrap();
+    let account = world.account();
+    let hidden = Endpoint { scope: Scope::Intake, ..world.endpoint(account) };
+    let hidden = world.register(hidden).await;
+    drop(world);
+    let world = open_in(folder.path(), Recorder::new(), 2, ()).unwrap();
+    let key = Some("said:1".to_owned());
+    let event = Event { key, ..world.event(account, "source.received") };
+    let audience = Audience::Only(hidden.id, Cause::Event);
+    let events = vec![Said { event: event.clone(), audience }];
+    let commit = Commit { events, ..Commit::new(account, event.at) };
+    let committed = world.store.commit(commit.clone()).await.unwrap();
+    // Without the database's log: what took the long way would stand in that alone.
+    for name in ["countersign.db", "countersign.journal-a", "countersign.journal-b"] {
+        fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+    }
+    drop(world);
+
+    let world = open_in(copy.path(), Recorder::new(), 3, ()).unwrap();
+    assert!(world.store.commit(commit).await.unwrap().events[0].known);
+    assert_eq!(world.lease_all(0).await.taken, 1);
+    let taken = world.lanes.taken();
+    assert_eq!(taken[0].delivery.id, committed.deliveries[0]);
+    assert_eq!(taken[0].event.key, event.key);
 }
 
 #[tokio::test]
