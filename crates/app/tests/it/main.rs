@@ -46,6 +46,8 @@ mod settings;
 #[cfg(test)]
 mod shortener;
 #[cfg(test)]
+mod twins;
+#[cfg(test)]
 mod vendors;
 #[cfg(test)]
 mod verify;
