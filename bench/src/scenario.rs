@@ -7,6 +7,8 @@ mod ground;
 mod half;
 mod hang;
 mod idle;
+mod intake;
+mod intake_kill;
 mod kill;
 mod one;
 
@@ -30,6 +32,7 @@ use crate::{
     },
     machine::Machine,
     postgres::{self, Cluster},
+    process,
     scenario::ground::{Ground, Size},
     sink::remote::Sink,
     table::{self, Row},
@@ -66,9 +69,9 @@ pub(crate) struct Options {
         required_if_eq("driver", "svix")
     )]
     svix_token: Option<Token>,
-    /// Countersign's binary.
-    #[arg(long, default_value = "target/release/countersign")]
-    binary: PathBuf,
+    /// Countersign's binary; without it, the one beside this program.
+    #[arg(long)]
+    binary: Option<PathBuf>,
     /// Where the server keeps its data: a disk worth measuring.
     #[arg(long, default_value = "target/bench-data")]
     data: PathBuf,
@@ -90,7 +93,7 @@ pub(crate) struct Options {
     /// Doubled deliveries that a kill may leave behind; without it, what one endpoint has leased at most.
     #[arg(long)]
     in_flight_bound: Option<u32>,
-    /// Rounds of `kill`.
+    /// Rounds of `kill` and of `intake-kill`.
     #[arg(long)]
     rounds: Option<u64>,
     /// Deliveries of `backlog`.
@@ -125,6 +128,24 @@ pub(crate) enum Name {
     Idle,
     /// Added delay at half of the load that `one` reached.
     Half,
+    /// Vendors' webhooks at full speed, at half of it, and beside forged ones.
+    Intake,
+    /// kill -9 while webhooks come in, again and again.
+    IntakeKill,
+}
+
+impl Name {
+    /// What a stand-in can be put through that knows no sources.
+    const BEFORE_INTAKE: &[Self] = &[
+        Self::One,
+        Self::Requests,
+        Self::Fanout,
+        Self::Hang,
+        Self::Backlog,
+        Self::Kill,
+        Self::Idle,
+        Self::Half,
+    ];
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -202,6 +223,8 @@ async fn run_one(ground: &mut Ground, name: Name) -> Result<()> {
         Name::Kill => Box::pin(kill::run(ground)).await,
         Name::Idle => Box::pin(idle::run(ground)).await,
         Name::Half => Box::pin(half::run(ground)).await,
+        Name::Intake => Box::pin(intake::run(ground)).await,
+        Name::IntakeKill => Box::pin(intake_kill::run(ground)).await,
     }
 }
 
@@ -221,7 +244,8 @@ fn yardsticks(options: &Options) -> Result<(Option<Cluster>, Vec<Row>)> {
 fn driver_of(options: &Options, cluster: Option<Cluster>) -> Result<Box<dyn Driver>> {
     Ok(match options.driver {
         Server::Countersign => {
-            let server = Countersign::new(options.binary.clone(), &options.data, options.keep_data);
+            let binary = process::binary(options.binary.as_deref())?;
+            let server = Countersign::new(binary, &options.data, options.keep_data);
             Box::new(match cluster {
                 Some(cluster) => server.on_postgres(cluster, options.nodes.into()),
                 None => server,
@@ -241,14 +265,15 @@ impl Options {
     fn names(&self) -> Result<Vec<Name>> {
         let can = match self.driver {
             Server::Svix => &[Name::One, Name::Fanout],
-            Server::Countersign | Server::Relay => Name::value_variants(),
+            Server::Relay => Name::BEFORE_INTAKE,
+            Server::Countersign => Name::value_variants(),
         };
         let mut names = if self.names.is_empty() { can.to_vec() } else { self.names.clone() };
         names.sort_unstable();
         names.dedup();
         let unfit = names.iter().find(|name| !can.contains(name));
         if let Some(name) = unfit {
-            bail!("scenario {name:?} needs a server that the bench itself starts");
+            bail!("scenario {name:?} is not for this server");
         }
         Ok(names)
     }
@@ -264,6 +289,7 @@ impl Options {
             rounds: self.rounds.unwrap_or(pick(100, 5)),
             starts: pick(10, 3),
             seconds: pick(20, 5),
+            webhooks: pick(20_000, 2_000),
         }
     }
 }

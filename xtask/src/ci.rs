@@ -67,6 +67,12 @@ const STEPS: [Step; 9] = [
         ],
         variable: None,
     },
+    // A few kills while webhooks come in; `make bench` has a hundred.
+    Step {
+        name: "intake",
+        command: &["cargo", "run", "--package", "bench", "--", "run", "intake-kill", "--quick"],
+        variable: None,
+    },
     Step { name: "doctests", command: &["cargo", "test", "--workspace", "--doc"], variable: None },
     Step {
         name: "documents",
@@ -146,6 +152,7 @@ mod tests {
             "deny",
             "tests",
             "chaos",
+            "intake",
             "doctests",
             "documents",
         ];
