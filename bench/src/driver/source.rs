@@ -60,6 +60,11 @@ impl Source {
         self.with_token(TOKEN)
     }
 
+    /// Webhooks that are proven and mostly tell nothing new.
+    pub(crate) fn webhooks_of_few(&self) -> Recipe {
+        Recipe { body: recipe::webhook_of_few, ..self.webhooks() }
+    }
+
     /// Webhooks with a wrong secret.
     pub(crate) fn forged(&self) -> Recipe {
         self.with_token("wrong-wrong-wrong")

@@ -68,7 +68,17 @@ pub(crate) fn message(stamp: Stamp) -> Bytes {
 /// A request is told of by four webhooks in a row, so each changes something; with another moment it is another request.
 pub(crate) fn webhook(stamp: Stamp) -> Bytes {
     let Stamp { seq, sent_at_us } = stamp;
-    let (request, signer, while_s) = (seq / 4, seq % 4, sent_at_us / 4_000_000);
+    signed((seq / 4, sent_at_us / 4_000_000), stamp)
+}
+
+/// The same of few requests: all but the first webhooks of each tell nothing new.
+pub(crate) fn webhook_of_few(stamp: Stamp) -> Bytes {
+    signed((stamp.seq / 4 % REQUESTS_FEW, 0), stamp)
+}
+
+fn signed((request, variant): (u64, u64), stamp: Stamp) -> Bytes {
+    let Stamp { seq, sent_at_us } = stamp;
+    let signer = seq % 4;
     let mut body = String::with_capacity(BODY_BYTES);
     write!(
         body,
@@ -78,7 +88,7 @@ pub(crate) fn webhook(stamp: Stamp) -> Bytes {
             r#""request":"{}-{}","signer":"ada{}@bench.invalid","created_time":"2026-01-02T03:04:05.678Z","#,
             r#""updated_time":"2026-01-02T03:04:05.679Z","id":"{}-{}"}}"#
         ),
-        signer, request, while_s, request, signer, sent_at_us, seq
+        signer, request, variant, request, signer, sent_at_us, seq
     )
     .unwrap_or_default();
     Bytes::from(body)
@@ -109,6 +119,7 @@ fn finish(mut body: String, end: &str) -> Bytes {
 }
 
 pub(crate) const API_KEY: &str = "cs_benchbenchbenchbenchbenchbenchbench0001";
+const REQUESTS_FEW: u64 = 25;
 const BEARER: &str = "Bearer cs_benchbenchbenchbenchbenchbenchbench0001";
 pub(crate) const BODY_BYTES: usize = 1024;
 static FILLER: LazyLock<String> = LazyLock::new(|| PROSE.repeat(BODY_BYTES / PROSE.len() + 1));
