@@ -20,7 +20,7 @@ struct Step {
     variable: Option<(&'static str, &'static str)>,
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step { name: "format", command: &["cargo", "fmt", "--all", "--check"], variable: None },
     Step {
         name: "clippy",
