@@ -10,7 +10,7 @@ mod hearing;
 mod judge;
 mod node;
 mod pair;
-mod plot;
+pub(crate) mod plot;
 mod posts;
 mod receiver;
 mod wire;
@@ -18,7 +18,6 @@ mod world;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env,
     fmt::Write as _,
     fs, mem,
     path::PathBuf,
@@ -26,7 +25,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use tokio::{
     runtime::Builder,
@@ -46,6 +45,7 @@ use crate::{
     clock,
     load::recipe,
     postgres::said,
+    process,
 };
 
 #[derive(Debug, Args)]
@@ -333,13 +333,7 @@ impl Options {
     }
 
     fn binary(&self) -> Result<PathBuf> {
-        if let Some(binary) = &self.binary {
-            return Ok(binary.clone());
-        }
-        let ourselves = env::current_exe().context("finding the bench itself")?;
-        let binary = ourselves.with_file_name("countersign");
-        ensure!(binary.is_file(), "there is no {}; build it, or name --binary", binary.display());
-        Ok(binary)
+        process::binary(self.binary.as_deref())
     }
 
     /// The arguments that play the same plot again.

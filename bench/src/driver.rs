@@ -1,6 +1,7 @@
 //! What the scenarios ask of a server under test, so that any server can be put through them.
 
 pub(crate) mod countersign;
+pub(crate) mod source;
 pub(crate) mod svix;
 
 use std::{fmt::Debug, net::SocketAddr, time::Duration};
@@ -60,6 +61,11 @@ pub(crate) trait Driver: Send + Sync + Debug {
 
     /// What the server has used since it started, all nodes together; nothing where it is not ours to look at.
     fn usage(&self) -> Result<Option<Usage>>;
+
+    /// How large the files are that the server keeps; nothing where they are not ours to look at.
+    fn data_bytes(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
 
     /// What the database beside the server has used.
     fn database_usage(&self) -> Result<Option<Usage>> {

@@ -19,7 +19,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
@@ -204,7 +204,7 @@ async fn post_all(
         let sent = clock::now();
         let sent_at_us = clock::unix_us().saturating_sub(micros(late));
         let mut request = Request::new(Full::new((plan.recipe.body)(Stamp { seq, sent_at_us })));
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = plan.recipe.method.clone();
         *request.uri_mut() = plan.recipe.path.clone();
         request.headers_mut().reserve(plan.recipe.headers.len() + 2);
         request.headers_mut().insert(header::HOST, host.clone());

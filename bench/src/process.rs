@@ -4,15 +4,16 @@
 //! ends the child (`setpriv --pdeathsig`, where the system has it), or the child sees its stdin end.
 
 use std::{
+    env,
     ffi::OsStr,
     fs,
     os::unix::ffi::OsStrExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::clock;
 
@@ -127,6 +128,17 @@ pub(crate) fn bound_to_us(program: &Path) -> Command {
     let mut command = Command::new(SETPRIV);
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command
+}
+
+/// Finds Countersign's binary: the one that is named, or the one beside this program.
+pub(crate) fn binary(named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(named) = named {
+        return Ok(named.to_owned());
+    }
+    let ourselves = env::current_exe().context("finding the bench itself")?;
+    let binary = ourselves.with_file_name("countersign");
+    ensure!(binary.is_file(), "there is no {}; build it, or name --binary", binary.display());
+    Ok(binary)
 }
 
 pub(crate) fn our_usage() -> Result<Usage> {

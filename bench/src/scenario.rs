@@ -7,6 +7,8 @@ mod ground;
 mod half;
 mod hang;
 mod idle;
+mod intake;
+mod intake_kill;
 mod kill;
 mod notices;
 mod one;
@@ -31,6 +33,7 @@ use crate::{
     },
     machine::Machine,
     postgres::{self, Cluster},
+    process,
     scenario::ground::{Ground, Size},
     sink::remote::Sink,
     table::{self, Row},
@@ -67,9 +70,9 @@ pub(crate) struct Options {
         required_if_eq("driver", "svix")
     )]
     svix_token: Option<Token>,
-    /// Countersign's binary.
-    #[arg(long, default_value = "target/release/countersign")]
-    binary: PathBuf,
+    /// Countersign's binary; without it, the one beside this program.
+    #[arg(long)]
+    binary: Option<PathBuf>,
     /// Where the server keeps its data: a disk worth measuring.
     #[arg(long, default_value = "target/bench-data")]
     data: PathBuf,
@@ -91,7 +94,7 @@ pub(crate) struct Options {
     /// Doubled deliveries that a kill may leave behind; without it, what one endpoint has leased at most.
     #[arg(long)]
     in_flight_bound: Option<u32>,
-    /// Rounds of `kill`.
+    /// Rounds of `kill` and of `intake-kill`.
     #[arg(long)]
     rounds: Option<u64>,
     /// Deliveries of `backlog`.
@@ -134,6 +137,24 @@ pub(crate) enum Name {
     Idle,
     /// Added delay at half of the load that `one` reached.
     Half,
+    /// Vendors' webhooks at full speed, at half of it, and beside forged ones.
+    Intake,
+    /// kill -9 while webhooks come in, again and again.
+    IntakeKill,
+}
+
+impl Name {
+    /// What a stand-in can be put through that knows no sources.
+    const BEFORE_INTAKE: &[Self] = &[
+        Self::One,
+        Self::Requests,
+        Self::Fanout,
+        Self::Hang,
+        Self::Backlog,
+        Self::Kill,
+        Self::Idle,
+        Self::Half,
+    ];
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -212,6 +233,8 @@ async fn run_one(ground: &mut Ground, name: Name) -> Result<()> {
         Name::Notices => Box::pin(notices::run(ground)).await,
         Name::Idle => Box::pin(idle::run(ground)).await,
         Name::Half => Box::pin(half::run(ground)).await,
+        Name::Intake => Box::pin(intake::run(ground)).await,
+        Name::IntakeKill => Box::pin(intake_kill::run(ground)).await,
     }
 }
 
@@ -231,7 +254,8 @@ fn yardsticks(options: &Options) -> Result<(Option<Cluster>, Vec<Row>)> {
 fn driver_of(options: &Options, cluster: Option<Cluster>) -> Result<Box<dyn Driver>> {
     Ok(match options.driver {
         Server::Countersign => {
-            let server = Countersign::new(options.binary.clone(), &options.data, options.keep_data);
+            let binary = process::binary(options.binary.as_deref())?;
+            let server = Countersign::new(binary, &options.data, options.keep_data);
             Box::new(match cluster {
                 Some(cluster) => server.on_postgres(cluster, options.nodes.into()),
                 None => server,
@@ -252,9 +276,9 @@ impl Options {
         let can: Vec<Name> = match self.driver {
             Server::Svix => vec![Name::One, Name::Fanout],
             Server::Countersign => Name::value_variants().to_vec(),
-            // It tells nobody but endpoints.
+            // It tells nobody but endpoints, and hears of nothing but events.
             Server::Relay => {
-                let all = Name::value_variants().iter().copied();
+                let all = Name::BEFORE_INTAKE.iter().copied();
                 all.filter(|name| *name != Name::Notices).collect()
             }
         };
@@ -280,6 +304,7 @@ impl Options {
             notices: self.notices.unwrap_or(pick(100_000, 5_000)),
             starts: pick(10, 3),
             seconds: pick(20, 5),
+            webhooks: pick(20_000, 2_000),
         }
     }
 }

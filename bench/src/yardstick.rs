@@ -5,7 +5,7 @@ pub(crate) mod disk;
 use std::fmt;
 
 use anyhow::{Result, ensure};
-use http::Uri;
+use http::{Method, Uri};
 
 use crate::{
     census::Census,
@@ -42,7 +42,12 @@ impl Bare {
         posts: u64,
         rate: Option<f64>,
     ) -> Result<Self> {
-        let recipe = Recipe { path: Uri::from_static("/bare"), headers: headers(), body: event };
+        let recipe = Recipe {
+            method: Method::POST,
+            path: Uri::from_static("/bare"),
+            headers: headers(),
+            body: event,
+        };
         load::run(Plan::closed(vec![sink.address()], recipe.clone(), connections, posts / 20))
             .await?;
         sink.reset().await?;

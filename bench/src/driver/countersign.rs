@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::Uri;
+use http::{Method, Uri};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -84,7 +84,8 @@ impl Countersign {
     }
 
     fn recipe(path: &'static str, body: fn(Stamp) -> Bytes) -> Recipe {
-        Recipe { path: Uri::from_static(path), headers: recipe::headers(), body }
+        let path = Uri::from_static(path);
+        Recipe { method: Method::POST, path, headers: recipe::headers(), body }
     }
 
     fn spawn(&self, number: usize, address: SocketAddr) -> Result<Process> {
@@ -266,6 +267,17 @@ impl Driver for Countersign {
             sum.add(process.usage()?);
         }
         Ok(Some(sum))
+    }
+
+    fn data_bytes(&self) -> Result<Option<u64>> {
+        if self.cluster.is_some() {
+            return Ok(None);
+        }
+        let mut bytes = 0;
+        for file in fs::read_dir(self.folder.join("data-1")).context("looking at the data")? {
+            bytes += file?.metadata()?.len();
+        }
+        Ok(Some(bytes))
     }
 
     fn database_usage(&self) -> Result<Option<Usage>> {

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use async_trait::async_trait;
-use http::{HeaderName, HeaderValue, Uri, header, uri::Scheme};
+use http::{HeaderName, HeaderValue, Method, Uri, header, uri::Scheme};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -119,7 +119,12 @@ impl Driver for Svix {
 
     fn events(&self) -> Result<Recipe> {
         let path = Uri::try_from(self.path("msg/")?)?;
-        Ok(Recipe { path, headers: self.headers.clone(), body: recipe::message })
+        Ok(Recipe {
+            method: Method::POST,
+            path,
+            headers: self.headers.clone(),
+            body: recipe::message,
+        })
     }
 
     fn requests(&self) -> Result<Option<Recipe>> {

@@ -1,12 +1,13 @@
-//! What is posted: where to, with which headers, and the body of each post.
+//! What is posted: by which verb and where to, with which headers, and the body of each post.
 
 use std::{fmt::Write, sync::LazyLock};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Uri, header};
+use http::{HeaderName, HeaderValue, Method, Uri, header};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Recipe {
+    pub(crate) method: Method,
     pub(crate) path: Uri,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: fn(Stamp) -> Bytes,
@@ -71,6 +72,45 @@ pub(crate) fn message(stamp: Stamp) -> Bytes {
     finish(body, r#""}}"#)
 }
 
+/// A vendor's webhook, as Ironclad Clickwrap sends them: one of four signers of a request has signed.
+///
+/// A request is told of by four webhooks in a row, so each changes something; with another moment it is another request.
+pub(crate) fn webhook(stamp: Stamp) -> Bytes {
+    let Stamp { seq, sent_at_us } = stamp;
+    signed((seq / 4, sent_at_us / 4_000_000), stamp)
+}
+
+/// The same of few requests: all but the first webhooks of each tell nothing new.
+pub(crate) fn webhook_of_few(stamp: Stamp) -> Bytes {
+    signed((stamp.seq / 4 % REQUESTS_FEW, 0), stamp)
+}
+
+fn signed((request, variant): (u64, u64), stamp: Stamp) -> Bytes {
+    let Stamp { seq, sent_at_us } = stamp;
+    let signer = seq % 4;
+    let mut body = String::with_capacity(BODY_BYTES);
+    write!(
+        body,
+        concat!(
+            r#"{{"deliverable":true,"type":"webhook","integration":"1","sent_to":"https://bench.invalid/in","#,
+            r#""event_type":"request_signed","description":"Ada Bench {} signed Bench {}","site":1,"#,
+            r#""request":"{}-{}","signer":"ada{}@bench.invalid","created_time":"2026-01-02T03:04:05.678Z","#,
+            r#""updated_time":"2026-01-02T03:04:05.679Z","id":"{}-{}"}}"#
+        ),
+        signer, request, variant, request, signer, sent_at_us, seq
+    )
+    .unwrap_or_default();
+    Bytes::from(body)
+}
+
+/// The headers of a webhook, with the source's token or a wrong one.
+pub(crate) fn webhook_headers(token: &'static str) -> Vec<(HeaderName, HeaderValue)> {
+    vec![
+        (HeaderName::from_static("pactsafe-webhook-token"), HeaderValue::from_static(token)),
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+    ]
+}
+
 /// The headers of every post, the yardstick's included.
 pub(crate) fn headers() -> Vec<(HeaderName, HeaderValue)> {
     vec![
@@ -88,6 +128,7 @@ fn finish(mut body: String, end: &str) -> Bytes {
 }
 
 pub(crate) const API_KEY: &str = "cs_benchbenchbenchbenchbenchbenchbench0001";
+const REQUESTS_FEW: u64 = 25;
 const BEARER: &str = "Bearer cs_benchbenchbenchbenchbenchbenchbench0001";
 pub(crate) const BODY_BYTES: usize = 1024;
 static FILLER: LazyLock<String> = LazyLock::new(|| PROSE.repeat(BODY_BYTES / PROSE.len() + 1));
@@ -95,9 +136,23 @@ const PROSE: &str = "The parties agree that notice of each step reaches every on
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use serde_json::Value;
 
     use super::*;
+
+    #[test]
+    fn four_webhooks_in_a_row_tell_of_one_request() {
+        let read = |seq| {
+            let bytes = webhook(Stamp { seq, sent_at_us: 1_700_000_000_000_000 });
+            serde_json::from_slice::<Value>(&bytes).unwrap()
+        };
+        let of = |name: &str| -> BTreeSet<String> {
+            (0..8).map(|seq| read(seq)[name].to_string()).collect()
+        };
+        assert_eq!((of("request").len(), of("signer").len(), of("id").len()), (2, 4, 8));
+    }
 
     #[test]
     fn every_body_is_json_of_one_kilobyte() {

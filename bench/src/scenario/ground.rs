@@ -41,6 +41,7 @@ pub(crate) struct Size {
     pub(crate) notices: u64,
     pub(crate) starts: u64,
     pub(crate) seconds: u64,
+    pub(crate) webhooks: u64,
 }
 
 impl Size {

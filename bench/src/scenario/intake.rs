@@ -1,0 +1,195 @@
+//! Vendors' webhooks coming in: at full speed, at half of it, and beside a flood of forged ones.
+//!
+//! The yardstick is the same server answering without its store: `GET /healthz` with the bytes of a webhook. Reading goes
+//! on meanwhile: once of webhooks that tell little new, once of such that each change the mirror of a request.
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    clock,
+    driver::{
+        Data,
+        source::{self, Source},
+    },
+    load::{self, Plan, Report, recipe::Recipe},
+    number::{float, mebibytes, millis, per_second, ratio, whole},
+    scenario::ground::Ground,
+    table::{Bar, Row},
+};
+
+pub(crate) async fn run(ground: &mut Ground) -> Result<()> {
+    ground.driver.start(Data::Fresh).await?;
+    let mut slowest = f64::MAX;
+    for news in [News::Few, News::All] {
+        let full = at_full_speed(ground, news).await?;
+        at_half_load(ground, news, full).await?;
+        slowest = slowest.min(full);
+    }
+    beside_forged(ground, slowest).await?;
+    ground.driver.stop().await
+}
+
+/// How much of what is told is new.
+#[derive(Debug, Clone, Copy)]
+enum News {
+    /// A hundred signers sign, over and over: reading is all there is to do.
+    Few,
+    /// Each webhook is a signature that changes a request.
+    All,
+}
+
+impl News {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Few => "little-new",
+            Self::All => "all-new",
+        }
+    }
+
+    fn recipe(self, source: &Source) -> Recipe {
+        match self {
+            Self::Few => source.webhooks_of_few(),
+            Self::All => source.webhooks(),
+        }
+    }
+
+    fn row(self, figure: &str, value: f64, unit: &'static str) -> Row {
+        row(&format!("{}: {figure}", self.name()), value, unit)
+    }
+}
+
+/// Answers how many webhooks were answered in a second.
+async fn at_full_speed(ground: &mut Ground, news: News) -> Result<f64> {
+    let source = source(ground, &format!("{}-full", news.name())).await?;
+    let posts = ground.size.webhooks;
+    // The first ones warm both ways up.
+    post(ground, source::without_store(), posts / 20, None).await?;
+    post(ground, news.recipe(&source), posts / 20, None).await?;
+    ground.settled().await?;
+    let before = post(ground, source::without_store(), posts, None).await?;
+    let spent = ground.driver.usage()?.unwrap_or_default();
+    let census = ground.census()?;
+    let taken = post(ground, news.recipe(&source), posts, None).await?;
+    let settled = ground.settled().await?;
+    let others = census.others(&ground.census()?);
+    let used = ground.driver.usage()?.unwrap_or_default();
+    let after = post(ground, source::without_store(), posts, None).await?;
+    none_failed(&taken)?;
+    let empty = f64::midpoint(before.per_second(), after.per_second());
+    let rate = taken.per_second();
+    let processor = used.processor.saturating_sub(spent.processor);
+    let until_read = settled.duration_since(taken.began);
+    let behind = until_read.saturating_sub(taken.length);
+    ground.rows.extend([
+        news.row("answered without a store, the yardstick", empty, "calls/s"),
+        news.row("answered and durable, at full speed", rate, "webhooks/s")
+            .against(empty)
+            .bar(Bar::RatioAtLeast(0.5)),
+        news.row("answered, p50", at_ms(&taken, 0.5), "ms"),
+        news.row("answered, p99", at_ms(&taken, 0.99), "ms"),
+        news.row("answered and read", per_second(taken.acknowledged, until_read), "webhooks/s"),
+        news.row("inbox empty after the last answer", millis(behind), "ms"),
+        news.row(
+            "server's processor time per webhook, reading included",
+            ratio(millis(processor), float(taken.acknowledged)),
+            "ms",
+        ),
+        news.row("peak memory", mebibytes(used.resident_peak_bytes), "MiB"),
+        news.row("others keep busy", others, "cores"),
+    ]);
+    Ok(rate)
+}
+
+async fn at_half_load(ground: &mut Ground, news: News, full: f64) -> Result<()> {
+    let source = source(ground, &format!("{}-half", news.name())).await?;
+    let rate = full / 2.0;
+    let posts = whole(rate * float(ground.size.seconds));
+    let census = ground.census()?;
+    let taken = post(ground, news.recipe(&source), posts, Some(rate)).await?;
+    let others = census.others(&ground.census()?);
+    ground.settled().await?;
+    none_failed(&taken)?;
+    ground.rows.extend([
+        news.row("half load", taken.per_second(), "webhooks/s"),
+        news.row("half load: answered, p50", at_ms(&taken, 0.5), "ms"),
+        news.row("half load: answered, p99", at_ms(&taken, 0.99), "ms").bar(Bar::AtMost(20.0)),
+        news.row("half load: answered, p99.9", at_ms(&taken, 0.999), "ms"),
+        news.row("half load: others keep busy", others, "cores"),
+    ]);
+    Ok(())
+}
+
+/// Forged ones alone, to see that nothing is kept of them; then a proven source at a quarter of its speed, alone and
+/// with as many forged ones beside it.
+async fn beside_forged(ground: &mut Ground, full: f64) -> Result<()> {
+    let source = source(ground, "proven").await?;
+    let posts = ground.size.webhooks / 2;
+    let rate = full / 4.0;
+    let bytes = ground.driver.data_bytes()?;
+    let forged = post(ground, source.forged(), posts, None).await?;
+    let grown = bytes.zip(ground.driver.data_bytes()?);
+    all_refused(&forged)?;
+    let alone = post(ground, source.webhooks(), posts, Some(rate)).await?;
+    ground.settled().await?;
+    let address = ground.driver.addresses()?;
+    let flood = Plan::closed(address, source.forged(), FORGERS, posts).at_rate(rate);
+    let beside = post(ground, source.webhooks(), posts, Some(rate));
+    let (beside, flood) = tokio::join!(beside, load::run(flood));
+    let (beside, flood) = (beside?, flood?);
+    ground.settled().await?;
+    none_failed(&alone)?;
+    none_failed(&beside)?;
+    all_refused(&flood)?;
+    let refused = per_second(forged.failed(), forged.length);
+    ground.rows.push(row("forged, refused at full speed", refused, "webhooks/s"));
+    if let Some((before, after)) = grown {
+        let kib = float(after.saturating_sub(before)) / 1024.0;
+        let figure = format!("data grown by {posts} forged ones");
+        ground.rows.push(row(&figure, kib, "KiB").bar(Bar::AtMost(0.0)));
+    }
+    ground.rows.extend([
+        row("proven, at a quarter: answered, p50", at_ms(&alone, 0.5), "ms"),
+        row("the same beside as many forged: p50", at_ms(&beside, 0.5), "ms"),
+        row("proven, at a quarter: answered, p99", at_ms(&alone, 0.99), "ms"),
+        row("the same beside as many forged: p99", at_ms(&beside, 0.99), "ms"),
+    ]);
+    Ok(())
+}
+
+/// Makes a source for the scenarios of intake.
+async fn source(ground: &Ground, name: &str) -> Result<Source> {
+    let address = *ground.driver.addresses()?.first().context("no server is running")?;
+    Source::create(address, name).await
+}
+
+async fn post(ground: &Ground, recipe: Recipe, posts: u64, rate: Option<f64>) -> Result<Report> {
+    let connections = ground.options.connections;
+    let plan = Plan::closed(ground.driver.addresses()?, recipe, connections, posts);
+    let began = clock::now();
+    let report = load::run(Plan { rate, ..plan }).await?;
+    eprintln!("bench:   {posts} posts in {} ms", began.elapsed().as_millis());
+    Ok(report)
+}
+
+fn none_failed(report: &Report) -> Result<()> {
+    ensure!(report.failed() == 0, "webhooks were not taken: {:?}", report.errors);
+    Ok(())
+}
+
+fn all_refused(report: &Report) -> Result<()> {
+    let all = report.errors.get("status 401 Unauthorized").copied().unwrap_or(0);
+    let is_all = report.acknowledged == 0 && all == report.failed();
+    ensure!(is_all, "forged webhooks were not refused: {:?}", report.errors);
+    Ok(())
+}
+
+fn at_ms(report: &Report, share: f64) -> f64 {
+    float(report.latency_us.at(share)) / 1000.0
+}
+
+fn row(figure: &str, value: f64, unit: &'static str) -> Row {
+    Row::new("intake", figure, value, unit)
+}
+
+/// Connections of those who forge.
+const FORGERS: usize = 16;
