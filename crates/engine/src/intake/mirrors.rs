@@ -10,7 +10,7 @@ use domain::mirror::Hearing;
 use domain::request::{Request, State};
 use domain::source::Source;
 use domain::time::{SECOND_MS, Timestamp};
-use domain::told::{About, Picture, Stage, Step, Told};
+use domain::told::{About, Picture, Stage, Step, Told, Who};
 use store::{Guarded, SettingKind, TimerKind, Version, Write};
 
 use super::asking::Asked;
@@ -25,6 +25,9 @@ use crate::settings;
 const SILENCE_S: i64 = 6 * 60 * 60;
 /// After an answer that was none, it asks again.
 const AGAIN_MS: i64 = 15 * 60 * SECOND_MS;
+
+/// How often it is looked for what a webhook tells of somebody whom it does not name.
+const LOOKS_MAX: u32 = 4;
 
 /// What is heard of a request, and how.
 struct Hear<'a> {
@@ -44,7 +47,7 @@ impl Engine {
         source: &Source,
         told: &Told,
         arrival: EventId,
-        is_last: bool,
+        (number, is_last): (u32, bool),
     ) -> Result<Read, Refusal> {
         let About::Request { foreign_id, step, picture } = &told.about else {
             return Ok(Read::Done(None));
@@ -87,7 +90,12 @@ impl Engine {
             heard,
             can_ask,
         };
-        self.mirror(&hear).await?;
+        let is_news = self.mirror(&hear).await?;
+        let is_shown = asked.is_some() && step.as_ref().is_some_and(names_nobody);
+        if is_shown && !is_news && !is_last && number < LOOKS_MAX {
+            // Said again, or said before it is to be seen: of nobody it cannot be told but by asking.
+            return Ok(Read::Later("the vendor shows nothing of it yet".to_owned(), None));
+        }
         Ok(Read::Done(note))
     }
 
@@ -268,6 +276,23 @@ impl Engine {
         let course = Course { before, earlier: Vec::new(), last, now, heard, more };
         self.commit_course(course, &Once::unkept()).await?;
         Ok(true)
+    }
+}
+
+/// Tells whether a step was told of somebody whom nothing names.
+fn names_nobody(step: &Step) -> bool {
+    match step {
+        Step::Notified(who) | Step::Viewed(who) | Step::Declined(who) | Step::Reassigned(who) => {
+            who.is_nobody()
+        }
+        Step::Signed(all) => all.iter().all(Who::is_nobody),
+        Step::Sent
+        | Step::Completed
+        | Step::Finished
+        | Step::Expired
+        | Step::Cancelled
+        | Step::Archived
+        | Step::Deleted => false,
     }
 }
 
