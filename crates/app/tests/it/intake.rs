@@ -3,7 +3,9 @@
 mod api;
 mod asking;
 mod caught;
+mod envelopes;
 mod guide;
+mod keys;
 mod samples;
 mod silence;
 
