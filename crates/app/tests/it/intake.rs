@@ -5,6 +5,7 @@ mod asking;
 mod caught;
 mod envelopes;
 mod guide;
+mod hostile;
 mod keys;
 mod samples;
 mod silence;
