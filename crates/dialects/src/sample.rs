@@ -33,6 +33,17 @@ const FOREIGN_WORD: &str = "version_published";
 const FOREIGN_BODY: &str =
     r#"{"type":"webhook","event_type":"version_published","version":"1234abcd","contract":123}"#;
 
+/// Gives the name of an event of a kind; of those that have none of their own, one that they could have.
+fn name(kind: Kind) -> &'static str {
+    if kind == Kind::Custom {
+        "custom.invoice.paid"
+    } else if kind == Kind::Foreign {
+        FOREIGN_NAME
+    } else {
+        kind.as_str()
+    }
+}
+
 /// Makes a plausible event of a kind, marked as a test.
 ///
 /// The request it tells of is one that nobody stored.
@@ -43,13 +54,7 @@ pub fn sample(kind: Kind, account: AccountId, id: EventId, now: Timestamp) -> Ev
         id,
         account,
         kind,
-        name: Cow::Borrowed(if kind == Kind::Custom {
-            "custom.invoice.paid"
-        } else if kind == Kind::Foreign {
-            FOREIGN_NAME
-        } else {
-            kind.as_str()
-        }),
+        name: Cow::Borrowed(name(kind)),
         at: now,
         request,
         order_key: request.map(|id| id.to_string()),

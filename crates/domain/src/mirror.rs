@@ -37,6 +37,16 @@ pub struct Hearing<'a> {
     pub now: Timestamp,
 }
 
+impl Hearing<'_> {
+    /// Tells whether the vendor shows whose turn has come: of some that it has, and of others that it has not.
+    fn shows_turns(&self) -> bool {
+        let shown = || self.pictures.iter().flat_map(|picture| &picture.signers);
+        let waits = |signer: &Pictured| signer.stage == Some(SignerStage::Waiting);
+        let is_further = |signer: &Pictured| signer.stage > Some(SignerStage::Waiting);
+        shown().any(waits) && shown().any(is_further)
+    }
+}
+
 /// Which happenings a step tells of.
 #[derive(Debug, Default)]
 struct ToldBy {
@@ -113,7 +123,9 @@ impl Request {
             let shows_stages = hearing.pictures.iter().any(shows);
             happened.extend(self.step(step, (at, shows_stages), mint));
         }
-        happened.extend(self.take_turns(at));
+        if !hearing.shows_turns() {
+            happened.extend(self.take_turns(at));
+        }
         self.pass_over_days(&had_turn, hearing.now);
         if hearing.is_first {
             // All else was before anybody listened.

@@ -127,12 +127,17 @@ impl Engine {
             return Err(Untaken::Unproven("the signature does not fit what came in"));
         }
         let key: Arc<str> = self.fetch_key(source, &url).await?.into();
-        self.inner.sources.keep_vendor_key(url, Arc::clone(&key), now);
         let received = Received { key: Some(&key), ..received };
-        catch.prove(source, &received).map_err(|untrusted| match untrusted {
-            Untrusted::Forged(why) => Untaken::Unproven(why),
-            Untrusted::KeyNeeded { .. } => Untaken::Unproven("the vendor's key makes no sense"),
-        })
+        let proven = match catch.prove(source, &received) {
+            Ok(()) => Ok(()),
+            Err(Untrusted::Forged(why)) => Err(Untaken::Unproven(why)),
+            // Whatever stands there today, it is no key, and nothing is refused for want of one.
+            Err(Untrusted::KeyNeeded { .. }) => {
+                return Err(Untaken::Later("the vendor's key: it makes no sense".to_owned()));
+            }
+        };
+        self.inner.sources.keep_vendor_key(url, key, now);
+        proven
     }
 
     async fn fetch_key(&self, source: &Source, url: &str) -> Result<String, Untaken> {

@@ -3,7 +3,10 @@
 mod api;
 mod asking;
 mod caught;
+mod envelopes;
 mod guide;
+mod hostile;
+mod keys;
 mod samples;
 mod silence;
 

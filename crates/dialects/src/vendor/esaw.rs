@@ -121,18 +121,18 @@ impl Catch for Esaw {
             return Ok(lookup::nonsense(first, "no `EnvelopeStatus` that is known"));
         };
         if stage != Stage::Sent {
-            return Ok(Ask::Known(Box::new(picture(&envelope, stage, &Value::Null))));
+            return Ok(Ask::Known(Box::new(picture(&envelope, stage, None))));
         }
         let Some(second) = answers.get(1) else {
             return door()?.call(&["envelope", foreign_id, "viewerlinks"]);
         };
         let links = match lookup::object(second, is_own) {
-            Ok(links) => links,
+            Ok(links) => Some(links),
             Err(later @ Ask::Later(..)) => return Ok(later),
             // The links are an extra: the envelope is known without them.
-            Err(_) => Value::Null,
+            Err(_) => None,
         };
-        let picture = picture(&envelope, stage, &links);
+        let picture = picture(&envelope, stage, links.as_ref());
         let is_over = |signer: &Pictured| {
             signer.role == Some(Role::Cc)
                 || matches!(signer.stage, Some(SignerStage::Signed | SignerStage::Reassigned))
@@ -175,15 +175,19 @@ fn stage(state: &str) -> Option<Stage> {
     }
 }
 
-fn picture(envelope: &Value, stage: Stage, links: &Value) -> Picture {
-    let links = json::items(links, "ViewerLinks").into_iter().take(SIGNERS_MAX);
-    let links: Vec<&Value> = links.collect();
+fn picture(envelope: &Value, stage: Stage, links: Option<&Value>) -> Picture {
+    let are_known = links.is_some();
+    let links = links.map(|links| json::items(links, "ViewerLinks")).unwrap_or_default();
+    let links: Vec<&Value> = links.into_iter().take(SIGNERS_MAX).collect();
     let activities = json::items(envelope, "Activities").into_iter().take(SIGNERS_MAX);
     let signers = activities.map(|activity| {
         let id = json::id(activity, "Id");
         let link =
             id.is_some().then(|| links.iter().find(|link| json::id(link, "ActivityId") == id));
-        pictured(activity, link.flatten().copied())
+        let pictured = pictured(activity, link.flatten().copied());
+        // Whose turn has not come has no link.
+        let waits = (are_known && pictured.stage.is_none()).then_some(SignerStage::Waiting);
+        Pictured { stage: pictured.stage.or(waits), ..pictured }
     });
     Picture {
         title: json::line(envelope, "Name"),

@@ -88,7 +88,8 @@ impl Catch for Ironclad {
         let Some(pem) = source.text("verification_key").or(received.key) else {
             return Err(Untrusted::KeyNeeded { url: key_url(source) });
         };
-        let key = PublicKey::read(pem).ok_or(Untrusted::Forged("the key is no RSA key in PEM"))?;
+        let needed = || Untrusted::KeyNeeded { url: key_url(source) };
+        let key = PublicKey::read(pem).ok_or_else(needed)?;
         if signature.covers(&key, id, received.body) {
             return Ok(());
         }

@@ -80,6 +80,20 @@ fn signers_are_told_at_their_turn_as_in_a_request_of_our_own() {
 }
 
 #[test]
+fn nobody_is_told_before_the_vendor_shows_their_turn() {
+    let mut mirror = Mirror::new();
+    let mut picture = two(SigningOrder::Parallel);
+    picture.signers[0].stage = Some(SignerStage::Notified);
+    picture.signers[1].stage = Some(SignerStage::Waiting);
+    let kinds = mirror.hear(Some(&Step::Sent), &picture);
+    assert_eq!(kinds, [Kind::RequestSent, Kind::SignerNotified]);
+    picture.signers[0].stage = Some(SignerStage::Signed);
+    assert_eq!(mirror.hear(None, &picture), [Kind::SignerSigned]);
+    picture.signers[1].stage = Some(SignerStage::Notified);
+    assert_eq!(mirror.hear(None, &picture), [Kind::SignerNotified]);
+}
+
+#[test]
 fn what_was_before_anybody_listened_is_taken_in_silently() {
     let mut mirror = Mirror::new();
     let mut picture = two(SigningOrder::Parallel);

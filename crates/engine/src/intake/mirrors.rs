@@ -8,9 +8,10 @@ use domain::facts::{Heard, HeardBy};
 use domain::id::{AccountId, EventId, RequestId, SignerId, SourceId};
 use domain::mirror::Hearing;
 use domain::request::{Request, State};
+use domain::signer::{self, Signer};
 use domain::source::Source;
 use domain::time::{SECOND_MS, Timestamp};
-use domain::told::{About, Picture, Stage, Step, Told};
+use domain::told::{About, Picture, Stage, Step, Told, Who};
 use store::{Guarded, SettingKind, TimerKind, Version, Write};
 
 use super::asking::Asked;
@@ -25,6 +26,12 @@ use crate::settings;
 const SILENCE_S: i64 = 6 * 60 * 60;
 /// After an answer that was none, it asks again.
 const AGAIN_MS: i64 = 15 * 60 * SECOND_MS;
+
+/// How often it is looked for what a webhook tells of somebody whom it does not name.
+const LOOKS_MAX: u32 = 4;
+
+/// How often it is waited for what each signer did, where the vendor cannot be asked how a request ended.
+const WAITS_MAX: u32 = 3;
 
 /// What is heard of a request, and how.
 struct Hear<'a> {
@@ -44,7 +51,7 @@ impl Engine {
         source: &Source,
         told: &Told,
         arrival: EventId,
-        is_last: bool,
+        (number, is_last): (u32, bool),
     ) -> Result<Read, Refusal> {
         let About::Request { foreign_id, step, picture } = &told.about else {
             return Ok(Read::Done(None));
@@ -60,13 +67,12 @@ impl Engine {
             Some(Asked::Later(why, after)) if !is_last => return Ok(Read::Later(why, after)),
             Some(Asked::Later(why, _)) => (None, Some(why), true),
         };
-        let is_over = |stage| !matches!(stage, Some(Stage::Sent | Stage::Draft));
         if matches!(step, Some(Step::Finished))
             && !is_last
-            && asked.as_deref().is_some_and(|asked| asked.stage.is_some() && !is_over(asked.stage))
+            && let Some(why) =
+                self.end_is_open(source, foreign_id, asked.as_deref(), number).await?
         {
-            let why = "the vendor has not written down the end yet".to_owned();
-            return Ok(Read::Later(why, None));
+            return Ok(Read::Later(why.to_owned(), None));
         }
         let note = note.map(|why| format!("taken as it was told: {why}"));
         let heard = Heard {
@@ -87,8 +93,47 @@ impl Engine {
             heard,
             can_ask,
         };
-        self.mirror(&hear).await?;
+        let is_news = self.mirror(&hear).await?;
+        let is_shown = asked.is_some() && step.as_ref().is_some_and(names_nobody);
+        if is_shown && !is_news && !is_last && number < LOOKS_MAX {
+            // Said again, or said before it is to be seen: of nobody it cannot be told but by asking.
+            return Ok(Read::Later("the vendor shows nothing of it yet".to_owned(), None));
+        }
         Ok(Read::Done(note))
+    }
+
+    /// Tells why it is not known yet whether a request that is over was signed by all or refused, if it is not.
+    async fn end_is_open(
+        &self,
+        source: &Source,
+        foreign_id: &str,
+        asked: Option<&Picture>,
+        number: u32,
+    ) -> Result<Option<&'static str>, Refusal> {
+        match asked.and_then(|asked| asked.stage) {
+            Some(Stage::Sent | Stage::Draft) => {
+                return Ok(Some("the vendor has not written down the end yet"));
+            }
+            Some(Stage::Completed | Stage::Declined | Stage::Expired | Stage::Cancelled) => {
+                return Ok(None);
+            }
+            None => {}
+        }
+        if number >= WAITS_MAX {
+            return Ok(None);
+        }
+        // What each signer did comes by calls of its own, which may be a little later.
+        let known = match self.mirror_of(source, Some(foreign_id)).await? {
+            Some(id) => self.views().request(source.account, id).await?,
+            None => None,
+        };
+        let is_settled = known.is_some_and(|(request, _)| {
+            let mut parts = request.signers.iter().peekable();
+            let refused = |signer: &Signer| matches!(signer.state, signer::State::Declined { .. });
+            request.signers.iter().any(refused)
+                || (parts.peek().is_some() && !parts.any(Signer::is_open))
+        });
+        Ok((!is_settled).then_some("what each signer did has not been told yet"))
     }
 
     /// Asks where what was told leaves something out.
@@ -268,6 +313,23 @@ impl Engine {
         let course = Course { before, earlier: Vec::new(), last, now, heard, more };
         self.commit_course(course, &Once::unkept()).await?;
         Ok(true)
+    }
+}
+
+/// Tells whether a step was told of somebody whom nothing names.
+fn names_nobody(step: &Step) -> bool {
+    match step {
+        Step::Notified(who) | Step::Viewed(who) | Step::Declined(who) | Step::Reassigned(who) => {
+            who.is_nobody()
+        }
+        Step::Signed(all) => all.iter().all(Who::is_nobody),
+        Step::Sent
+        | Step::Completed
+        | Step::Finished
+        | Step::Expired
+        | Step::Cancelled
+        | Step::Archived
+        | Step::Deleted => false,
     }
 }
 

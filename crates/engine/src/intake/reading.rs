@@ -54,7 +54,7 @@ impl Engine {
         // A retry by hand stands alone, and waits for nobody.
         let is_last = matches!(delivery.cause, Cause::Replay { .. })
             || usize::try_from(number).is_ok_and(|n| n > endpoint.profile.waits_s.len());
-        let (word, read) = match self.try_reading(delivery, event, is_last).await {
+        let (word, read) = match self.try_reading(delivery, event, (number, is_last)).await {
             Ok(read) => read,
             Err(Refusal::Store(error)) => {
                 warn!(error = %error, "what came in waits for the store");
@@ -115,7 +115,7 @@ impl Engine {
         &self,
         delivery: &Delivery,
         event: &Event,
-        is_last: bool,
+        turn: (u32, bool),
     ) -> Result<(String, Read), Refusal> {
         let unreadable = |why: &str| Ok((String::new(), Read::Unreadable(why.to_owned())));
         let Ok(arrival) = serde_json::from_str::<Arrival>(&event.data) else {
@@ -137,7 +137,7 @@ impl Engine {
             Err(why) => return unreadable(&why.to_string()),
         };
         let word = told.word.clone();
-        Ok((word, self.work_on(&source, told, (event.id, arrival), is_last).await?))
+        Ok((word, self.work_on(&source, told, (event.id, arrival), turn).await?))
     }
 
     /// Writes down what follows from what a vendor told.
@@ -146,14 +146,14 @@ impl Engine {
         source: &Source,
         told: Told,
         (arrival_id, arrival): (EventId, Arrival),
-        is_last: bool,
+        turn: (u32, bool),
     ) -> Result<Read, Refusal> {
         let account = source.account;
         // Whoever reads the same thing again, after a crash in the middle, finds that it was said.
         let key = Some(format!("told:{arrival_id}"));
         match told.about.clone() {
             About::Test => Ok(Read::Done(Some("a test of the vendor's".to_owned()))),
-            About::Request { .. } => self.hear_told(source, &told, arrival_id, is_last).await,
+            About::Request { .. } => self.hear_told(source, &told, arrival_id, turn).await,
             About::Contact { foreign_id, name, email, label, company } => {
                 let now = self.now();
                 let person = Person { name, email, label, company, ..Person::default() };

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use serde_json::{Value, json};
 
 use crate::http::{Message, Receiver, reply};
+use crate::process::TIME_MAX;
 
 /// What is answered.
 #[derive(Debug, Default)]
@@ -15,6 +16,8 @@ struct Says {
     by_path: BTreeMap<String, (u16, Vec<(&'static str, &'static str)>, String)>,
     /// Whether nothing is answered until the test wants it.
     hangs: bool,
+    /// How often it was decided what to answer.
+    given: usize,
 }
 
 /// The stand-in.
@@ -34,10 +37,6 @@ impl Api {
         let told = Arc::clone(&says);
         let receiver = Receiver::answering(address, move |call, _| answer(&told, call));
         Self { receiver, says }
-    }
-
-    pub(super) fn address(&self) -> SocketAddr {
-        self.receiver.address()
     }
 
     pub(super) fn url(&self, path: &str) -> String {
@@ -76,10 +75,20 @@ impl Api {
     pub(super) fn until_asked(&self, times: usize) -> Vec<Message> {
         self.receiver.until(|heard| heard.len() >= times)
     }
+
+    /// Waits until it has answered so often: what is said from then on is in no answer before.
+    pub(super) fn until_answered(&self, times: usize) {
+        let (says, change) = &*self.says;
+        let not_yet = |says: &mut Says| says.given < times;
+        let waited = change.wait_timeout_while(says.lock().unwrap(), TIME_MAX, not_yet).unwrap().1;
+        assert!(!waited.timed_out(), "it was not asked {times} times");
+    }
 }
 
 fn answer((says, change): &(Mutex<Says>, Condvar), call: &Message) -> Vec<u8> {
-    let says = change.wait_while(says.lock().unwrap(), |says| says.hangs).unwrap();
+    let mut says = change.wait_while(says.lock().unwrap(), |says| says.hangs).unwrap();
+    says.given += 1;
+    change.notify_all();
     let path = call.word(1).split('?').next().unwrap();
     match says.by_path.get(path) {
         Some((status, headers, body)) => reply(*status, headers, body),

@@ -35,7 +35,7 @@ fn a_lost_webhook_is_found_by_asking_and_nobody_asks_after_the_end() {
     assert_eq!(api.asked().len(), 1);
     service.advance("PT9M");
     service.advance("PT2M");
-    api.until_asked(2);
+    api.until_answered(2);
     api.says("/v1.1/requests/r-1", &says("completed", ana("signed")));
     service.advance("PT11M");
     let mirror = until_mirror(&service, &source, "completed");
@@ -102,7 +102,7 @@ fn a_mirror_whose_vendor_is_away_is_asked_about_again_a_little_later() {
     inbox(&service, &source);
     api.answers(path_of, 503, &[], "");
     service.advance("PT6H1M");
-    api.until_asked(2);
+    api.until_answered(2);
     api.says(path_of, &json!({"name": "NDA", "status": "expired", "signers": signers}));
     service.advance("PT16M");
     let mirror = until_mirror(&service, &source, "expired");
