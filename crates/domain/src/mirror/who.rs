@@ -120,6 +120,12 @@ impl Request {
         });
         let at = match at {
             Some(at) => at,
+            // Nobody who has signed refuses, so it is somebody of whom nothing was told; but only one refusal is needed.
+            None if who.is_nobody() && stage == SignerStage::Declined && !self.is_refused() => {
+                let place = u32::try_from(self.signers.len()).unwrap_or(u32::MAX);
+                self.signers.push(unknown(mint(), place.saturating_add(1)));
+                self.signers.len().saturating_sub(1)
+            }
             // A second one of the same that names nobody says nothing new of those we know.
             None if who.is_nobody() && !self.signers.is_empty() => return None,
             // The vendor shows how far each signer is, and calls them otherwise than its webhook does.
@@ -142,6 +148,12 @@ impl Request {
             ..Pictured::default()
         });
         Some(signer.id)
+    }
+}
+
+impl Request {
+    fn is_refused(&self) -> bool {
+        self.signers.iter().any(|signer| matches!(signer.state, signer::State::Declined { .. }))
     }
 }
 

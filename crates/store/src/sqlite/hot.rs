@@ -106,18 +106,17 @@ impl<'pen> Noting<'_, 'pen> {
         for (said, known) in mem::take(&mut commit.events).into_iter().zip(known) {
             // One that stands twice in this commit was not known when the others were looked for.
             let known = known.or_else(|| self.papers.unwritten.known_here(&said.event));
-            committed.events.push(match known {
-                Some(id) => Noted { id, known: true },
-                None => {
-                    let id = said.event.id;
-                    let is_for_one = matches!(said.audience, Audience::Only(..));
-                    let made = self.tell(&living, said, commit.at);
-                    if is_for_one {
-                        committed.deliveries.extend(made);
-                    }
-                    Noted { id, known: false }
-                }
-            });
+            if let Some(id) = known {
+                committed.events.push(Noted { id, known: true });
+                continue;
+            }
+            let id = said.event.id;
+            let is_for_one = matches!(said.audience, Audience::Only(..));
+            let made = self.tell(&living, said, commit.at);
+            if is_for_one {
+                committed.deliveries.extend(made);
+            }
+            committed.events.push(Noted { id, known: false });
         }
         Ok(Some((committed, self.pen)))
     }

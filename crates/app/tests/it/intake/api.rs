@@ -9,11 +9,14 @@ use serde_json::{Value, json};
 use crate::http::{Message, Receiver, reply};
 use crate::process::TIME_MAX;
 
+/// A status, headers, and a body.
+type Said = (u16, Vec<(&'static str, &'static str)>, String);
+
 /// What is answered.
 #[derive(Debug, Default)]
 struct Says {
-    /// By the path, without its query: a status, headers, and a body.
-    by_path: BTreeMap<String, (u16, Vec<(&'static str, &'static str)>, String)>,
+    /// By the path, without its query.
+    by_path: BTreeMap<String, Said>,
     /// Whether nothing is answered until the test wants it.
     hangs: bool,
     /// How often it was decided what to answer.

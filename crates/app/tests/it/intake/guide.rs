@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::api::{API_TOKEN, Api, signer};
-use super::caught::{PROOF, TOKEN, clickwrap, inbox, mirror, post, source, timeline, until_mirror};
+use super::caught::{PROOF, TOKEN, clickwrap, inbox, mirror, post, source, timeline};
 use crate::http::Receiver;
 use crate::process::until;
 use crate::service::Service;
