@@ -128,10 +128,11 @@ impl Engine {
             None => None,
         };
         let is_settled = known.is_some_and(|(request, _)| {
-            let mut parts = request.signers.iter().peekable();
             let refused = |signer: &Signer| matches!(signer.state, signer::State::Declined { .. });
-            request.signers.iter().any(refused)
-                || (parts.peek().is_some() && !parts.any(Signer::is_open))
+            // Where somebody has no name, there may be others of whom nothing was told.
+            let is_done = |signer: &Signer| !signer.is_open() && !signer.person.email.is_empty();
+            let signers = &request.signers;
+            signers.iter().any(refused) || (!signers.is_empty() && signers.iter().all(is_done))
         });
         Ok((!is_settled).then_some("what each signer did has not been told yet"))
     }
