@@ -264,7 +264,7 @@ impl Engine {
         self.retry_delivery(account, row.delivery.id).await
     }
 
-    /// Reads again what waits in quarantine at a source, at most [`AGAIN_MAX`] at a time; tells how many.
+    /// Reads again what waits in quarantine at a source, at most 1,000 at a time; tells how many.
     pub async fn read_quarantined_again(
         &self,
         account: AccountId,
