@@ -15,10 +15,9 @@ use channels::Lane;
 use channels::provider::{Protocol, Received, Untrusted, protocol};
 use domain::call::{ANSWER_BYTES_MAX, Answer, Call, Method, Outcome};
 use domain::chain::sha256;
-use domain::id::{self, AccountId, ProviderId};
+use domain::id::{AccountId, ProviderId};
 use domain::message::Channel;
 use domain::provider::Provider;
-use domain::secret::Secret;
 use store::SettingKind;
 use url::Url;
 
@@ -29,8 +28,8 @@ use crate::providers;
 pub(crate) use memory::Memory;
 pub use returned::return_paths;
 
-/// The characters of each of the three parts of a token.
-const PART_CHARS: usize = 26;
+/// What tokens of reports are for.
+const DOOR: &str = "feedback";
 /// How long fetching a certificate, or confirming a subscription, may take.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -80,7 +79,11 @@ impl Engine {
     /// Gives the URL at which a provider's reports come in, without a query: the same each time, and known to nobody
     /// without the master key.
     pub fn feedback_url(&self, account: AccountId, provider: ProviderId) -> String {
-        format!("{}/feedback/{}", self.public_url(), self.token_of(account, provider))
+        format!(
+            "{}/feedback/{}",
+            self.public_url(),
+            self.door_token(DOOR, account, provider.bits())
+        )
     }
 
     /// Takes what came in at a provider's URL: proves it, reads it, and writes down what is new in it.
@@ -117,24 +120,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes both ids, and a proof that they belong together and are ours.
-    fn token_of(&self, account: AccountId, provider: ProviderId) -> String {
-        let subject = [account.bits().to_be_bytes(), provider.bits().to_be_bytes()].concat();
-        let proof = self.master().derive("feedback", &subject);
-        let proof = proof.iter().take(16).fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
-        [account.bits(), provider.bits(), proof].map(id::encode).concat()
-    }
-
     async fn provider_of_token(&self, token: &str) -> Result<Provider, Refusal> {
-        let part = |at: usize| id::decode(token.get(at * PART_CHARS..(at + 1) * PART_CHARS)?);
-        let account = AccountId::new(part(0).ok_or(UNKNOWN)?);
-        let provider = ProviderId::new(part(1).ok_or(UNKNOWN)?);
-        // Secrets are compared in constant time.
-        if Secret::new(token) != Secret::new(self.token_of(account, provider)) {
-            return Err(UNKNOWN);
-        }
-        let row = self.views().setting(account, SettingKind::Provider, provider.to_string());
-        Ok(providers::read(&row.await?.ok_or(UNKNOWN)?)?)
+        let (account, provider) = self.read_door_token(DOOR, token).ok_or(UNKNOWN)?;
+        let name = ProviderId::new(provider).to_string();
+        let row = self.views().setting(account, SettingKind::Provider, name).await?;
+        Ok(providers::read(&row.ok_or(UNKNOWN)?)?)
     }
 
     async fn prove(

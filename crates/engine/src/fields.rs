@@ -14,6 +14,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::check::{self, Checked, Flaws};
+use crate::command::{Flaw, Refusal};
 
 const TEXT_CHARS_MAX: usize = 4_096;
 const JSON_BYTES_MAX: usize = 16 * 1024;
@@ -126,6 +127,25 @@ fn unknown(what: &str, fields: &[Field]) -> String {
     } else {
         format!("{} has no such setting; expected {}", what, names.join(", "))
     }
+}
+
+/// Makes flaws of what does not fit together, by the fields' names.
+pub(crate) fn as_a_whole(wrong: Vec<(&'static str, String)>) -> Result<(), Refusal> {
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    let flaw = |(name, what): (&str, String)| {
+        let message = if what.starts_with("expected") { what } else { format!("expected {what}") };
+        Flaw::new(format!("settings.{name}"), message)
+    };
+    Err(Refusal::Invalid(wrong.into_iter().map(flaw).collect()))
+}
+
+/// Refuses a name that another one has, given with its id.
+pub(crate) fn free(taken: Option<(impl fmt::Display, &str)>) -> Result<(), Refusal> {
+    let Some((id, name)) = taken else { return Ok(()) };
+    let message = format!("{id} is named {name} already; choose another name");
+    Err(Refusal::Impossible { message, possible: Vec::new() })
 }
 
 /// Checks a name that is unique among its kind.

@@ -25,8 +25,7 @@ use domain::chain::sha256;
 use domain::delivery::Cause;
 use domain::event::{Event, Kind};
 use domain::facts::Arrival;
-use domain::id::{self, AccountId, EndpointId, EventId, SourceId};
-use domain::secret::Secret;
+use domain::id::{AccountId, EndpointId, EventId, SourceId};
 use domain::source::Source;
 use domain::time::Timestamp;
 use store::{Audience, Commit, Fault, Said};
@@ -34,6 +33,7 @@ use url::Url;
 
 use crate::Engine;
 use crate::command::{Flaw, Once, Refusal};
+use crate::doorway::half;
 use crate::feedback::Untaken;
 
 pub(crate) use doors::Doors;
@@ -42,8 +42,8 @@ pub(crate) use doors::Doors;
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The most bytes of all headers that are kept.
 const HEADERS_BYTES_MAX: usize = 16 * 1024;
-/// The characters of each of the three parts of a token.
-const PART_CHARS: usize = 26;
+/// What tokens of sources are for.
+const DOOR: &str = "intake";
 /// How long fetching a vendor's key may take.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -63,21 +63,12 @@ pub struct Came<'a> {
 impl Engine {
     /// Gives the URL that a source's vendor is to call: the same each time, and known to nobody without the master key.
     pub fn intake_url(&self, account: AccountId, source: SourceId) -> String {
-        format!("{}/in/{}", self.public_url(), self.intake_token(account, source))
-    }
-
-    fn intake_token(&self, account: AccountId, source: SourceId) -> String {
-        let subject = [account.bits().to_be_bytes(), source.bits().to_be_bytes()].concat();
-        let proof = self.master().derive("intake", &subject);
-        let proof = proof.iter().take(16).fold(0_u128, |bits, byte| bits << 8 | u128::from(*byte));
-        [account.bits(), source.bits(), proof].map(id::encode).concat()
+        format!("{}/in/{}", self.public_url(), self.door_token(DOOR, account, source.bits()))
     }
 
     /// Gives the id of the lane that reads what comes in at a source, the same on each node.
     pub fn intake_lane(account: AccountId, source: SourceId) -> EndpointId {
-        let hash = sha256(format!("intake {account} {source}").as_bytes());
-        let half = hash.iter().take(16);
-        EndpointId::new(half.fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
+        EndpointId::new(half(sha256(format!("intake {account} {source}").as_bytes())))
     }
 
     /// Takes what came in at a source's URL: proves it, and keeps it. Tells its id.
@@ -204,14 +195,8 @@ impl Engine {
     }
 
     async fn source_of_token(&self, token: &str) -> Result<Arc<Source>, Refusal> {
-        let part = |at: usize| id::decode(token.get(at * PART_CHARS..(at + 1) * PART_CHARS)?);
-        let account = AccountId::new(part(0).ok_or(UNKNOWN)?);
-        let id = SourceId::new(part(1).ok_or(UNKNOWN)?);
-        // Secrets are compared in constant time.
-        if Secret::new(token) != Secret::new(self.intake_token(account, id)) {
-            return Err(UNKNOWN);
-        }
-        let source = self.door(account, id).await?.filter(|source| source.enabled);
+        let (account, id) = self.read_door_token(DOOR, token).ok_or(UNKNOWN)?;
+        let source = self.door(account, SourceId::new(id)).await?.filter(|source| source.enabled);
         source.ok_or(UNKNOWN)
     }
 }

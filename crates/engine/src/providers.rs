@@ -17,6 +17,7 @@ use store::{Setting, SettingKind, SettingRow, Version};
 
 use crate::Engine;
 use crate::command::{Once, Patch, Refusal, insist};
+use crate::fields;
 use crate::settings::{self, corrupt};
 
 pub use crate::fields::{Field, Form, Given};
@@ -183,14 +184,7 @@ fn written(provider: &Provider) -> Result<Setting, store::Error> {
 /// Refuses a name that another provider has.
 fn free(provider: &Provider, others: &[Provider]) -> Result<(), Refusal> {
     let same = |other: &&Provider| other.id != provider.id && other.name == provider.name;
-    match others.iter().find(same) {
-        None => Ok(()),
-        Some(other) => {
-            let message =
-                format!("{} is named {} already; choose another name", other.id, other.name);
-            Err(Refusal::Impossible { message, possible: Vec::new() })
-        }
-    }
+    fields::free(others.iter().find(same).map(|other| (other.id, other.name.as_str())))
 }
 
 /// Rows that are read of a list that is never this long.

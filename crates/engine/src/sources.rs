@@ -27,7 +27,7 @@ use store::{
 
 use crate::Engine;
 use crate::check::Flaws;
-use crate::command::{Flaw, Once, Refusal, insist};
+use crate::command::{Once, Refusal, insist};
 use crate::fields::{self, Field, Filled, Form, Given};
 use crate::intake;
 use crate::settings::{self, corrupt};
@@ -124,7 +124,7 @@ impl Engine {
             secrets,
         };
         flaws.none()?;
-        as_a_whole(&source)?;
+        fields::as_a_whole(vendor(source.vendor).check(&source))?;
         let others = self.sources(account).await?;
         if others.len() >= SOURCES_MAX {
             let message = format!("an account has at most {SOURCES_MAX} sources; delete one first");
@@ -167,7 +167,7 @@ impl Engine {
                     ..old
                 };
                 flaws.none()?;
-                as_a_whole(&source)?;
+                fields::as_a_whole(vendor(source.vendor).check(&source))?;
                 free(&source, &self.sources(account).await?)?;
                 self.write_setting(account, (version, written(&source)?), None).await?;
                 self.inner.sources.changed(id);
@@ -327,30 +327,10 @@ fn fill(flaws: &mut Flaws, which: Vendor, known: Filled, given: Given, guard: &G
     fields::fill(flaws, (which.as_str(), &fields, &|_| false), known, given, guard)
 }
 
-/// Asks the vendor about the settings together.
-fn as_a_whole(source: &Source) -> Result<(), Refusal> {
-    let wrong = vendor(source.vendor).check(source);
-    if wrong.is_empty() {
-        return Ok(());
-    }
-    let flaw = |(name, what): (&str, String)| {
-        let message = if what.starts_with("expected") { what } else { format!("expected {what}") };
-        Flaw::new(format!("settings.{name}"), message)
-    };
-    Err(Refusal::Invalid(wrong.into_iter().map(flaw).collect()))
-}
-
 /// Refuses a name that another source has.
 fn free(source: &Source, others: &[Source]) -> Result<(), Refusal> {
     let same = |other: &&Source| other.id != source.id && other.name == source.name;
-    match others.iter().find(same) {
-        None => Ok(()),
-        Some(other) => {
-            let message =
-                format!("{} is named {} already; choose another name", other.id, other.name);
-            Err(Refusal::Impossible { message, possible: Vec::new() })
-        }
-    }
+    fields::free(others.iter().find(same).map(|other| (other.id, other.name.as_str())))
 }
 
 /// Makes the hidden endpoint that what comes in at a source is read over.

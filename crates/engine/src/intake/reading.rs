@@ -28,6 +28,7 @@ use super::body_of;
 use crate::Engine;
 use crate::command::{Once, Refusal};
 use crate::deliver::Ended;
+use crate::doorway::half;
 
 /// What came of a reading.
 pub(super) enum Read {
@@ -221,8 +222,7 @@ impl Engine {
 
 /// Gives a vendor's contact the same id each time.
 fn contact_id(source: &Source, foreign_id: &str) -> ContactId {
-    let hash = sha256(format!("contact {} {foreign_id}", source.id).as_bytes());
-    ContactId::new(hash.iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
+    ContactId::new(half(sha256(format!("contact {} {foreign_id}", source.id).as_bytes())))
 }
 
 /// Makes a vendor's word one that can be part of a name.

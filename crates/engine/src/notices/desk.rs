@@ -16,6 +16,7 @@ use store::{SettingKind, SettingRow};
 use templates::{Branding, Template};
 
 use crate::Engine;
+use crate::doorway::half;
 use crate::providers;
 use crate::shortener::{self, Shortener};
 
@@ -84,9 +85,7 @@ impl Engine {
     /// Gives the id of the lane that an account's notices over a channel go through, the same on each node.
     pub fn notice_lane(account: AccountId, channel: Channel) -> EndpointId {
         let subject = format!("notices {} {account}", channel.as_str());
-        let hash = sha256(subject.as_bytes());
-        let half = hash.iter().take(16);
-        EndpointId::new(half.fold(0, |bits, byte| bits << 8 | u128::from(*byte)))
+        EndpointId::new(half(sha256(subject.as_bytes())))
     }
 
     /// Hears that something an account has set is different now.

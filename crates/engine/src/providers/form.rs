@@ -11,7 +11,7 @@ use domain::provider::{Provider, ProviderKind, Secrets};
 use domain::time::Timestamp;
 
 use crate::check::{self, Checked, Flaws};
-use crate::command::{Flaw, Patch, Refusal};
+use crate::command::{Patch, Refusal};
 use crate::fields::{self, Filled, Given};
 use crate::providers::{Kind, NewProvider, ProviderPatch};
 
@@ -154,14 +154,8 @@ fn as_a_whole(provider: Provider) -> Result<Provider, Refusal> {
         None if provider.kind == ProviderKind::Smtp => smtp::check(&provider),
         None => Vec::new(),
     };
-    if wrong.is_empty() {
-        return Ok(provider);
-    }
-    let flaw = |(name, what): (&str, String)| {
-        let message = if what.starts_with("expected") { what } else { format!("expected {what}") };
-        Flaw::new(format!("settings.{name}"), message)
-    };
-    Err(Refusal::Invalid(wrong.into_iter().map(flaw).collect()))
+    fields::as_a_whole(wrong)?;
+    Ok(provider)
 }
 
 fn priority(number: Option<u32>) -> Checked<u16> {
