@@ -174,6 +174,7 @@ impl Request {
             Step::Reassigned(who) => of(&[Kind::SignerReassigned], &one(who)),
             // What it says of all, nobody has said of each.
             Step::Completed => of(&[Kind::SignerSigned, Kind::RequestCompleted], &[]),
+            // The pictures may say how each did.
             Step::Finished => {
                 of(&[Kind::SignerSigned, Kind::RequestCompleted, Kind::RequestDeclined], &[])
             }
@@ -252,8 +253,15 @@ impl Request {
                 let refused =
                     |signer: &Signer| matches!(signer.state, signer::State::Declined { .. });
                 let refused = self.signers.iter().any(refused);
-                let stage = if refused { Stage::Declined } else { Stage::Completed };
-                self.reach(stage, (at, None), false)
+                if refused {
+                    return self.reach(Stage::Declined, (at, None), false);
+                }
+                // Nobody said that all have signed, so nobody is taken for having signed who did not say so.
+                let (State::Sent { sent_at } | State::Expired { sent_at, .. }) = self.state else {
+                    return Vec::new();
+                };
+                self.state = State::Completed { sent_at, completed_at: at };
+                of(Kind::RequestCompleted)
             }
             Step::Expired => self.reach(Stage::Expired, (at, None), false),
             Step::Cancelled => self.reach(Stage::Cancelled, (at, None), false),

@@ -160,6 +160,16 @@ fn an_id_that_the_vendor_shows_nowhere_belongs_to_whom_it_must() {
 }
 
 #[test]
+fn an_end_that_may_be_a_refusal_makes_no_signature() {
+    let mut mirror = Mirror::new();
+    mirror.hear(Some(&Step::Sent), &two(SigningOrder::Parallel));
+    assert_eq!(mirror.told(&Step::Signed(vec![who("a@example.com")])), [Kind::SignerSigned]);
+    assert_eq!(mirror.told(&Step::Finished), [Kind::RequestCompleted]);
+    assert_eq!(mirror.count(Kind::SignerSigned), 1);
+    assert_eq!(mirror.told(&Step::Signed(vec![who("b@example.com")])), [Kind::SignerSigned]);
+}
+
+#[test]
 fn an_expired_request_may_come_back_to_life() {
     let mut mirror = Mirror::new();
     mirror.hear(Some(&Step::Sent), &two(SigningOrder::Parallel));

@@ -127,13 +127,9 @@ impl Engine {
             Some(id) => self.views().request(source.account, id).await?,
             None => None,
         };
-        let is_settled = known.is_some_and(|(request, _)| {
-            let refused = |signer: &Signer| matches!(signer.state, signer::State::Declined { .. });
-            // Where somebody has no name, there may be others of whom nothing was told.
-            let is_done = |signer: &Signer| !signer.is_open() && !signer.person.email.is_empty();
-            let signers = &request.signers;
-            signers.iter().any(refused) || (!signers.is_empty() && signers.iter().all(is_done))
-        });
+        // A refusal settles it; signatures do not, since there may be others of whom nothing was told yet.
+        let refused = |signer: &Signer| matches!(signer.state, signer::State::Declined { .. });
+        let is_settled = known.is_some_and(|(request, _)| request.signers.iter().any(refused));
         Ok((!is_settled).then_some("what each signer did has not been told yet"))
     }
 
