@@ -1,13 +1,13 @@
 //! The server: connections accepted, bounded, timed, and at the end waited for.
 //!
-//! Invariants: a connection without a whole head, or one that does not take its answer, is closed in bounded time; there
-//! are never more than [`CONNECTIONS_MAX`]; a call that was begun is finished when the service stops, within
-//! [`STOP_TIME_MAX`].
+//! Invariants: a connection without a whole head, or one that does not take its answer, is closed in bounded time; a head
+//! that makes no sense is answered with a 4xx; there are never more than [`CONNECTIONS_MAX`]; a call that was begun is
+//! finished when the service stops, within [`STOP_TIME_MAX`].
 //! Left to others: the time a body may take (`input`).
 
-use std::io;
+use std::io::IoSlice;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -19,7 +19,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{self, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -35,6 +35,10 @@ const CONNECTIONS_MAX: usize = 10_000;
 const HEAD_TIME_MAX: Duration = Duration::from_secs(75);
 /// How long a client may take no byte of its answer.
 const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
+/// How long somebody who was not understood may go on talking before the connection is cut.
+const PARTING_TIME_MAX: Duration = Duration::from_secs(2);
+/// How much of that is taken.
+const PARTING_BYTES_MAX: u64 = 1024 * 1024;
 /// How long calls under way may take when the service stops.
 const STOP_TIME_MAX: Duration = Duration::from_secs(10);
 /// The most headers of a call.
@@ -142,24 +146,36 @@ async fn converse(
             }
         }
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME_MAX)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(Patient::new(stream)), service);
-    let mut connection = pin!(connection);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        ended = &mut connection => ended,
         _ = stopped.changed() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            Pin::new(&mut connection).graceful_shutdown();
+            (&mut connection).await
         }
     };
     if let Err(error) = ended {
         debug!(error = %error, "a connection broke");
+        if error.is_parse() {
+            part(connection.into_parts().io.into_inner().stream).await;
+        }
     }
+}
+
+/// Parts with somebody whose call could not be understood. What is still on its way is taken and thrown away, since the
+/// system would otherwise take the answer back with it.
+async fn part(mut stream: TcpStream) {
+    let rest = async {
+        stream.shutdown().await?;
+        io::copy(&mut (&mut stream).take(PARTING_BYTES_MAX), &mut io::sink()).await
+    };
+    // Whoever goes on talking is cut off.
+    drop(timeout(PARTING_TIME_MAX, rest).await);
 }
 
 /// A stream that is not patient for ever with a reader.
@@ -218,7 +234,7 @@ impl AsyncWrite for Patient {
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
+        slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.watch(context, poll)
