@@ -76,9 +76,14 @@ impl Desk {
         self.behind.store(papers.unwritten.len(), Ordering::Release);
     }
 
-    /// Tells whether anything stands in the journal alone.
+    /// Counts what stands in the journal alone.
+    pub(super) fn count(&self) -> usize {
+        self.behind.load(Ordering::Acquire)
+    }
+
+    /// Tells whether anything does.
     pub(super) fn is_behind(&self) -> bool {
-        self.behind.load(Ordering::Acquire) > 0
+        self.count() > 0
     }
 
     /// Notes that the writer is asked to catch up; `false` when it was asked already.

@@ -60,19 +60,30 @@ pub(super) fn insert(statement: &mut CachedStatement<'_>, event: &Event) -> Resu
 
 /// Finds the event that is there already.
 pub(super) fn known(db: &Connection, event: &Event) -> Result<Option<EventId>, Error> {
-    let account = blob(event.account.bits());
-    let mut found: Option<[u8; 16]> = None;
-    if let Some(key) = &event.key {
-        let mut statement = db.prepare_cached(sql::event_by_key).map_err(trouble)?;
-        let by_key = statement.query_row(params![account, key], |row| row.get(0)).optional();
-        found = by_key.map_err(trouble)?;
+    match known_by_key(db, event)? {
+        Some(id) => Ok(Some(id)),
+        None => known_by_id(db, event),
     }
-    if found.is_none() {
-        let mut statement = db.prepare_cached(sql::event_known).map_err(trouble)?;
-        let by_id = statement.query_row([account, blob(event.id.bits())], |row| row.get(0));
-        found = by_id.optional().map_err(trouble)?;
-    }
-    Ok(found.map(|id| EventId::new(u128::from_be_bytes(id))))
+}
+
+/// Finds the event that is there already by the account's own key.
+pub(super) fn known_by_key(db: &Connection, event: &Event) -> Result<Option<EventId>, Error> {
+    let Some(key) = &event.key else { return Ok(None) };
+    let mut statement = db.prepare_cached(sql::event_by_key).map_err(trouble)?;
+    let found = statement.query_row(params![blob(event.account.bits()), key], |row| row.get(0));
+    Ok(found.optional().map_err(trouble)?.map(event_id))
+}
+
+/// Finds the event that is there already by its id.
+pub(super) fn known_by_id(db: &Connection, event: &Event) -> Result<Option<EventId>, Error> {
+    let mut statement = db.prepare_cached(sql::event_known).map_err(trouble)?;
+    let of = [blob(event.account.bits()), blob(event.id.bits())];
+    let found = statement.query_row(of, |row| row.get(0));
+    Ok(found.optional().map_err(trouble)?.map(event_id))
+}
+
+const fn event_id(bytes: [u8; 16]) -> EventId {
+    EventId::new(u128::from_be_bytes(bytes))
 }
 
 /// Adds an entry to a request's timeline.

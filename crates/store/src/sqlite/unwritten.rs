@@ -152,11 +152,11 @@ impl Unwritten {
         if let Some(id) = self.known_here(event) {
             return Ok(Some(id));
         }
-        // An id above all that stand in the database, without a key of its own, is new.
-        if event.key.is_none() && event.id.bits() > self.highest {
-            return Ok(None);
+        if let Some(id) = fanout::known_by_key(db, event)? {
+            return Ok(Some(id));
         }
-        fanout::known(db, event)
+        // An id above all that stand in the database is new.
+        if event.id.bits() > self.highest { Ok(None) } else { fanout::known_by_id(db, event) }
     }
 
     /// Finds the event that was noted here before.
