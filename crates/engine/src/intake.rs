@@ -36,7 +36,7 @@ use crate::command::{Flaw, Once, Refusal};
 use crate::doorway::half;
 use crate::feedback::Untaken;
 
-pub(crate) use doors::Doors;
+pub(crate) use doors::{Doors, LOOKUPS_PER_S};
 
 /// The most bytes of what comes in.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -157,7 +157,9 @@ impl Engine {
         came: &Came<'_>,
         key: Option<String>,
     ) -> Result<EventId, Untaken> {
+        // Only who has proven anything counts as one of a crowd.
         let now = self.now();
+        let _guest = self.inner.sources.let_in(now);
         let account = source.account;
         let arrival = arrival(source.id, came);
         let data = serde_json::to_string(&arrival).map_err(|error| store::Error::Corrupt {

@@ -27,7 +27,7 @@ use url::Url;
 
 use crate::share::Share;
 
-use rate::Rate;
+pub(crate) use rate::Rate;
 
 /// Bytes of leased work in memory at most, all lanes together.
 const LEASED_BYTES_MAX: usize = 64 * 1024 * 1024;

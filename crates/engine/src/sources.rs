@@ -89,14 +89,21 @@ pub fn vendor_fields(which: Vendor) -> Vec<Field> {
         required: field.required,
         secret: field.secret,
     };
-    let own = Field {
+    let rate = Field {
+        name: intake::LOOKUPS_PER_S,
+        about: "The vendor's interface is called so many times in a second at most. No bound if left out; what the vendor itself asks for is kept to in any case.",
+        form: Form::Number { min: 1, max: 1_000 },
+        required: false,
+        secret: false,
+    };
+    let silence = Field {
         name: "silence_s",
         about: "After so many seconds without a word, the vendor is asked about a request that is open. Six hours if left out.",
         form: Form::Number { min: 60, max: 30 * 24 * 60 * 60 },
         required: false,
         secret: false,
     };
-    vendor(which).fields().iter().map(field).chain([own]).collect()
+    vendor(which).fields().iter().map(field).chain([rate, silence]).collect()
 }
 
 impl Engine {

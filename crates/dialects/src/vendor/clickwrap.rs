@@ -74,7 +74,11 @@ impl Catch for Clickwrap {
 
     /// Samples show one id on several events, so the name of the event belongs to the key.
     fn key(&self, _source: &Source, received: &Received<'_>) -> Option<String> {
-        let envelope = envelope(received).ok()?;
+        let envelope = match received.method {
+            Method::Post => json::members(received.body, &["event_type", "id"]),
+            Method::Get => envelope(received),
+        };
+        let envelope = envelope.ok()?;
         let (word, id) = (json::text(&envelope, "event_type")?, json::id(&envelope, "id")?);
         Some(bounds::key(&format!("{word}:{id}")))
     }

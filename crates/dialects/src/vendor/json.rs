@@ -3,11 +3,12 @@
 //! Invariants: a name that stands twice in one object is refused, since two readers could see two things; the number of
 //! values is bounded, and with it what they take in memory; the depth is bounded by the parser (128).
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::{self, Formatter};
 
 use domain::time::Timestamp;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::vendor::{Unreadable, bounds};
@@ -28,6 +29,41 @@ pub(crate) fn parse(body: &[u8]) -> Result<Value, Unreadable> {
 pub(crate) fn object(body: &[u8]) -> Result<Value, Unreadable> {
     let value = parse(body)?;
     if value.is_object() { Ok(value) } else { Err(Unreadable::new("body", "expected an object")) }
+}
+
+/// Reads some members of a body that must be an object, and passes the others over unread.
+pub(crate) fn members(body: &[u8], names: &'static [&'static str]) -> Result<Value, Unreadable> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let value = reader.deserialize_map(Picked(names));
+    let value = value.and_then(|value| reader.end().map(|()| value));
+    value.map_err(|error| Unreadable::new("body", format!("expected JSON: {error}")))
+}
+
+/// Some members of an object.
+struct Picked(&'static [&'static str]);
+
+impl<'de> Visitor<'de> for Picked {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut some = Map::new();
+        let count = Cell::new(0);
+        while let Some(name) = members.next_key::<Cow<'_, str>>()? {
+            if !self.0.contains(&name.as_ref()) {
+                members.next_value::<IgnoredAny>()?;
+            } else if some
+                .insert(name.into_owned(), members.next_value_seed(Strict(&count))?)
+                .is_some()
+            {
+                return Err(Error::custom("a name stands twice in one object"));
+            }
+        }
+        Ok(Value::Object(some))
+    }
 }
 
 #[derive(Clone, Copy)]

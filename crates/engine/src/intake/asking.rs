@@ -1,6 +1,6 @@
 //! Asking a vendor what it knows of a request: calls in turn, with the source's credentials.
 //!
-//! Invariants: a vendor is asked at most [`CALLS_MAX`] times for one answer; what is busy, away or talks nonsense is a
+//! Invariants: a vendor is asked at most [`CALLS_MAX`] times for one answer, and no more often than its source allows; what is busy, away or talks nonsense is a
 //! reason to ask again later, never an answer.
 //! Left to others: which calls, and what answers mean (`dialects::vendor`).
 
@@ -18,6 +18,8 @@ use crate::Engine;
 const CALLS_MAX: usize = 5;
 /// How long each may take.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a call waits for its turn.
+const TURN_MS_MAX: i64 = 10_000;
 /// Connections to a vendor that are kept.
 const CONNECTIONS_MAX: usize = 4;
 /// An answer may be so large: a request with its two hundred signers.
@@ -49,6 +51,10 @@ impl Engine {
                 Ok(Ask::Refused(why) | Ask::Nonsense(why)) => return Asked::Later(why, None),
                 Err(unaskable) => return Asked::Never(unaskable.to_string()),
             };
+            if let Some(after_s) = self.wait_for_turn(source).await {
+                let why = "the source allows no more lookups now";
+                return Asked::Later(why.to_owned(), Some(after_s));
+            }
             let lane = Lane {
                 key: source.id.bits(),
                 connections_max: CONNECTIONS_MAX,
@@ -65,5 +71,19 @@ impl Engine {
             }
         }
         Asked::Later("the vendor sends from one answer to the next".to_owned(), None)
+    }
+
+    /// Waits until the source's rate allows a call; where that is too long, gives the seconds until it may.
+    async fn wait_for_turn(&self, source: &Source) -> Option<u32> {
+        let latest = self.now().plus_millis(TURN_MS_MAX);
+        loop {
+            let now = self.now();
+            let nodes = self.lanes().nodes();
+            let Err(at) = self.inner.sources.take_lookup(source, nodes, now) else { return None };
+            if now >= latest {
+                return Some(1);
+            }
+            self.sleep_until(at).await;
+        }
     }
 }

@@ -1,19 +1,29 @@
-//! What is kept in memory of sources: those that were called lately, vendors' keys, and how many knocked in vain.
+//! What is kept in memory of sources: those that were called lately, vendors' keys, how many knocked in vain, and how many
+//! are at the doors now.
 //!
-//! Invariant: what this node writes is seen at once, what another one writes within [`KEPT_MS`]; all of it is bounded.
+//! Invariants: what this node writes is seen at once, what another one writes within [`KEPT_MS`]; all of it is bounded; a
+//! reading gives way to a crowd at the doors, but not for ever.
 
 use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::id::{AccountId, SourceId};
 use domain::source::Source;
 use domain::time::Timestamp;
+use serde_json::Value;
 use store::SettingKind;
+use tokio::time::timeout;
 
 use crate::Engine;
 use crate::command::Refusal;
+use crate::lanes::Rate;
 use crate::sources;
 
+/// The setting that says how often a source's vendor may be asked.
+pub(crate) const LOOKUPS_PER_S: &str = "lookups_per_s";
 /// How long a source is used before it is read anew.
 const KEPT_MS: i64 = 2_000;
 /// How long a vendor's key is taken for its only one.
@@ -21,10 +31,33 @@ pub(super) const KEY_KEPT_MS: i64 = 5 * 60 * 1_000;
 /// Sources, keys and counts that are kept at most; beyond them all are forgotten.
 const KEPT_MAX: usize = 10_000;
 
+/// So many at the doors are a crowd.
+const CROWD: usize = 40;
+/// Readings go on when no crowd was seen for so long.
+const CALM_MS: i64 = 20;
+/// How often a reading that gives way looks whether the crowd is gone.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How often it looks before it goes on all the same.
+const LOOKS_MAX: u32 = 25;
+
 /// What is kept in memory of sources.
 #[derive(Debug, Default)]
 pub(crate) struct Doors {
     kept: Mutex<Kept>,
+    /// Counts those who came in and were not answered yet.
+    waiting: AtomicUsize,
+    /// When there was a crowd of them the last time, in milliseconds since 1970.
+    crowded_at: AtomicI64,
+}
+
+/// Somebody who came in and was not answered yet.
+#[derive(Debug)]
+pub(super) struct Guest<'a>(&'a Doors);
+
+impl Drop for Guest<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +65,8 @@ struct Kept {
     sources: BTreeMap<SourceId, (Timestamp, Arc<Source>)>,
     keys: BTreeMap<String, (Arc<str>, Timestamp)>,
     refused: BTreeMap<SourceId, u64>,
+    /// How far the rates of lookups are used.
+    lookups: BTreeMap<SourceId, Rate>,
     /// Counts what this node wrote: what was read before the last of it is not kept.
     changes: u64,
 }
@@ -39,6 +74,19 @@ struct Kept {
 impl Doors {
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets somebody in.
+    pub(super) fn let_in(&self, now: Timestamp) -> Guest<'_> {
+        if self.waiting.fetch_add(1, Ordering::AcqRel) >= CROWD {
+            self.crowded_at.store(now.as_millis(), Ordering::Release);
+        }
+        Guest(self)
+    }
+
+    fn is_calm(&self, now: Timestamp) -> bool {
+        let crowded_at = Timestamp::from_millis(self.crowded_at.load(Ordering::Acquire));
+        !(0..CALM_MS).contains(&now.millis_since(crowded_at))
     }
 
     /// Hears that a source is different now.
@@ -62,6 +110,24 @@ impl Doors {
         self.kept().refused.get(&id).copied().unwrap_or(0)
     }
 
+    /// Takes a lookup of a source's rate, or says when there is one.
+    pub(super) fn take_lookup(
+        &self,
+        source: &Source,
+        nodes: u32,
+        now: Timestamp,
+    ) -> Result<(), Timestamp> {
+        let Some(per_second) = source.settings.get(LOOKUPS_PER_S).and_then(Value::as_u64) else {
+            return Ok(());
+        };
+        let mut kept = self.kept();
+        if kept.lookups.len() >= KEPT_MAX {
+            kept.lookups.clear();
+        }
+        let rate = kept.lookups.entry(source.id).or_default();
+        rate.take(u32::try_from(per_second).unwrap_or(u32::MAX), nodes.max(1), now)
+    }
+
     /// Gives the key that was fetched from a URL, and when.
     pub(super) fn vendor_key(&self, url: &str) -> Option<(Arc<str>, Timestamp)> {
         self.kept().keys.get(url).cloned()
@@ -77,6 +143,18 @@ impl Doors {
 }
 
 impl Engine {
+    /// Waits while there is a crowd at the doors, for a moment at most: they want to know that they were heard, and nobody
+    /// waits for what is read of it.
+    pub(super) async fn give_way(&self) {
+        for _ in 0..LOOKS_MAX {
+            if self.inner.sources.is_calm(self.now()) {
+                return;
+            }
+            // Running into the time is what this is for.
+            drop(timeout(LOOK_EVERY, pending::<()>()).await);
+        }
+    }
+
     /// Finds a source, as it was a moment ago at worst.
     pub(super) async fn door(
         &self,

@@ -49,6 +49,7 @@ impl Engine {
         bytes: usize,
     ) -> Option<Ended> {
         let (delivery, event) = of;
+        self.give_way().await;
         let began = self.now();
         self.metrics().begun(delivery, event, began);
         let number = delivery.attempts.saturating_add(1);

@@ -2,6 +2,7 @@
 //! not known is asked for when it is back. And what is done where nobody can be asked.
 
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use domain::time::Timestamp;
 use serde_json::{Value, json};
@@ -55,6 +56,27 @@ fn what_waits_for_a_vendor_that_is_down_catches_up_when_it_is_back() {
     assert_eq!((&read[0]["state"], &read[0]["note"]), (&json!("done"), &Value::Null));
     assert_eq!(read[0]["word"], "request_sent");
     assert_eq!(mirror(&service, &source)["signers"][0]["name"], "Ana Pop");
+    service.stop();
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the rate is one of the real clock")]
+fn a_vendor_is_asked_no_more_often_than_its_source_allows() {
+    let api = Api::start();
+    let service = Service::develop(&[]);
+    let mut settings = settings(&api.url("/v1.1"));
+    settings["lookups_per_s"] = json!(2);
+    let (source, path) = source(&service, "clickwrap", &settings);
+    let began = Instant::now();
+    for at in 0..5 {
+        let id = format!("r-{at}");
+        api.says(&format!("/v1.1/requests/{id}"), &request());
+        let said = clickwrap("request_sent", &format!("event-{at}"), &id, None);
+        post(&service, &path, &PROOF, &said).expect(200);
+    }
+    api.until_answered(5);
+    assert!(began.elapsed() >= Duration::from_millis(1_500), "{:?}", began.elapsed());
+    assert!(inbox(&service, &source).iter().all(|row| row["state"] == "done"));
     service.stop();
 }
 
