@@ -154,14 +154,18 @@ impl Ground {
     /// That includes what a node held that died: the others, or it itself after a restart, take it over once it is
     /// declared dead, which takes some 12 s on PostgreSQL.
     pub(crate) async fn settled(&self) -> Result<Instant> {
-        let began = clock::now();
+        let mut moved = clock::now();
+        let mut least = u64::MAX;
         loop {
             let Some(stats) = self.driver.stats().await?.filter(|stats| stats.pending > 0) else {
                 return Ok(clock::now());
             };
+            if stats.pending < least {
+                (least, moved) = (stats.pending, clock::now());
+            }
             ensure!(
-                began.elapsed() < STALL,
-                "the server still says {} pending after {STALL:?}",
+                moved.elapsed() < STALL,
+                "the server still says {} pending, and no fewer for {STALL:?}",
                 stats.pending
             );
             clock::pause(TURN).await;
