@@ -52,7 +52,11 @@ lint: ## Check layout, lints, arrows between rooms, files and dependencies; no t
 
 fuzz: ## Throw hostile bytes at every fuzz target for FUZZ_SECONDS each
 	@scripts/setup.sh fuzz
-	cd fuzz && mkdir -p corpus/catch && cp ../crates/dialects/fixtures/*/*.json corpus/catch/
+	@# FintechOS and eSignAnyWhere share callbacks, and so their samples.
+	cd fuzz && for pair in clickwrap:clickwrap ironclad:ironclad insertsign:insertsign fintechos:fintechos esaw:fintechos; do \
+		corpus="corpus/catch_$${pair%:*}" && mkdir -p "$$corpus" && \
+		cp "../crates/dialects/fixtures/$${pair#*:}"/*.json "$$corpus/" || exit 1; \
+	done
 	cd fuzz && for target in $$(cargo +nightly fuzz list); do \
 		cargo +nightly fuzz run "$$target" -- -max_total_time=$(FUZZ_SECONDS) || exit 1; \
 	done
@@ -60,6 +64,7 @@ fuzz: ## Throw hostile bytes at every fuzz target for FUZZ_SECONDS each
 sim: ## Step the engine through SEEDS worlds of STEPS steps each, faults included
 	@scripts/setup.sh sim
 	cargo run --release --package sim -- --count $(SEEDS) --steps $(STEPS)
+	cargo run --release --package sim -- --vendors --count $(SEEDS) --steps $(STEPS)
 
 audit: ## Compare the dependencies with known advisories (needs the network)
 	@scripts/setup.sh audit

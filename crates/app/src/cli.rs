@@ -13,6 +13,7 @@ mod import;
 mod keys;
 mod listen;
 mod log;
+mod loopback;
 mod progress;
 mod providers;
 mod replay;
@@ -20,6 +21,7 @@ mod serve;
 mod server;
 mod target;
 mod trigger;
+mod vendor;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -65,6 +67,7 @@ enum Command {
     Dev(dev::Args),
     Listen(listen::Args),
     Trigger(trigger::Args),
+    Vendor(vendor::Args),
     Events(events::Args),
     Replay(replay::Args),
     Keys(keys::Args),
@@ -113,6 +116,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Dev(args) => dev::run(&args, context),
         Command::Listen(args) => listen::run(args, context),
         Command::Trigger(args) => trigger::run(args, context),
+        Command::Vendor(args) => vendor::run(args, context),
         Command::Events(args) => events::run(args, context),
         Command::Replay(args) => replay::run(&args, context),
         Command::Keys(args) => keys::run(args, context),

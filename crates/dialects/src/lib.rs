@@ -1,5 +1,5 @@
 //! Vendors' languages: an event goes in, the call that the vendor would have made comes out; and the other way round,
-//! a vendor's call goes in, and what it tells comes out ([`mod@vendor`]).
+//! a vendor's call goes in, and what it tells comes out ([`mod@vendor`]); and a vendor played by us, for tests ([`mod@stand_in`]).
 //!
 //! | Dialect | Where | Says an event as |
 //! | --- | --- | --- |
@@ -30,6 +30,7 @@ mod names;
 pub mod proof;
 mod sample;
 mod schema;
+pub mod stand_in;
 mod standard;
 mod template;
 pub mod vendor;

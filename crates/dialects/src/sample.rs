@@ -331,14 +331,14 @@ impl Cast {
 }
 
 const MINUTE_MS: i64 = 60 * SECOND_MS;
-const JOHN: &str = "John Doe";
-const JANE: &str = "Jane Smith";
+pub(crate) const JOHN: &str = "John Doe";
+pub(crate) const JANE: &str = "Jane Smith";
 
-fn john() -> Person {
+pub(crate) fn john() -> Person {
     person(JOHN, "john.doe@example.com", "CEO", "Example Ltd")
 }
 
-fn jane() -> Person {
+pub(crate) fn jane() -> Person {
     person(JANE, "jane.smith@example.org", "CFO", "Acme LLC")
 }
 
@@ -356,7 +356,7 @@ fn person(name: &str, email: &str, label: &str, company: &str) -> Person {
     }
 }
 
-fn evidence(name: &str) -> Evidence {
+pub(crate) fn evidence(name: &str) -> Evidence {
     Evidence {
         name: name.to_owned(),
         consent: "I have read the document and sign it electronically.".to_owned(),

@@ -135,6 +135,7 @@ fn request() -> Value {
         "origin": text(),
         "foreign_id": text(),
         "said_sent": {"const": true},
+        "untold": {"type": "array", "items": object(&["type"], json!({"type": text(), "signer_id": text()}))},
         "created_at": moment(),
         "status": one_of(&["draft", "sent", "completed", "declined", "expired", "cancelled"]),
     });

@@ -2,12 +2,13 @@
 //!
 //! Invariants: hearing a thing again changes nothing; a signer and a request only move on, but that an expired one may
 //! come back to life; once signed by all, refused or withdrawn, a request stays that; what was there before a mirror began
-//! is taken in silently, and only what is told then has happened.
+//! is taken in silently, and happens when the vendor tells of it after all.
 //! Left to others: reading vendors' words (`dialects`), asking vendors and committing (`engine::intake`).
 
 mod who;
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use crate::event::Kind;
 use crate::id::{AccountId, RequestId, SignerId, SourceId};
@@ -91,7 +92,11 @@ impl Request {
             redirect_url: None,
             metadata: BTreeMap::new(),
             origin: source.to_string(),
-            foreign: Some(Foreign { id: foreign_id.to_owned(), said_sent: false }),
+            foreign: Some(Foreign {
+                id: foreign_id.to_owned(),
+                said_sent: false,
+                untold: Vec::new(),
+            }),
             created_at: now,
             state: State::Draft,
             archived_at: None,
@@ -121,26 +126,75 @@ impl Request {
             self.sent(sent_at.unwrap_or(at));
             let shows = |picture: &&Picture| picture.signers.iter().any(|s| s.stage.is_some());
             let shows_stages = hearing.pictures.iter().any(shows);
+            let before = self.state.clone();
             happened.extend(self.step(step, (at, shows_stages), mint));
+            self.stay_expired(before, hearing);
         }
         if !hearing.shows_turns() {
             happened.extend(self.take_turns(at));
         }
         self.pass_over_days(&had_turn, hearing.now);
         if hearing.is_first {
-            // All else was before anybody listened.
-            let told = hearing.step.map(|step| self.told_by(step)).unwrap_or_default();
-            happened.retain(|happening| told.includes(happening));
-            if let (Some(Step::Signed(_)), true) = (hearing.step, told.is_anybody) {
-                let last = happened.pop();
-                happened = last.into_iter().collect();
-            }
+            happened = self.begin(hearing.step, happened);
+        } else {
+            happened = self.catch_up(hearing.step, happened);
         }
         self.progress = self.measure();
         if matches!(self.state, State::Completed { .. }) {
             self.progress = 100;
         }
         Next { request: self, happened: ordered(happened) }
+    }
+
+    /// Takes back that an expired one came back to life: what told of it is older, or the vendor shows otherwise.
+    fn stay_expired(&mut self, before: State, hearing: &Hearing<'_>) {
+        let State::Expired { expired_at, .. } = before else { return };
+        let shown = hearing.pictures.iter().rev().find_map(|picture| picture.stage);
+        let is_over = hearing.at <= expired_at || shown == Some(Stage::Expired);
+        if is_over && matches!(self.state, State::Sent { .. }) {
+            self.state = before;
+        }
+    }
+
+    /// Says what has happened where nothing was known before: what is told; all else was before anybody listened.
+    fn begin(&mut self, step: Option<&Step>, mut happened: Vec<Happening>) -> Vec<Happening> {
+        if matches!(step, Some(Step::Sent)) {
+            // Who hears of the beginning has missed nothing.
+            return happened;
+        }
+        let told = step.map(|step| self.told_by(step)).unwrap_or_default();
+        let all = happened.clone();
+        happened.retain(|happening| told.includes(happening));
+        if let (Some(Step::Signed(_)), true) = (step, told.is_anybody) {
+            let last = happened.pop();
+            happened = last.into_iter().collect();
+        }
+        let untold = all.into_iter().filter(|one| UNTOLD.contains(&one.kind));
+        let untold = untold.filter(|one| !happened.contains(one)).collect();
+        if let Some(foreign) = &mut self.foreign {
+            foreign.untold = untold;
+        }
+        happened
+    }
+
+    /// Adds what was taken in silently, and is told of now.
+    fn catch_up(&mut self, step: Option<&Step>, mut happened: Vec<Happening>) -> Vec<Happening> {
+        let told = step.map(|step| self.told_by(step)).unwrap_or_default();
+        let Some(foreign) = &mut self.foreign else { return happened };
+        foreign.untold.retain(|one| !happened.contains(one));
+        // Of somebody who is not named, one at a time, and only if nobody has moved on by it.
+        let is_one = told.is_anybody && matches!(step, Some(Step::Signed(_)));
+        let mut rest = Vec::new();
+        for one in mem::take(&mut foreign.untold) {
+            let is_enough = is_one && happened.iter().any(|one| told.includes(one));
+            if told.includes(&one) && !is_enough {
+                happened.push(one);
+            } else {
+                rest.push(one);
+            }
+        }
+        foreign.untold = rest;
+        happened
     }
 
     fn with_turn(&self) -> Vec<SignerId> {
@@ -417,6 +471,17 @@ impl Request {
         if matches!(self.state, State::Sent { .. }) { self.notify_next(at) } else { Vec::new() }
     }
 }
+
+/// What is told later, if it was taken in silently: how signers and the whole have ended.
+const UNTOLD: [Kind; 7] = [
+    Kind::SignerSigned,
+    Kind::SignerDeclined,
+    Kind::SignerReassigned,
+    Kind::RequestCompleted,
+    Kind::RequestDeclined,
+    Kind::RequestExpired,
+    Kind::RequestCancelled,
+];
 
 const fn stage_of(state: &signer::State) -> SignerStage {
     match state {

@@ -78,6 +78,9 @@ pub struct Foreign {
     /// Whether it was told that the request was sent.
     #[serde(default, skip_serializing_if = "is_false")]
     pub said_sent: bool,
+    /// What was taken in silently when the mirror began, and is told when the vendor tells of it after all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<Happening>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
@@ -268,11 +271,13 @@ pub struct Step {
 }
 
 /// One thing that happened to a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Happening {
     /// What.
+    #[serde(rename = "type")]
     pub kind: Kind,
     /// To which signer, if to one.
+    #[serde(rename = "signer_id", default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<SignerId>,
 }
 

@@ -1,4 +1,5 @@
-//! `sim --seed 7 --count 1000 --steps 400`: plays seeds and says which of them broke something.
+//! `sim --seed 7 --count 1000 --steps 400`: plays seeds and says which of them broke something; with `--vendors`, those in
+//! which vendors send webhooks.
 
 use std::env;
 use std::io::{self, Write};
@@ -6,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use sim::play;
+use sim::{play, play_vendors};
 use tokio::runtime;
 
 /// Plays simulated worlds from seeds and checks what must hold.
@@ -22,6 +23,9 @@ struct Arguments {
     /// Steps in each run.
     #[arg(long, default_value_t = 400)]
     steps: u32,
+    /// Whether vendors play, whose webhooks are caught.
+    #[arg(long)]
+    vendors: bool,
     /// Where the stores are kept meanwhile.
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -42,7 +46,14 @@ fn run(arguments: &Arguments) -> io::Result<u64> {
     let mut broken = 0;
     let mut out = io::stdout().lock();
     for seed in arguments.seed..arguments.seed.saturating_add(arguments.count) {
-        match runtime.block_on(play(seed, arguments.steps, &folder)) {
+        let played = runtime.block_on(async {
+            if arguments.vendors {
+                play_vendors(seed, arguments.steps, &folder).await
+            } else {
+                play(seed, arguments.steps, &folder).await
+            }
+        });
+        match played {
             Ok(report) if seed % 100 == 0 => writeln!(out, "seed {seed}: {report:?}")?,
             Ok(_) => {}
             Err(what) => {

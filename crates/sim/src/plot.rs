@@ -92,7 +92,7 @@ async fn played(crew: Result<Crew, Trouble>, dice: Dice, steps: u32) -> Result<R
 }
 
 /// A fault of the store is part of the plot; anything else is not.
-fn expected(result: Result<(), Trouble>) -> Result<(), Broken> {
+pub(crate) fn expected(result: Result<(), Trouble>) -> Result<(), Broken> {
     match result {
         // Chance asks for what cannot be, and clients race themselves after lost answers.
         Ok(())

@@ -1,6 +1,8 @@
 //! Receivers with moods, and a memory of what they heard.
 //!
-//! Invariant: what a receiver answers follows from its mood and the seed; what it heard is never forgotten.
+//! Some of them are interfaces of vendors: those who feel well show their pages.
+//!
+//! Invariant: what a receiver answers follows from its mood, its pages and the seed; what it heard is never forgotten.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -29,6 +31,10 @@ pub enum Mood {
     Mumbling,
     /// Nobody listens.
     Down,
+    /// Takes it, and does not answer in time.
+    Slow,
+    /// Answers 200 with nonsense.
+    Babbling,
 }
 
 /// One call that reached a receiver.
@@ -60,12 +66,26 @@ struct Inner {
     dice: Dice,
     moods: BTreeMap<String, Mood>,
     heard: BTreeMap<String, Vec<Heard>>,
+    /// What hosts show, by path, and what they say of what they do not have.
+    pages: BTreeMap<String, (BTreeMap<String, String>, String)>,
+}
+
+impl Inner {
+    /// Gives what somebody who is well says to a call.
+    fn says(&self, host: &str, path: &str) -> Answer {
+        let Some((pages, missing)) = self.pages.get(host) else {
+            return Answer { status: 200, ..Answer::default() };
+        };
+        let (status, body) = pages.get(path).map_or((404, missing), |body| (200, body));
+        Answer { status, body: body.clone(), ..Answer::default() }
+    }
 }
 
 impl World {
     /// Makes a world where everybody is well.
     pub const fn new(clock: Arc<SimClock>, dice: Dice) -> Self {
-        let inner = Inner { dice, moods: BTreeMap::new(), heard: BTreeMap::new() };
+        let inner =
+            Inner { dice, moods: BTreeMap::new(), heard: BTreeMap::new(), pages: BTreeMap::new() };
         Self { clock, inner: Mutex::new(inner) }
     }
 
@@ -76,6 +96,14 @@ impl World {
     /// Changes how a receiver feels.
     pub fn feels(&self, host: &str, mood: Mood) {
         self.lock().moods.insert(host.to_owned(), mood);
+    }
+
+    /// Has a host show pages, by path, beside those that it shows already, and say `missing` of all others.
+    pub fn shows(&self, host: &str, pages: BTreeMap<String, String>, missing: &str) {
+        let mut inner = self.lock();
+        let (known, says) = inner.pages.entry(host.to_owned()).or_default();
+        known.extend(pages);
+        missing.clone_into(says);
     }
 
     /// Makes everybody well.
@@ -102,19 +130,25 @@ impl Channel for World {
         let mut inner = self.lock();
         let mood = inner.moods.get(&host).copied().unwrap_or(Mood::Well);
         let answered = |status| Outcome::Answered(Answer { status, ..Answer::default() });
+        let well = |inner: &Inner| Outcome::Answered(inner.says(&host, call.url.path()));
         let lost = || Outcome::failed(Reason::ConnectionLost, "the receiver broke the connection");
         let (outcome, reached, taken) = match mood {
-            Mood::Well => (answered(200), true, true),
+            Mood::Well => (well(&inner), true, true),
             Mood::Status(status) => (answered(status), true, (200..300).contains(&status)),
             Mood::Later(seconds) => {
                 let retry_after_s = Some(seconds);
                 let answer = Answer { status: 503, retry_after_s, ..Answer::default() };
                 (Outcome::Answered(answer), true, false)
             }
-            Mood::Flapping(percent) if inner.dice.percent(percent) => (answered(200), true, true),
+            Mood::Flapping(percent) if inner.dice.percent(percent) => (well(&inner), true, true),
             Mood::Flapping(_) => (lost(), true, false),
             Mood::Mumbling => (lost(), true, true),
             Mood::Down => (Outcome::failed(Reason::ConnectFailed, "nobody listens"), false, false),
+            Mood::Slow => (Outcome::failed(Reason::HeadersTimeout, "no answer yet"), true, false),
+            Mood::Babbling => {
+                let body = "<html>Come in!</html>".to_owned();
+                (Outcome::Answered(Answer { status: 200, body, ..Answer::default() }), true, true)
+            }
         };
         if reached {
             let event = call.headers.iter().find(|(name, _)| name == "webhook-id");

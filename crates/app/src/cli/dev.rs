@@ -3,7 +3,6 @@
 //! Invariant: what is printed can be pasted: every line works as it stands, in the order in which it stands.
 
 mod hands;
-mod receiver;
 mod story;
 
 use std::fs;

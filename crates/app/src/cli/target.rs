@@ -47,14 +47,12 @@ impl Target {
         let checked = dialects::check_url(dialect, url)
             .with_context(|| format!("reading the url {url}"))
             .advise("give the whole url, such as http://localhost:3000/webhooks")?;
-        let ranges = ["0.0.0.0/0", "::/0"];
-        let ranges = ranges.iter().filter_map(|range| range.parse().ok()).collect();
-        let guard = Guard::new(ranges, Schemes::HttpToo);
+        let (guard, http) = client()?;
         guard.check_url(&checked).with_context(|| format!("reading the url {url}"))?;
         Ok(Self {
             endpoint: endpoint(dialect, url, (secret, token), now)?,
             url: Arc::new(checked),
-            http: Http::new(Options::new(guard)).context("building the client")?,
+            http,
             runtime: Builder::new_current_thread().enable_all().build().context("starting")?,
         })
     }
@@ -84,6 +82,15 @@ impl Target {
     pub(crate) fn accepts(&self, outcome: &Outcome) -> bool {
         outcome.status().is_some_and(|status| self.endpoint.profile.is_success(status))
     }
+}
+
+/// Makes a client that may call every address.
+pub(crate) fn client() -> anyhow::Result<(Guard, Http)> {
+    let ranges = ["0.0.0.0/0", "::/0"];
+    let ranges = ranges.iter().filter_map(|range| range.parse().ok()).collect();
+    let guard = Guard::new(ranges, Schemes::HttpToo);
+    let http = Http::new(Options::new(guard.clone())).context("building the client")?;
+    Ok((guard, http))
 }
 
 /// Draws a signing secret.

@@ -1,6 +1,7 @@
 //! `countersign trigger`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{anyhow, bail};
 use domain::call::{Call, Outcome};
@@ -79,26 +80,37 @@ pub(crate) fn run(args: Args, context: Context) -> anyhow::Result<ExitCode> {
     show_call(&mut screen, &call)?;
     let stopwatch = Stopwatch::start();
     let ending = target.call(call);
-    let took_ms = stopwatch.elapsed().as_millis();
+    let took = stopwatch.elapsed();
     let accepted = target.accepts(&ending.outcome);
     screen.gap()?;
-    let status = screen.judged(accepted, &target::ending(&ending.outcome));
-    screen.line(format!("< {status} in {took_ms} ms"))?;
-    if let Outcome::Answered(answer) = &ending.outcome {
-        for line in answer.body.lines() {
-            screen.line(format!("< {line}"))?;
-        }
-    }
+    show_ending(&mut screen, accepted, (&ending.outcome, took))?;
     Ok(if accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn show_call(screen: &mut Screen, call: &Call) -> anyhow::Result<()> {
+/// Says what goes on the wire.
+pub(crate) fn show_call(screen: &mut Screen, call: &Call) -> anyhow::Result<()> {
     screen.line(format!("> {} {}", call.method.as_str(), call.url))?;
     for (name, value) in &call.headers {
         screen.line(format!("> {name}: {value}"))?;
     }
     if !call.body.is_empty() {
         screen.line(format!(">\n> {}", String::from_utf8_lossy(&call.body)))?;
+    }
+    Ok(())
+}
+
+/// Says how a call ended, and whether that is good.
+pub(crate) fn show_ending(
+    screen: &mut Screen,
+    is_good: bool,
+    (outcome, took): (&Outcome, Duration),
+) -> anyhow::Result<()> {
+    let status = screen.judged(is_good, &target::ending(outcome));
+    screen.line(format!("< {status} in {} ms", took.as_millis()))?;
+    if let Outcome::Answered(answer) = outcome {
+        for line in answer.body.lines() {
+            screen.line(format!("< {line}"))?;
+        }
     }
     Ok(())
 }

@@ -22,11 +22,12 @@ fn the_long_help_lists_every_setting() {
 
 #[test]
 fn every_command_explains_itself() {
-    let commands: [&[&str]; 16] = [
+    let commands: [&[&str]; 17] = [
         &["serve"],
         &["dev"],
         &["listen"],
         &["trigger"],
+        &["vendor"],
         &["events", "tail"],
         &["replay"],
         &["keys", "create"],

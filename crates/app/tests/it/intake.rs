@@ -7,6 +7,7 @@ mod envelopes;
 mod guide;
 mod hostile;
 mod keys;
+mod played;
 mod samples;
 mod silence;
 

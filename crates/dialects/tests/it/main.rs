@@ -23,6 +23,8 @@ mod schemas;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]
+mod stand_in;
+#[cfg(test)]
 mod standard;
 #[cfg(test)]
 mod urls;

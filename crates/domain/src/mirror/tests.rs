@@ -104,6 +104,45 @@ fn what_was_before_anybody_listened_is_taken_in_silently() {
     assert_eq!(mirror.request.progress, 50);
 }
 
+/// What a vendor shows when all have signed.
+fn signed_by_all() -> Picture {
+    let mut picture = two(SigningOrder::Parallel);
+    picture.signers.iter_mut().for_each(|signer| signer.stage = Some(SignerStage::Signed));
+    picture.stage = Some(Stage::Completed);
+    picture
+}
+
+#[test]
+fn what_was_taken_in_silently_happens_when_it_is_told_after_all() {
+    let mut mirror = Mirror::new();
+    let picture = signed_by_all();
+    let kinds = mirror.hear(Some(&Step::Viewed(who("a@example.com"))), &picture);
+    assert_eq!(kinds, [], "they have signed since");
+    assert_eq!(mirror.request.state.as_str(), "completed");
+    assert_eq!(mirror.hear(None, &picture), []);
+    let signed = Step::Signed(vec![who("b@example.com")]);
+    assert_eq!(mirror.hear(Some(&signed), &picture), [Kind::SignerSigned]);
+    assert_eq!(mirror.hear(Some(&signed), &picture), []);
+    let kinds = mirror.hear(Some(&Step::Completed), &picture);
+    assert_eq!(kinds, [Kind::SignerSigned, Kind::RequestCompleted]);
+    assert_eq!(mirror.hear(Some(&Step::Completed), &picture), []);
+    let mut mirror = Mirror::new();
+    let nobody = Step::Signed(vec![Who::default()]);
+    assert_eq!(mirror.hear(Some(&nobody), &picture), [Kind::SignerSigned]);
+    assert_eq!(mirror.hear(Some(&nobody), &picture), [Kind::SignerSigned], "one at a time");
+    assert_eq!(mirror.hear(Some(&nobody), &picture), []);
+    assert_eq!(mirror.hear(Some(&Step::Finished), &picture), [Kind::RequestCompleted]);
+}
+
+#[test]
+fn who_hears_late_that_it_was_sent_hears_all_that_came_of_it() {
+    let mut mirror = Mirror::new();
+    let kinds = mirror.hear(Some(&Step::Sent), &signed_by_all());
+    let signed = Kind::SignerSigned;
+    assert_eq!(kinds, [Kind::RequestSent, signed, signed, Kind::RequestCompleted]);
+    assert_eq!(mirror.told(&Step::Completed), []);
+}
+
 #[test]
 fn nobody_is_reminded_of_days_that_passed_before_it_was_heard() {
     let picture = two(SigningOrder::Parallel);
@@ -180,6 +219,25 @@ fn an_expired_request_may_come_back_to_life() {
 }
 
 #[test]
+fn what_comes_late_brings_no_expired_request_back_to_life() {
+    let mut mirror = Mirror::new();
+    mirror.hear(Some(&Step::Sent), &two(SigningOrder::Parallel));
+    let expired = Picture { stage: Some(Stage::Expired), ..two(SigningOrder::Parallel) };
+    assert_eq!(mirror.hear(Some(&Step::Expired), &expired), [Kind::RequestExpired]);
+    mirror.hear(Some(&Step::Notified(Who::default())), &expired);
+    assert_eq!(mirror.request.state.as_str(), "expired", "the vendor shows it");
+    let late = Hearing {
+        step: Some(&Step::Sent),
+        pictures: &[],
+        is_first: false,
+        at: START,
+        now: START.plus_millis(DAY_MS),
+    };
+    let next = mirror.request.hear(&late, &mut || SignerId::new(9));
+    assert_eq!(next.request.state.as_str(), "expired", "it was told of before");
+}
+
+#[test]
 fn a_vendor_that_names_nobody_is_followed_signer_by_signer() {
     let mut mirror = Mirror::new();
     let nobody = Who::default;
@@ -213,10 +271,9 @@ proptest! {
     fn in_whatever_order_and_however_often_it_comes_each_thing_happens_once(
         order in Just(story()).prop_shuffle(),
         again in subsequence(story(), 0..=6),
-        pictured in select(vec![true, false]),
+        picture in select(vec![Picture::default(), two(SigningOrder::Parallel), signed_by_all()]),
     ) {
         let mut mirror = Mirror::new();
-        let picture = if pictured { two(SigningOrder::Parallel) } else { Picture::default() };
         for step in order.iter().chain(&again) {
             mirror.hear(Some(step), &picture);
         }

@@ -14,3 +14,5 @@ mod replay;
 mod seeds;
 #[cfg(test)]
 mod stage;
+#[cfg(test)]
+mod vendors;

@@ -1,7 +1,7 @@
 //! The first request: from draft to complete, told to five systems in five dialects, and shown as it happens.
 //!
 //! Invariant: endpoints of the story are gone when it has ended, however it ended, so that nothing fails for ever.
-//! Left to others: what happens (`engine`), receiving it ([`super::receiver`]).
+//! Left to others: what happens (`engine`), receiving it ([`crate::cli::loopback`]).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use engine::{Engine, Once};
 use store::{DeliveryFilter, Page, RequestFilter, TimelineEntry};
 use tokio::time::{interval, timeout};
 
-use crate::cli::dev::receiver::Receiver;
+use crate::cli::loopback::Loopback;
 use crate::screen::Screen;
 
 /// Marks the endpoints of the story.
@@ -67,7 +67,7 @@ pub(crate) async fn play(
     account: AccountId,
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
-    let receiver = Receiver::start().await?;
+    let receiver = Loopback::taking_all().await?;
     let told = tell(engine, account, &receiver, screen).await;
     tidy(engine, account).await?;
     told
@@ -76,7 +76,7 @@ pub(crate) async fn play(
 async fn tell(
     engine: &Engine,
     account: AccountId,
-    receiver: &Receiver,
+    receiver: &Loopback,
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
     let endpoints = register(engine, account, receiver).await?;
@@ -136,7 +136,7 @@ pub(crate) async fn draft(
 async fn register(
     engine: &Engine,
     account: AccountId,
-    receiver: &Receiver,
+    receiver: &Loopback,
 ) -> anyhow::Result<BTreeMap<EndpointId, Dialect>> {
     let mut endpoints = BTreeMap::new();
     for dialect in Dialect::ALL {

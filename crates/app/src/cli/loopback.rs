@@ -1,37 +1,64 @@
-//! A small server on this machine that takes every webhook, for the first request of `dev`.
+//! A small server on this machine for commands: it takes whole calls, and answers them as it is told to.
 //!
-//! Invariant: dropping it ends it, and every connection with it.
+//! Invariants: dropping it ends it, and every connection with it; calls and connections are bounded.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-/// The answer to everything; 200, since some dialects count nothing else.
-const ANSWER: &[u8] =
-    b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 6\r\n\r\ngot it";
 /// A message may be so long, head and body.
 const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Connections at once; more wait.
 const CONNECTIONS_MAX: usize = 64;
 
-/// Takes every webhook.
+/// Gives the answer to a call, from the lines of its head.
+type Answers = dyn Fn(&str) -> Reply + Send + Sync;
+
+/// What is answered.
 #[derive(Debug)]
-pub(crate) struct Receiver {
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) media_type: &'static str,
+    pub(crate) body: String,
+}
+
+impl Reply {
+    fn bytes(&self) -> Vec<u8> {
+        let Self { status, media_type, body } = self;
+        let length = body.len();
+        let head = format!("HTTP/1.1 {status} \r\ncontent-type: {media_type}\r\n");
+        format!("{head}content-length: {length}\r\n\r\n{body}").into_bytes()
+    }
+}
+
+/// A small server on this machine.
+#[derive(Debug)]
+pub(crate) struct Loopback {
     address: SocketAddr,
-    /// Dropped with the receiver, which ends it.
+    /// Dropped with the server, which ends it.
     _accepting: JoinSet<()>,
 }
 
-impl Receiver {
-    /// Starts at a free port of this machine.
-    pub(crate) async fn start() -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await.context("starting a receiver")?;
-        let address = listener.local_addr().context("starting a receiver")?;
+impl Loopback {
+    /// Starts at a free port, and takes every webhook.
+    pub(crate) async fn taking_all() -> anyhow::Result<Self> {
+        // 200, since some dialects count nothing else.
+        let taken =
+            |_: &str| Reply { status: 200, media_type: "text/plain", body: "got it".to_owned() };
+        Self::start(([127, 0, 0, 1], 0).into(), Arc::new(taken)).await
+    }
+
+    /// Starts at an address.
+    pub(crate) async fn start(address: SocketAddr, answers: Arc<Answers>) -> anyhow::Result<Self> {
+        let listening = || format!("listening on {address}");
+        let listener = TcpListener::bind(address).await.with_context(listening)?;
+        let address = listener.local_addr().with_context(listening)?;
         let mut accepting = JoinSet::new();
-        accepting.spawn(accept(listener));
+        accepting.spawn(accept(listener, answers));
         Ok(Self { address, _accepting: accepting })
     }
 
@@ -41,7 +68,7 @@ impl Receiver {
     }
 }
 
-async fn accept(listener: TcpListener) {
+async fn accept(listener: TcpListener, answers: Arc<Answers>) {
     let mut connections = JoinSet::new();
     loop {
         while connections.len() >= CONNECTIONS_MAX {
@@ -49,7 +76,7 @@ async fn accept(listener: TcpListener) {
         }
         match listener.accept().await {
             Ok((stream, _)) => {
-                connections.spawn(converse(stream));
+                connections.spawn(converse(stream, Arc::clone(&answers)));
             }
             // Without sockets there is nothing to receive; the timeline shows it.
             Err(_) => return,
@@ -58,12 +85,13 @@ async fn accept(listener: TcpListener) {
 }
 
 /// Answers until the caller goes away, or says something too long.
-async fn converse(mut stream: TcpStream) {
+async fn converse(mut stream: TcpStream, answers: Arc<Answers>) {
     let mut bytes = Vec::new();
     loop {
         while let Some(length) = whole(&bytes) {
-            drop(bytes.drain(..length));
-            if stream.write_all(ANSWER).await.is_err() {
+            let call: Vec<u8> = bytes.drain(..length).collect();
+            let answer = answers(&String::from_utf8_lossy(&call)).bytes();
+            if stream.write_all(&answer).await.is_err() {
                 return;
             }
         }
