@@ -74,6 +74,7 @@ use timers::Alarm;
 
 pub use channels::conversation::{Said, Side};
 pub use deliver::Ended;
+pub use dialects::face;
 pub use health::Readiness;
 pub use lanes::{Lanes, Work};
 pub use retention::Pass;

@@ -7,6 +7,7 @@
 mod draft;
 pub mod short;
 mod steps;
+mod wanted;
 
 use std::collections::BTreeMap;
 
@@ -73,6 +74,9 @@ pub struct NewSigner {
     pub role: Role,
     /// Over which channels they are told.
     pub send_to: NewSendTo,
+    /// The client's own id for the part; never read from input of the API, only from a vendor's client.
+    #[serde(skip)]
+    pub foreign_id: Option<String>,
 }
 
 /// Over which channels a person is to be told.

@@ -21,7 +21,7 @@ use tracing::{error, warn};
 use crate::answer;
 
 /// A problem on its way to a client.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Problem {
     page: Page,
     detail: String,
@@ -124,6 +124,16 @@ impl Problem {
         self.page
     }
 
+    /// Gives the sentence about this very case.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Gives the places of the input that are wrong.
+    pub(crate) fn errors(&self) -> &[Flaw] {
+        &self.errors
+    }
+
     fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -174,6 +184,8 @@ impl IntoResponse for Problem {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status();
         *response.headers_mut() = self.headers();
+        // Whoever answers in other words finds here what they are to say.
+        response.extensions_mut().insert(self);
         response
     }
 }
