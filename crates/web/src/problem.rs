@@ -78,7 +78,10 @@ impl Problem {
             Page::KeyMissing | Page::KeyInvalid | Page::KeyExpired | Page::Unproven => {
                 StatusCode::UNAUTHORIZED
             }
-            Page::ScopeMissing | Page::DevelopmentOnly | Page::CrossSite => StatusCode::FORBIDDEN,
+            Page::ScopeMissing
+            | Page::DevelopmentOnly
+            | Page::CrossSite
+            | Page::LimitReached => StatusCode::FORBIDDEN,
             Page::NotFound | Page::NoSuchRoute => StatusCode::NOT_FOUND,
             Page::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Page::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -228,6 +231,7 @@ impl From<Refusal> for Halt {
             Refusal::UrlTaken { id } => {
                 Problem::new(Page::UrlTaken, message).with("existing", id.to_string())
             }
+            Refusal::LimitReached { .. } => Problem::new(Page::LimitReached, message),
             Refusal::KeyReused => Problem::new(Page::IdempotencyKeyReused, message),
             Refusal::Contended { .. } => Problem::new(Page::Contended, message),
             Refusal::Forgotten => Problem::new(Page::Forgotten, message),

@@ -1,6 +1,7 @@
 //! The pages that say how to move an integration here: their commands are run as they stand.
 
 mod clickwrap;
+mod insertsign;
 
 use std::fs;
 use std::path::Path;
