@@ -104,6 +104,7 @@ fn service() -> Service {
         master,
         lanes,
         retention: Retention::FOREVER,
+            open_requests_max: None,
         public_url: "https://sign.example.com".to_owned(),
         mailbox: Some(Mailbox::default()),
     });

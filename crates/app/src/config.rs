@@ -19,6 +19,7 @@ use base64::prelude::BASE64_STANDARD;
 use domain::key;
 use domain::retention::{Kept, Retention};
 use domain::secret::Secret;
+use engine::requests::OPEN_LOOKED_AT_MAX;
 use ipnet::IpNet;
 use url::Url;
 
@@ -65,6 +66,8 @@ pub(crate) struct Settings {
     pub(crate) trust_forwarded_for: bool,
     /// How long what has happened is kept.
     pub(crate) retention: Retention,
+    /// How many requests of an account may be with their signers at once, if that is limited.
+    pub(crate) open_requests_max: Option<u32>,
 }
 
 /// Gathers every setting: what flags said, the variables, the file.
@@ -129,6 +132,7 @@ impl Settings {
                 payloads: read(gathered, Name::KeepPayloads, kept)?.unwrap_or(Kept::Forever),
                 deliveries: read(gathered, Name::KeepDeliveries, kept)?.unwrap_or(Kept::Forever),
             },
+            open_requests_max: read(gathered, Name::OpenRequestsMax, open_requests_max)?,
         })
     }
 
@@ -221,6 +225,11 @@ fn switch(text: &str) -> anyhow::Result<bool> {
 
 fn kept(text: &str) -> anyhow::Result<Kept> {
     Ok(Kept::parse(text)?)
+}
+
+fn open_requests_max(text: &str) -> anyhow::Result<u32> {
+    let most = text.parse().ok().filter(|most| (1..=OPEN_LOOKED_AT_MAX).contains(most));
+    most.with_context(|| format!("expected a number from 1 to {OPEN_LOOKED_AT_MAX}"))
 }
 
 fn ranges(text: &str) -> anyhow::Result<Vec<IpNet>> {
@@ -333,6 +342,7 @@ mod tests {
             (Name::PublicUrl, "sign.example.com", "expected an http or https url"),
             (Name::KeepPayloads, "P3D", "expected P7D or a longer ISO 8601 duration"),
             (Name::KeepDeliveries, "never", "or `forever`"),
+            (Name::OpenRequestsMax, "0", "expected a number from 1 to 10000"),
             (Name::ApiKey, "short", "expected 32 characters or more, not 5"),
             (Name::MasterKey, "c2hvcnQ=", "expected the base64 of 32 bytes"),
         ] {

@@ -118,6 +118,7 @@ pub(crate) async fn engine(settings: &Settings, url: String) -> anyhow::Result<E
         master,
         lanes,
         retention: settings.retention,
+        open_requests_max: settings.open_requests_max,
         public_url: url,
         mailbox: (settings.mode == Mode::Development).then(Mailbox::default),
     }))

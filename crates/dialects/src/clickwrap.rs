@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use crate::data::{self, JSON, json, json_headers};
 use crate::error::Unsayable;
+use crate::face::clickwrap as face;
 use crate::headers::{Headers, add_own, checked};
 use crate::template::push_pair;
 use crate::{Dialect, Target, Word, derive};
@@ -91,6 +92,7 @@ pub(crate) const TOKEN_HEADER: &str = "pactsafe-webhook-token";
 struct Facts {
     event_type: &'static str,
     description: String,
+    site: u32,
     request: Option<String>,
     signer: Option<String>,
     user: Option<u32>,
@@ -101,8 +103,16 @@ fn facts(event: &Event) -> Result<Option<Facts>, Unsayable> {
     if is_test_event(event) {
         let user = Some(derive::integer("clickwrap user", event.account, ""));
         let description = "Test sent a test event!".to_owned();
+        let site = face::site_of(event.account);
         let (request, signer) = (None, None);
-        return Ok(Some(Facts { event_type: TEST_EVENT, description, request, signer, user }));
+        return Ok(Some(Facts {
+            event_type: TEST_EVENT,
+            description,
+            site,
+            request,
+            signer,
+            user,
+        }));
     }
     let Some(word) = WORDS.iter().find(|word| word.kind == event.kind) else { return Ok(None) };
     let about: AboutRequest = data::read(event)?;
@@ -114,15 +124,18 @@ fn facts(event: &Event) -> Result<Option<Facts>, Unsayable> {
         format!("{} sent {title}", name_of(sender))
     } else if event.kind == Kind::SignerSigned {
         let who = data::signer(event, &about)?;
-        signer = Some(who.id.to_string());
+        // A mirror's ids are its vendor's, and are not said as if they were ours.
+        let is_ours = about.request.foreign.is_none();
+        signer = Some(if is_ours { face::id_of(who) } else { who.id.to_string() });
         format!("{} signed {title}", who.person.name)
     } else if event.kind == Kind::RequestCompleted {
         format!("{title} has been completed")
     } else {
         format!("{title} has expired")
     };
+    let site = face::site(&about.request);
     let request = Some(about.request.id.to_string());
-    Ok(Some(Facts { event_type: word.name, description, request, signer, user }))
+    Ok(Some(Facts { event_type: word.name, description, site, request, signer, user }))
 }
 
 fn name_of(sender: &Sender) -> &str {
@@ -153,7 +166,7 @@ struct Envelope<'a> {
 
 impl<'a> Envelope<'a> {
     fn new(event: &Event, target: &Target<'a>, facts: Facts) -> Self {
-        let Facts { event_type, description, request, signer, user } = facts;
+        let Facts { event_type, description, site, request, signer, user } = facts;
         Self {
             deliverable: true,
             r#type: "webhook",
@@ -161,7 +174,7 @@ impl<'a> Envelope<'a> {
             sent_to: &target.endpoint.url,
             event_type,
             description,
-            site: derive::integer("clickwrap site", event.account, ""),
+            site,
             request,
             signer,
             user,

@@ -1,5 +1,6 @@
 //! Vendors' languages: an event goes in, the call that the vendor would have made comes out; and the other way round,
-//! a vendor's call goes in, and what it tells comes out ([`mod@vendor`]); and a vendor played by us, for tests ([`mod@stand_in`]).
+//! a vendor's call goes in, and what it tells comes out ([`mod@vendor`]); in a vendor's place, what its clients ask for and
+//! are shown ([`mod@face`]); and a vendor played by us, for tests ([`mod@stand_in`]).
 //!
 //! | Dialect | Where | Says an event as |
 //! | --- | --- | --- |
@@ -23,6 +24,7 @@ mod data;
 mod derive;
 mod error;
 mod esaw;
+pub mod face;
 mod fintechos;
 mod headers;
 mod insertsign;

@@ -14,14 +14,14 @@
 //! Left to others: keeping the bytes, fetching keys, carrying out calls (`engine`, `channels`), what a thing told changes
 //! ([`domain::mirror`]).
 
-mod bounds;
+pub(crate) mod bounds;
 mod clickwrap;
 mod esaw;
 mod fintechos;
 mod hook;
 mod insertsign;
 mod ironclad;
-mod json;
+pub(crate) mod json;
 mod lookup;
 
 use std::fmt::{self, Debug, Formatter};

@@ -31,7 +31,7 @@ pub struct Signer {
     /// When the person was last reminded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reminded_at: Option<Timestamp>,
-    /// The vendor's id for the part, in a mirror.
+    /// The vendor's id for the part, in a mirror; else the id of a client that knows the part by one of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub foreign_id: Option<String>,
     /// Where the vendor has the person sign, or read what was signed, in a mirror.

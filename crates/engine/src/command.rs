@@ -29,6 +29,12 @@ pub enum Refusal {
         /// What could be done instead, if that is known.
         possible: Vec<&'static str>,
     },
+    /// The account has as many of them as it may.
+    #[error("limit reached: {message}")]
+    LimitReached {
+        /// One sentence.
+        message: String,
+    },
     /// It may be done again later.
     #[error("{message}")]
     TooSoon {

@@ -74,6 +74,7 @@ use timers::Alarm;
 
 pub use channels::conversation::{Said, Side};
 pub use deliver::Ended;
+pub use dialects::face;
 pub use health::Readiness;
 pub use lanes::{Lanes, Work};
 pub use retention::Pass;
@@ -106,6 +107,8 @@ pub struct Parts {
     pub lanes: Arc<Lanes>,
     /// How long what has happened is kept.
     pub retention: Retention,
+    /// How many requests of an account may be with their signers at once, if that is limited.
+    pub open_requests_max: Option<u32>,
     /// Where people find the service.
     pub public_url: String,
     /// Where messages are kept for the developer: in development alone.
@@ -139,6 +142,7 @@ struct Inner {
     master: MasterKey,
     lanes: Arc<Lanes>,
     retention: Retention,
+    open_requests_max: Option<u32>,
     public_url: String,
     mailbox: Option<Mailbox>,
     ends: Ends,
@@ -187,6 +191,7 @@ impl Engine {
             master,
             lanes,
             retention,
+            open_requests_max,
             mut public_url,
             mailbox,
         } = parts;
@@ -208,6 +213,7 @@ impl Engine {
             master,
             lanes,
             retention,
+            open_requests_max,
             public_url,
             mailbox,
             ends: Ends::default(),

@@ -90,6 +90,8 @@ problems! {
     TooSoon, "P0022", "too_soon", "It is too soon to do that again";
     /// The report is not proven.
     Unproven, "P0023", "unproven", "The report is not proven";
+    /// A limit is reached.
+    LimitReached, "P0024", "limit_reached", "A limit is reached";
     /// A delivery ran out of attempts.
     WaitsRanOut, "P0101", "waits_ran_out", "A delivery ran out of attempts";
     /// The receiver said it is gone.

@@ -7,6 +7,7 @@
 mod draft;
 pub mod short;
 mod steps;
+mod wanted;
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,24 @@ use self::steps::{TOKEN_CHARS, must_be_draft, token};
 use crate::Engine;
 use crate::check::{self, Flaws};
 use crate::command::{Once, Patch, Refusal, insist};
+
+/// The most open requests that are looked at to see whether there is room for one more: the highest limit there can be.
+pub const OPEN_LOOKED_AT_MAX: u32 = 10_000;
+
+/// An account has as many open requests as it may.
+#[derive(Debug, Clone, Copy)]
+struct Full {
+    most: u32,
+}
+
+impl From<Full> for Refusal {
+    fn from(Full { most }: Full) -> Self {
+        let message = format!(
+            "{most} requests of the account are with their signers, and no more may be; cancel or delete one, or wait"
+        );
+        Self::LimitReached { message }
+    }
+}
 
 /// The most signers of a request, reassigned ones included.
 const PARTS_MAX: usize = 200;
@@ -73,6 +92,9 @@ pub struct NewSigner {
     pub role: Role,
     /// Over which channels they are told.
     pub send_to: NewSendTo,
+    /// The client's own id for the part; never read from input of the API, only from a vendor's client.
+    #[serde(skip)]
+    pub foreign_id: Option<String>,
 }
 
 /// Over which channels a person is to be told.
@@ -177,6 +199,7 @@ impl Engine {
         let created = draft((account, id), input, &mut with)?.created();
         let (earlier, last) = if send {
             let sent = created.request.clone().send(now)?;
+            self.room_to_send(account).await??;
             (vec![created], sent)
         } else {
             (Vec::new(), created)
@@ -214,11 +237,21 @@ impl Engine {
         id: RequestId,
         once: &Once<'_, Request>,
     ) -> Result<Request, Refusal> {
+        let room = self.room_to_send(account).await?;
         let decide = |request: Request, now: Timestamp| {
             must_have_time(&request, now)?;
-            Ok(request.send(now)?)
+            let sent = request.send(now)?;
+            room?;
+            Ok(sent)
         };
         self.step_request(account, id, &decide, once).await
+    }
+
+    /// Tells whether the account may send one more. Two that are sent at the very same moment may both find room for one.
+    async fn room_to_send(&self, account: AccountId) -> Result<Result<(), Full>, Refusal> {
+        let Some(most) = self.inner.open_requests_max else { return Ok(Ok(())) };
+        let open = self.views().open_requests(account, OPEN_LOOKED_AT_MAX).await?;
+        Ok(if open < most { Ok(()) } else { Err(Full { most }) })
     }
 
     /// Withdraws a request; the reason has at most 1,000 characters.

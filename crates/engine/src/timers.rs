@@ -85,6 +85,7 @@ impl Engine {
                         Refusal::NotFound { .. }
                         | Refusal::Invalid(_)
                         | Refusal::Impossible { .. }
+                        | Refusal::LimitReached { .. }
                         | Refusal::TooSoon { .. }
                         | Refusal::UrlTaken { .. }
                         | Refusal::Forgotten

@@ -178,6 +178,7 @@ impl Crew {
             master,
             lanes: Arc::clone(&lanes),
             retention: Retention::FOREVER,
+            open_requests_max: None,
             public_url: "https://sign.example.com".to_owned(),
             mailbox: None,
         });

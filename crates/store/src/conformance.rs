@@ -144,6 +144,7 @@ macro_rules! conformance {
             views::events_are_chosen_by_name_and_request
             views::deliveries_are_chosen_by_event_endpoint_and_state
             views::requests_are_chosen_by_status_and_archive
+            views::open_requests_of_the_accounts_own_are_counted
             views::contacts_and_endpoints_come_in_pages
             views::secrets_survive_a_round_trip
             views::figures_count_what_is_there

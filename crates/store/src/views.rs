@@ -174,6 +174,9 @@ pub trait Views: Send + Sync + Debug {
         filter: RequestFilter,
         page: Page,
     ) -> Result<Vec<Request>, Error>;
+    /// Counts the requests of the account's own that are with their signers, among the newest `looked_at` that are, mirrors
+    /// included.
+    async fn open_requests(&self, account: AccountId, looked_at: u32) -> Result<u32, Error>;
     /// Finds whose link a token is, by the hash of the token.
     async fn link(&self, hash: [u8; 32]) -> Result<Option<(AccountId, SignerLink)>, Error>;
     /// Finds a contact.

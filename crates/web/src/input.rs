@@ -72,6 +72,11 @@ impl<const BYTES_MAX: usize> Input<BYTES_MAX> {
         idempotency::ask(&self.caller, &self.body).await
     }
 
+    /// Gives the body, whatever it says that it is.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
     /// Gives the body, which says that it is JSON.
     pub(crate) fn json_bytes(&self) -> Result<&[u8], Halt> {
         is_json(&self.caller.parts.headers)?;

@@ -23,6 +23,7 @@ mod serve;
 mod short;
 mod signing;
 mod state;
+mod vendors;
 
 use std::convert::Infallible;
 
@@ -36,6 +37,7 @@ use crate::api::{
     notices, providers, replays, requests, shortener, signers, sources, stats, suppressions,
     templates, timeline,
 };
+use crate::vendors::clickwrap;
 
 pub use crate::returned::serve_returned_mails;
 pub use crate::serve::{Service, serve};
@@ -49,13 +51,15 @@ pub fn service(state: State) -> Service {
 /// Builds the router of everything that listens.
 pub fn router(state: State) -> Router {
     let mut router = Router::new();
-    for Route { path, handler, .. } in api().into_iter().chain(around_notices()).chain(outside()) {
+    let all = [api(), around_notices(), in_vendors_places(), outside()];
+    for Route { path, handler, .. } in all.into_iter().flatten() {
         router = router.route(path, handler);
     }
     router
         .fallback(outside::no_such_route)
         .method_not_allowed_fallback(outside::method_not_allowed)
         .layer(from_fn(panic::contain))
+        .layer(from_fn(vendors::in_their_words))
         .with_state(state)
 }
 
@@ -154,6 +158,18 @@ fn around_notices() -> Vec<Route> {
         delete("/api/v1/suppressions/{channel}/{address}", suppressions::delete),
         get("/api/v1/notices", notices::list),
         get("/api/v1/notices/{id}", notices::read),
+    ]
+}
+
+/// What needs a key in a vendor's way: the interfaces that vendors' clients call.
+fn in_vendors_places() -> Vec<Route> {
+    vec![
+        post("/v1.1/sites/{site}/requests", clickwrap::create),
+        get("/v1.1/sites/{site}/requests", clickwrap::list),
+        get("/v1.1/requests/{id}", clickwrap::read),
+        post("/v1.1/requests/{id}/send", clickwrap::send),
+        get("/v1.1/activity/{activity}/record", clickwrap::record),
+        get("/v1.1/activity/record/{session}", clickwrap::record),
     ]
 }
 

@@ -21,7 +21,7 @@ use tracing::{error, warn};
 use crate::answer;
 
 /// A problem on its way to a client.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Problem {
     page: Page,
     detail: String,
@@ -78,7 +78,10 @@ impl Problem {
             Page::KeyMissing | Page::KeyInvalid | Page::KeyExpired | Page::Unproven => {
                 StatusCode::UNAUTHORIZED
             }
-            Page::ScopeMissing | Page::DevelopmentOnly | Page::CrossSite => StatusCode::FORBIDDEN,
+            Page::ScopeMissing
+            | Page::DevelopmentOnly
+            | Page::CrossSite
+            | Page::LimitReached => StatusCode::FORBIDDEN,
             Page::NotFound | Page::NoSuchRoute => StatusCode::NOT_FOUND,
             Page::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Page::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -122,6 +125,16 @@ impl Problem {
     /// Gives the page behind it.
     pub(crate) const fn page(&self) -> Page {
         self.page
+    }
+
+    /// Gives the sentence about this very case.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Gives the places of the input that are wrong.
+    pub(crate) fn errors(&self) -> &[Flaw] {
+        &self.errors
     }
 
     fn headers(&self) -> HeaderMap {
@@ -174,6 +187,8 @@ impl IntoResponse for Problem {
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status();
         *response.headers_mut() = self.headers();
+        // Whoever answers in other words finds here what they are to say.
+        response.extensions_mut().insert(self);
         response
     }
 }
@@ -216,6 +231,7 @@ impl From<Refusal> for Halt {
             Refusal::UrlTaken { id } => {
                 Problem::new(Page::UrlTaken, message).with("existing", id.to_string())
             }
+            Refusal::LimitReached { .. } => Problem::new(Page::LimitReached, message),
             Refusal::KeyReused => Problem::new(Page::IdempotencyKeyReused, message),
             Refusal::Contended { .. } => Problem::new(Page::Contended, message),
             Refusal::Forgotten => Problem::new(Page::Forgotten, message),

@@ -39,6 +39,7 @@ pub(crate) enum Name {
     TrustForwardedFor,
     KeepPayloads,
     KeepDeliveries,
+    OpenRequestsMax,
     Log,
 }
 
@@ -70,7 +71,7 @@ impl Setting {
 }
 
 /// Every setting.
-pub(crate) const TABLE: [Setting; 15] = [
+pub(crate) const TABLE: [Setting; 16] = [
     Setting {
         key: Name::Listen,
         name: "listen",
@@ -194,6 +195,15 @@ pub(crate) const TABLE: [Setting; 15] = [
         hint: "DURATION",
         doc: "How long a delivery that has ended is kept with its attempts, P7D or longer, or `forever`; timelines stay",
         default: "P90D",
+        in_development: None,
+        shape: Shape::Text,
+    },
+    Setting {
+        key: Name::OpenRequestsMax,
+        name: "open_requests_max",
+        hint: "NUMBER",
+        doc: "How many requests of an account may be with their signers at once, 1 to 10000 [default: any number]",
+        default: "",
         in_development: None,
         shape: Shape::Text,
     },

@@ -3,12 +3,15 @@
 use serde_json::{Value, json};
 
 use crate::process::until;
-use crate::service::{LOCAL, Service};
+use crate::service::{KEY, LOCAL, Service};
 
-/// Connects the one to the other in a vendor's words; gives the source.
-fn connected(emits: &Service, catches: &Service, vendor: &str) -> String {
+/// Connects the one to the other in a vendor's words, `more` among the settings; gives the source.
+fn connected(emits: &Service, catches: &Service, vendor: &str, more: &Value) -> String {
     let token = "the-token-of-the-hook";
-    let settings = if vendor == "clickwrap" { json!({"token": token}) } else { json!({}) };
+    let mut settings = more.clone();
+    if vendor == "clickwrap" {
+        settings["token"] = json!(token);
+    }
     let source = json!({"vendor": vendor, "name": vendor, "settings": settings});
     let source = catches.api("POST", "/sources", Some(&source)).expect(201).json();
     let mut url = source["intake_url"].as_str().unwrap().to_owned();
@@ -67,7 +70,7 @@ fn happened(service: &Service, request: &str) -> Vec<String> {
 
 fn check(vendor: &str, decline: bool) {
     let (emits, catches) = (Service::start(&LOCAL), Service::start(&LOCAL));
-    let source = connected(&emits, &catches, vendor);
+    let source = connected(&emits, &catches, vendor, &json!({}));
     let (request, signers) = request(&emits);
     let consent = json!({"name": "A", "consent": "I agree"});
     let act = |signer: &str, what: &str| {
@@ -112,4 +115,42 @@ fn a_refusal_is_caught_where_the_vendor_has_a_word_for_it() {
     for vendor in ["fintechos", "esaw"] {
         check(vendor, true);
     }
+}
+
+/// Where each vendor's interface stands in for the vendor's, as a source is told.
+fn interface(vendor: &str) -> &'static str {
+    match vendor {
+        "clickwrap" => "/v1.1",
+        other => panic!("{other} has no interface"),
+    }
+}
+
+fn check_asking(vendor: &str) {
+    let (emits, catches) = (Service::start(&LOCAL), Service::start(&LOCAL));
+    let base = format!("http://{}{}", emits.address, interface(vendor));
+    let source = connected(&emits, &catches, vendor, &json!({"api_token": KEY, "base_url": base}));
+    let (request, signers) = request(&emits);
+    let sent = mirror(&catches, "sent");
+    assert_eq!((&sent["origin"], &sent["title"]), (&json!(source), &json!("NDA for Acme")));
+    let people = sent["signers"].as_array().unwrap().iter();
+    let people: Vec<&str> = people.map(|signer| signer["email"].as_str().unwrap()).collect();
+    assert_eq!(people, ["ada@example.com", "alan@example.com"], "thin webhooks name nobody");
+    for (index, signer) in signers.iter().enumerate() {
+        let path = format!("/requests/{request}/signers/{signer}/sign");
+        let consent = json!({"name": "A", "consent": "I agree"});
+        emits.api("POST", &path, Some(&consent)).expect(200);
+        until("the signature", || (count(&catches, "signer.signed") > index).then_some(()));
+    }
+    let mirror = mirror(&catches, "completed");
+    let page = mirror["signers"][0]["foreign_url"].as_str().unwrap();
+    assert!(page.starts_with(&format!("http://{}/s/", emits.address)), "{page}");
+    assert_eq!(count(&catches, "signer.signed"), 2);
+    assert_eq!(count(&catches, "request.completed"), 1);
+    emits.stop();
+    catches.stop();
+}
+
+#[test]
+fn what_a_webhook_leaves_out_is_asked_for_at_the_others_interface() {
+    check_asking("clickwrap");
 }

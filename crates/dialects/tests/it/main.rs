@@ -9,6 +9,8 @@ mod curl;
 #[cfg(test)]
 mod every;
 #[cfg(test)]
+mod faces;
+#[cfg(test)]
 mod fixtures;
 #[cfg(test)]
 mod hostile;

@@ -152,7 +152,7 @@ fn take_signers(
             state: signer::State::Waiting,
             reminders: 0,
             reminded_at: None,
-            foreign_id: None,
+            foreign_id: signer.foreign_id.clone(),
             foreign_url: None,
         });
     }

@@ -244,6 +244,22 @@ pub async fn requests_are_chosen_by_status_and_archive(world: &World) {
     assert_eq!(count(Some("expired"), None).await, 0);
 }
 
+pub async fn open_requests_of_the_accounts_own_are_counted(world: &World) {
+    let (account, other) = (world.account(), world.account());
+    let sent = || RequestState::Sent { sent_at: at(0) };
+    let request = |state, origin: &str| {
+        let value = Request { state, origin: origin.to_owned(), ..world.request(account) };
+        Write::Request(Guarded { version: 0, value }, Vec::new())
+    };
+    let mut writes = vec![request(RequestState::Draft, "native")];
+    writes.extend([request(sent(), "native"), request(sent(), "native")]);
+    writes.push(request(sent(), "src_0123456789abcdefghjkmnpqrs"));
+    world.write(account, writes).await.unwrap();
+    assert_eq!(world.views.open_requests(account, 10).await.unwrap(), 2);
+    assert_eq!(world.views.open_requests(account, 2).await.unwrap(), 1, "the newest is a mirror");
+    assert_eq!(world.views.open_requests(other, 10).await.unwrap(), 0);
+}
+
 pub async fn contacts_and_endpoints_come_in_pages(world: &World) {
     let account = world.account();
     let mut contacts = BTreeSet::new();

@@ -171,6 +171,13 @@ impl Views for Readers {
         }
     }
 
+    async fn open_requests(&self, account: AccountId, looked_at: u32) -> Result<u32, Error> {
+        let arguments: Arguments<'_> = &[&Id(account.bits()), &i64::from(looked_at)];
+        let count =
+            self.first(sql::request_count_open, arguments, |row| rows::column::<i64>(row, 0));
+        Ok(count.await?.and_then(|count| u32::try_from(count).ok()).unwrap_or(0))
+    }
+
     async fn link(&self, hash: [u8; 32]) -> Result<Option<(AccountId, SignerLink)>, Error> {
         self.first(sql::link_read, &[&hash.as_slice()], |row| {
             let (request, signer) =

@@ -39,7 +39,7 @@ statements! {
     oldest
     replay_events replay_list replay_read replay_upsert
     reply_forget reply_insert reply_read
-    request_delete request_insert request_list request_list_of_status request_read
+    request_count_open request_delete request_insert request_list request_list_of_status request_read
     request_update
     settings_reader settings_writer stats
     timeline_head timeline_insert timeline_list

@@ -147,6 +147,15 @@ impl Views for Readers {
         .await
     }
 
+    async fn open_requests(&self, account: AccountId, looked_at: u32) -> Result<u32, Error> {
+        self.ask(move |db, _| {
+            let arguments = params![blob(account.bits()), looked_at];
+            let count = first(db, sql::request_count_open, arguments, |row| rows::column(row, 0))?;
+            Ok(count.unwrap_or(0))
+        })
+        .await
+    }
+
     async fn link(&self, hash: [u8; 32]) -> Result<Option<(AccountId, SignerLink)>, Error> {
         self.ask(move |db, _| {
             first(db, sql::link_read, [hash], |row| {

@@ -149,7 +149,8 @@ pub(crate) fn shown(caller: &Caller, request: &Request) -> Value {
     value
 }
 
-fn signing_url(state: &State, request: RequestId, signer: SignerId) -> String {
+/// Gives the URL of a signer's page.
+pub(crate) fn signing_url(state: &State, request: RequestId, signer: SignerId) -> String {
     let token = state.engine().signing_token(request, signer);
     format!("{}/s/{token}", state.settings().public_url)
 }

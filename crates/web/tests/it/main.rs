@@ -31,4 +31,6 @@ mod short;
 #[cfg(test)]
 mod signing;
 #[cfg(test)]
+mod vendors;
+#[cfg(test)]
 mod world;

@@ -9,7 +9,7 @@ use engine::Shutdown;
 use serde_json::{Value, json};
 use tokio::task::{JoinSet, yield_now};
 
-use super::world::{PUBLIC_URL, World};
+use super::world::{OPEN_REQUESTS_MAX, PUBLIC_URL, World};
 
 pub(crate) fn lease() -> Value {
     json!({
@@ -226,4 +226,26 @@ async fn a_contact_is_made_changed_and_deleted() {
     assert_eq!(world.api("GET", "/contacts", None).await.expect(200).json()["data"][0]["id"], id);
     world.api("DELETE", &path, None).await.expect(204);
     world.api("GET", &path, None).await.expect_problem(404, "P0009", "not_found");
+}
+
+#[tokio::test]
+async fn an_account_with_as_many_open_requests_as_it_may_sends_no_more() {
+    let world = World::new().await;
+    let body = json!({"title": "NDA", "signers": [{"name": "Ada", "email": "ada@example.com"}]});
+    let mut sent = body.clone();
+    sent["send"] = json!(true);
+    let draft = world.api("POST", "/requests", Some(body)).await.expect(201).id();
+    let mut last = String::new();
+    for _ in 0..OPEN_REQUESTS_MAX {
+        last = world.api("POST", "/requests", Some(sent.clone())).await.expect(201).id();
+    }
+    let full = world.api("POST", "/requests", Some(sent)).await;
+    full.expect_problem(403, "P0024", "limit_reached");
+    let path = format!("/requests/{draft}/send");
+    let full = world.api("POST", &path, None).await.expect_problem(403, "P0024", "limit_reached");
+    assert!(full.json()["detail"].as_str().unwrap().starts_with("limit reached: 5 requests"));
+    let again = world.api("POST", &format!("/requests/{last}/send"), None).await;
+    again.expect_problem(409, "P0013", "impossible");
+    world.api("POST", &format!("/requests/{last}/cancel"), None).await.expect(200);
+    world.api("POST", &path, None).await.expect(200);
 }

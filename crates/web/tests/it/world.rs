@@ -90,6 +90,9 @@ impl Answer {
 
 pub(crate) const PUBLIC_URL: &str = "https://sign.example.com";
 
+/// How many requests may be with their signers at once.
+pub(crate) const OPEN_REQUESTS_MAX: u32 = 5;
+
 /// How long the service keeps what has happened.
 const RETENTION: Retention =
     Retention { payloads: Kept::For(30 * DAY_MS), deliveries: Kept::For(60 * DAY_MS) };
@@ -133,6 +136,7 @@ impl World {
             master,
             lanes,
             retention: RETENTION,
+            open_requests_max: Some(OPEN_REQUESTS_MAX),
             public_url: PUBLIC_URL.to_owned(),
             mailbox: Some(Mailbox::default()),
         });

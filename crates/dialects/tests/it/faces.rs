@@ -1,0 +1,224 @@
+//! Vendors' interfaces as we answer them: their samples are taken, what is shown is read by the vendor's reader, and no
+//! body, however broken, panics.
+
+use dialects::face::clickwrap;
+use dialects::vendor::{Ask, vendor};
+use domain::call::Answer;
+use domain::id::SignerId;
+use domain::request::{Request, SigningOrder, State};
+use domain::signer::{self, Device, Evidence, Person, Role, SendTo, Signer, Via};
+use domain::source::Vendor;
+use domain::told::{Picture, SignerStage, Stage};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+
+use super::catch::source;
+use super::world::{BITS, noon, request, signer};
+
+const MINIMAL: &str = include_str!("../../fixtures/clickwrap/_create_request_minimal.json");
+const WITH_FIELDS: &str = include_str!("../../fixtures/clickwrap/_create_request_with_fields.json");
+
+#[test]
+fn clickwraps_samples_make_requests() {
+    let wanted = clickwrap::wanted(1, "Jo", MINIMAL.as_bytes()).unwrap();
+    assert_eq!((wanted.title.as_str(), wanted.sender.name.as_str()), ("My Request Name!", "Jo"));
+    let [only] = &wanted.signers[..] else { panic!() };
+    assert_eq!(only.foreign_id.as_deref(), Some("signer@example.com"));
+    assert_eq!(only.person.name, "Test Test");
+    assert_eq!(only.person.mobile.as_deref(), Some("+13171231234"));
+    assert_eq!(only.send_to, SendTo { email: true, sms: true });
+    let wanted = clickwrap::wanted(1, "Jo", WITH_FIELDS.as_bytes()).unwrap();
+    assert_eq!(wanted.title, "Contract 123");
+    assert_eq!(wanted.signers[0].person.mobile.as_deref(), Some("+13175551234"));
+    assert_eq!(wanted.signers[0].send_to, SendTo { email: true, sms: false });
+    assert_eq!(wanted.redirect_url.unwrap(), "https://yourapp.com/completed/eric%4Dpactsafe.com");
+    let sample: Value = serde_json::from_str(WITH_FIELDS).unwrap();
+    for name in ["contracts", "fields", "render_data"] {
+        assert_eq!(wanted.metadata["clickwrap"][name], sample[name]);
+    }
+}
+
+#[test]
+fn what_has_the_wrong_type_is_told_by_its_place() {
+    let body = json!({
+        "name": 7, "contracts": [1], "signers": [
+            {"signer_id": {}, "signer": {"email": ["a@example.com"]}, "send_to": {"email": "yes"}},
+            5,
+        ],
+    });
+    let misfits = clickwrap::wanted(1, "", body.to_string().as_bytes()).unwrap_err();
+    let places: Vec<&str> = misfits.iter().map(|(place, _)| place.as_str()).collect();
+    let expected = [
+        "signers[1]",
+        "signers[0].signer_id",
+        "signers[0].signer.email",
+        "signers[0].send_to.email",
+        "name",
+    ];
+    assert_eq!(places, expected);
+    assert!(clickwrap::wanted(1, "", b"[]").is_err());
+    assert!(clickwrap::wanted(1, "", br#"{"name":"a","name":"b"}"#).is_err());
+}
+
+#[test]
+fn a_place_of_ours_is_told_as_the_vendor_spells_it() {
+    for (ours, theirs) in [
+        ("title", "name"),
+        ("signers[3].email", "signers[3].signer.email"),
+        ("signers[3].mobile", "signers[3].signer.mobile_number"),
+        ("signers[3].order", "signers[3].order"),
+        ("sender.name", "from_name"),
+    ] {
+        assert_eq!(clickwrap::place(ours), theirs);
+        assert_eq!(clickwrap::place(theirs), theirs);
+    }
+}
+
+#[test]
+fn only_filters_that_are_known_are_taken() {
+    assert!(clickwrap::Filter::parse("status==sent").is_ok());
+    assert!(clickwrap::Filter::parse(" status == Complete ").is_ok());
+    for text in
+        ["", "status", "status==", "status==done", "status!=sent", "created_time>=2020-10-14"]
+    {
+        assert!(clickwrap::Filter::parse(text).is_err(), "{text}");
+    }
+}
+
+/// Any state of a signer in a request that was sent.
+fn signer_state() -> impl Strategy<Value = signer::State> {
+    let evidence = Evidence {
+        name: "A".to_owned(),
+        consent: "I agree".to_owned(),
+        ip: None,
+        user_agent: None,
+        device: Device::Desktop,
+        via: Via::Page,
+    };
+    let now = noon();
+    select(vec![
+        signer::State::Waiting,
+        signer::State::Notified { notified_at: now },
+        signer::State::Viewed { notified_at: now, viewed_at: now },
+        signer::State::Signed { signed_at: now, evidence },
+        signer::State::Declined { declined_at: now, reason: None },
+        signer::State::Reassigned { reassigned_at: now, to: SignerId::new(BITS) },
+    ])
+}
+
+fn any_signer() -> impl Strategy<Value = Signer> {
+    let person = ("[A-Z][a-zé]{1,8}( [A-Z][a-z]{1,8}){0,2}", "[a-z]{1,8}@example\\.com");
+    let more =
+        (option::of("\\+1[0-9]{10}"), option::of("[A-Z]{1,5}"), option::of("[a-z0-9-]{1,20}"));
+    (person, more, 1..9_u32, any::<(bool, bool)>(), signer_state()).prop_map(
+        |((name, email), (mobile, label, foreign_id), order, (by_email, by_sms), state)| Signer {
+            person: Person { name, email, mobile, label, ..Person::default() },
+            order,
+            send_to: SendTo { email: by_email, sms: by_sms },
+            state,
+            foreign_id,
+            ..signer(BITS + u128::from(order), "", "")
+        },
+    )
+}
+
+/// Any request that was sent, whatever became of it.
+fn any_request() -> impl Strategy<Value = Request> {
+    let (sent_at, at) = (noon(), noon());
+    let state = select(vec![
+        State::Sent { sent_at },
+        State::Completed { sent_at, completed_at: at },
+        State::Expired { sent_at, expired_at: at },
+        State::Cancelled { sent_at: Some(sent_at), cancelled_at: at, cancel_reason: None },
+    ]);
+    ("[A-Z][a-z é]{0,20}[a-z]", state, vec(any_signer(), 0..6)).prop_map(
+        |(title, state, signers)| Request {
+            signing_order: SigningOrder::Sequential,
+            ..request(&title, state, signers)
+        },
+    )
+}
+
+fn url(signer: &Signer) -> String {
+    format!("https://sign.example.com/s/{}", signer.id)
+}
+
+/// Has a vendor's reader read answers.
+fn read(which: Vendor, answers: &[Value]) -> Picture {
+    let fields = [("api_token", "tok"), ("base_url", "https://vendor.example.com/")];
+    let answer = |body: &Value| Answer { status: 200, body: body.to_string(), ..Answer::default() };
+    let answers: Vec<Answer> = answers.iter().map(answer).collect();
+    let asked = vendor(which).ask(&source(which, &fields), "7", &answers).unwrap();
+    let Ask::Known(picture) = asked else { panic!("{asked:?}") };
+    *picture
+}
+
+const fn stage(request: &Request) -> Stage {
+    match request.state {
+        State::Draft => Stage::Draft,
+        State::Sent { .. } => Stage::Sent,
+        State::Completed { .. } => Stage::Completed,
+        State::Declined { .. } => Stage::Declined,
+        State::Expired { .. } => Stage::Expired,
+        State::Cancelled { .. } => Stage::Cancelled,
+    }
+}
+
+const fn stage_of(signer: &Signer) -> Option<SignerStage> {
+    match signer.state {
+        signer::State::Notified { .. } => Some(SignerStage::Notified),
+        signer::State::Viewed { .. } => Some(SignerStage::Viewed),
+        signer::State::Signed { .. } => Some(SignerStage::Signed),
+        // Clickwrap has no words for these.
+        signer::State::Waiting
+        | signer::State::Declined { .. }
+        | signer::State::Reassigned { .. } => None,
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_clickwraps_interface_shows_is_read_as_it_is(request in any_request(), wrapped: bool) {
+        let shown = clickwrap::shown(&request, url);
+        let shown = if wrapped { json!({"data": shown}) } else { shown };
+        let picture = read(Vendor::Clickwrap, &[shown]);
+        prop_assert_eq!(picture.title.as_ref(), Some(&request.title));
+        prop_assert_eq!(picture.sender.map(|sender| sender.name), Some(request.sender.name.clone()));
+        prop_assert_eq!(picture.stage, Some(stage(&request)));
+        let is_shown = |signer: &&Signer| {
+            signer.role == Role::Signer && !matches!(signer.state, signer::State::Reassigned { .. })
+        };
+        let signers: Vec<&Signer> = request.signers.iter().filter(is_shown).collect();
+        prop_assert_eq!(picture.signers.len(), signers.len());
+        for (read, ours) in picture.signers.iter().zip(signers) {
+            let id = ours.foreign_id.clone().unwrap_or_else(|| ours.id.to_string());
+            prop_assert_eq!(read.foreign_id.as_ref(), Some(&id));
+            prop_assert_eq!(read.name.as_ref(), Some(&ours.person.name));
+            prop_assert_eq!(read.email.as_ref(), Some(&ours.person.email));
+            prop_assert_eq!(read.mobile.as_ref(), ours.person.mobile.as_ref());
+            prop_assert_eq!(read.label.as_ref(), ours.person.label.as_ref());
+            prop_assert_eq!(read.order, Some(ours.order));
+            prop_assert_eq!(read.send_to, Some(ours.send_to));
+            prop_assert_eq!(read.url.as_ref(), Some(&url(ours)));
+            prop_assert_eq!(read.stage, stage_of(ours));
+        }
+    }
+
+    #[test]
+    fn a_sample_with_anything_at_any_place_is_taken_or_told_what_is_wrong(
+        sample in select(vec![MINIMAL, WITH_FIELDS]),
+        at in 0..2_000_usize,
+        odd in select(vec!["", "null", "7", "-1", "1e9", "\"\"", "\"\\u0000\"", "[]", "{}", "[[]]", "true", "\u{feff}"]),
+    ) {
+        let (before, behind) = sample.split_at(sample.floor_char_boundary(at));
+        let rest = behind.split_once([',', '}']).map_or("", |(_, rest)| rest);
+        for body in [format!("{before}{odd}{behind}"), format!("{before}{odd},{rest}")] {
+            if let Err(misfits) = clickwrap::wanted(7, "Jo", body.as_bytes()) {
+                prop_assert!(!misfits.is_empty() && misfits.len() <= 100);
+            }
+        }
+    }
+}
