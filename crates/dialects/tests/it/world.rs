@@ -147,6 +147,7 @@ pub(crate) fn request(title: &str, state: State, signers: Vec<Signer>) -> Reques
         redirect_url: None,
         metadata: BTreeMap::new(),
         origin: "native".to_owned(),
+        workflow: None,
         foreign: None,
         created_at: noon(),
         state,
