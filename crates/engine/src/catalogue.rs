@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::Engine;
 use crate::command::Refusal;
+use crate::service_key::signs_with_rsa;
 
 /// One line of the catalogue.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +47,7 @@ pub fn event_type(name: &str) -> Option<EventType> {
 
 impl Engine {
     /// Gives the call that tells the sample of an event in a dialect; `None` when the dialect has no word for it.
-    pub fn example(
+    pub async fn example(
         &self,
         account: AccountId,
         name: &str,
@@ -62,8 +63,9 @@ impl Engine {
         let url = dialects::check_url(dialect, example_url(dialect))
             .map_err(|error| impossible(error.to_string()))?;
         let endpoint = example_endpoint(account, dialect, now);
-        let target =
-            dialects::Target { endpoint: &endpoint, url: &Arc::new(url), now, signer: None };
+        let rsa = if signs_with_rsa(dialect) { Some(self.rsa_key().await?) } else { None };
+        let (url, rsa) = (Arc::new(url), rsa.as_deref());
+        let target = dialects::Target { endpoint: &endpoint, url: &url, now, signer: None, rsa };
         dialects::dialect(dialect)
             .render(&event, &target)
             .map_err(|unsayable| impossible(unsayable.to_string()))
@@ -89,7 +91,7 @@ const EXAMPLE_BITS: u128 = 0x0190_0000_0000_7000_8000_0000_0000_0001;
 
 const fn example_url(dialect: Dialect) -> &'static str {
     match dialect {
-        Dialect::Standard | Dialect::Clickwrap | Dialect::Insertsign => {
+        Dialect::Standard | Dialect::Clickwrap | Dialect::Ironclad | Dialect::Insertsign => {
             "https://example.com/webhooks"
         }
         Dialect::Fintechos | Dialect::Esaw => {

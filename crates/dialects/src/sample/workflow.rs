@@ -35,18 +35,15 @@ impl Cast {
         };
         let Done { workflow, happened } = launched;
         let mut life = Life { cast: self, workflow, request: None, happened };
-        for act in [Life::review, Life::people, Life::sign] {
-            if life.has(kind) {
-                break;
-            }
-            act(&mut life);
-        }
-        if !life.has(kind) && kind == Kind::WorkflowCancelled {
-            life = Life { happened: Vec::new(), ..life.anew() };
+        life.review();
+        life.people();
+        if kind == Kind::WorkflowCancelled {
             let reason = Some("We agreed on other terms.".to_owned());
             life.act(|workflow, with| workflow.cancel((None, reason), with));
         }
-        let found = life.happened.into_iter().find(|happening| happening.change.kind() == kind);
+        life.sign();
+        let mut happened = life.happened.into_iter().rev();
+        let found = happened.find(|happening| happening.change.kind() == kind);
         found.map_or_else(
             || alone(&json!({})),
             |Happening { change, by, brief }| alone(&AboutWorkflow { workflow: brief, by, change }),
@@ -113,21 +110,6 @@ impl Cast {
 }
 
 impl Life<'_> {
-    fn has(&self, kind: Kind) -> bool {
-        self.happened.iter().any(|happening| happening.change.kind() == kind)
-    }
-
-    /// Goes back to the launch.
-    fn anew(self) -> Self {
-        let launched = Workflow::launch(
-            self.workflow.template.clone(),
-            self.cast.launch(),
-            (ALEX, self.cast.now),
-        );
-        let workflow = launched.map_or(self.workflow, |done| done.workflow);
-        Self { workflow, ..self }
-    }
-
     /// Does something; what is refused changes nothing, and a test would see that.
     fn act(&mut self, act: impl FnOnce(Workflow, With<'_>) -> Result<Done, Refused>) {
         if let Ok(done) = act(self.workflow.clone(), (ALEX, self.cast.now)) {
@@ -173,6 +155,7 @@ impl Life<'_> {
         self.act(|w, with| w.add_signer(part, None, with));
         self.act(|w, with| w.reassign_signer(&witness(), june(), with));
         self.act(|w, with| w.remove_signer(&witness(), with));
+        self.act(|w, with| w.change_turn(Party::Counterparty, with));
         self.act(|w, with| w.approve("legal", with));
         self.act(Workflow::advance);
     }
