@@ -15,7 +15,7 @@ pub(crate) type Headers = Vec<(Cow<'static, str>, String)>;
 
 /// Tells whether an endpoint may add a header of that name, which is in lower case.
 ///
-/// Refused is what proves where a message comes from (`webhook-…`, `pactsafe-webhook-token`, `authorization`, which has
+/// Refused is what proves where a message comes from (`webhook-…`, `pactsafe-webhook-token`, `x-ironclad-…`, `authorization`, which has
 /// a field of its own), what says what the body is (`content-…`), and what belongs to the connection or frames the message.
 pub fn header_allowed(name: &str) -> bool {
     HeaderName::from_lowercase(name.as_bytes()).is_ok()
@@ -28,7 +28,7 @@ pub fn header_value_allowed(value: &str) -> bool {
     value.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
 }
 
-const PREFIXES_REFUSED: [&str; 3] = ["webhook-", "content-", "proxy-"];
+const PREFIXES_REFUSED: [&str; 4] = ["webhook-", "content-", "proxy-", "x-ironclad-"];
 
 const NAMES_REFUSED: [&str; 10] = [
     "authorization",

@@ -6,6 +6,7 @@
 //! | --- | --- | --- |
 //! | standard | `standard` | our own words, as Standard Webhooks, signed |
 //! | clickwrap | `clickwrap` | Ironclad Clickwrap's thin envelope |
+//! | ironclad | `ironclad` | Ironclad's thin envelope about a workflow, signed |
 //! | insertsign | `insertsign` | InsertSign's envelope with the request inside |
 //! | fintechos | `fintechos` | a filled URL, and FintechOS's context object as the body |
 //! | esaw | `esaw` | a filled URL and nothing else |
@@ -28,6 +29,7 @@ pub mod face;
 mod fintechos;
 mod headers;
 mod insertsign;
+mod ironclad;
 mod names;
 pub mod proof;
 mod sample;
@@ -46,7 +48,7 @@ use domain::event::{Event, Kind};
 use domain::time::Timestamp;
 use url::Url;
 
-use crate::proof::SigningKey;
+use crate::proof::{RsaKey, SigningKey};
 
 pub use crate::curl::curl;
 pub use crate::error::{BadSecret, BadUrl, UnknownName, UnknownNames, Unsayable};
@@ -103,6 +105,8 @@ pub struct Target<'a> {
     pub now: Timestamp,
     /// The account's Ed25519 key, where the endpoint asks for it.
     pub signer: Option<&'a SigningKey>,
+    /// The service's RSA key, where the dialect signs with one.
+    pub rsa: Option<&'a RsaKey>,
 }
 
 /// Finds a dialect in the table of all of them; adding a vendor is one line here.
@@ -110,6 +114,7 @@ pub const fn dialect(which: endpoint::Dialect) -> &'static dyn Dialect {
     match which {
         endpoint::Dialect::Standard => &standard::Standard,
         endpoint::Dialect::Clickwrap => &clickwrap::Clickwrap,
+        endpoint::Dialect::Ironclad => &ironclad::Ironclad,
         endpoint::Dialect::Insertsign => &insertsign::Insertsign,
         endpoint::Dialect::Fintechos => &fintechos::Fintechos,
         endpoint::Dialect::Esaw => &esaw::Esaw,

@@ -1,10 +1,12 @@
-//! What proves where a message comes from: HMAC-SHA256 with an endpoint's secrets, Ed25519 with the account's key, a secret
-//! that came along.
+//! What proves where a message comes from: HMAC-SHA256 with an endpoint's secrets, Ed25519 with the account's key, RSA with
+//! that of the service, a secret that came along.
 //!
 //! Invariants: a key has no `Debug` text; the same message and key give the same signature; secrets are compared in constant
 //! time.
 //! Left to others: drawing keys (`engine`), sealing them (`store`), how each vendor proves what it says
 //! ([`crate::vendor`](mod@crate::vendor)).
+
+mod rsa;
 
 use std::fmt;
 
@@ -18,6 +20,8 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 
 use crate::error::BadSecret;
+
+pub use crate::proof::rsa::{BadRsaKey, RsaKey};
 
 /// What the text form of a signing secret starts with.
 ///

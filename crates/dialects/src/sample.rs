@@ -4,6 +4,8 @@
 //! transitions of [`domain::request`], so that a sample cannot drift from what really happens; samples are marked as tests.
 //! Left to others: making one unlike a test (the catalogue clears the mark).
 
+mod workflow;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -103,6 +105,7 @@ struct Told {
 
 impl Cast {
     /// Makes up what an event of a kind says.
+    #[expect(clippy::too_many_lines, reason = "one arm names each kind")]
     fn tell(&self, kind: Kind) -> Told {
         let (now, yesterday) = (self.now, self.ago(DAY_MS));
         match kind {
@@ -159,6 +162,37 @@ impl Cast {
                 query: String::new(),
                 body: Some(FOREIGN_BODY.to_owned()),
             }),
+            Kind::WorkflowLaunched
+            | Kind::WorkflowUpdated
+            | Kind::WorkflowStepUpdated
+            | Kind::WorkflowPaused
+            | Kind::WorkflowResumed
+            | Kind::WorkflowCompleted
+            | Kind::WorkflowCancelled
+            | Kind::WorkflowAttributeUpdated
+            | Kind::WorkflowApprovalStatusChanged
+            | Kind::WorkflowRolesAssigned
+            | Kind::WorkflowChangedTurn
+            | Kind::WorkflowCommentAdded
+            | Kind::WorkflowCommentUpdated
+            | Kind::WorkflowCommentRemoved
+            | Kind::WorkflowCommentReactionAdded
+            | Kind::WorkflowCommentReactionRemoved
+            | Kind::WorkflowCounterpartyInviteSent
+            | Kind::WorkflowCounterpartyInviteRevoked
+            | Kind::WorkflowDocumentsAdded
+            | Kind::WorkflowDocumentsRemoved
+            | Kind::WorkflowDocumentsUpdated
+            | Kind::WorkflowDocumentsRenamed
+            | Kind::WorkflowDocumentEdited
+            | Kind::WorkflowSignerAdded
+            | Kind::WorkflowSignerRemoved
+            | Kind::WorkflowSignerReassigned
+            | Kind::WorkflowSignaturePacketSent
+            | Kind::WorkflowSignaturePacketUploaded
+            | Kind::WorkflowSignaturePacketSignaturesCollected
+            | Kind::WorkflowSignaturePacketFullySigned
+            | Kind::WorkflowSignaturePacketCancelled => self.tell_workflow(kind),
             Kind::Custom => alone(&json!({"invoice": "2026-0042", "amount": 1250, "paid": true})),
         }
     }
@@ -229,6 +263,7 @@ impl Cast {
             redirect_url: None,
             metadata: BTreeMap::from([("deal".to_owned(), json!("D-1042"))]),
             origin: "native".to_owned(),
+            workflow: None,
             foreign: None,
             created_at: self.ago(2 * DAY_MS),
             state: State::Draft,

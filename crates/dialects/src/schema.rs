@@ -4,6 +4,8 @@
 //! versions may add some. A test holds every sample against its schema, and finds a member without one.
 //! Source of the form: <https://json-schema.org/draft/2020-12/schema>.
 
+mod workflow;
+
 use domain::event::Kind;
 use serde_json::{Value, json};
 
@@ -33,6 +35,7 @@ pub fn schema(kind: Kind) -> Value {
     body
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm names each kind")]
 fn data(kind: Kind) -> Value {
     match kind {
         Kind::RequestCreated
@@ -87,6 +90,37 @@ fn data(kind: Kind) -> Value {
                 "body": text(),
             }),
         ),
+        Kind::WorkflowLaunched
+        | Kind::WorkflowUpdated
+        | Kind::WorkflowStepUpdated
+        | Kind::WorkflowPaused
+        | Kind::WorkflowResumed
+        | Kind::WorkflowCompleted
+        | Kind::WorkflowCancelled
+        | Kind::WorkflowAttributeUpdated
+        | Kind::WorkflowApprovalStatusChanged
+        | Kind::WorkflowRolesAssigned
+        | Kind::WorkflowChangedTurn
+        | Kind::WorkflowCommentAdded
+        | Kind::WorkflowCommentUpdated
+        | Kind::WorkflowCommentRemoved
+        | Kind::WorkflowCommentReactionAdded
+        | Kind::WorkflowCommentReactionRemoved
+        | Kind::WorkflowCounterpartyInviteSent
+        | Kind::WorkflowCounterpartyInviteRevoked
+        | Kind::WorkflowDocumentsAdded
+        | Kind::WorkflowDocumentsRemoved
+        | Kind::WorkflowDocumentsUpdated
+        | Kind::WorkflowDocumentsRenamed
+        | Kind::WorkflowDocumentEdited
+        | Kind::WorkflowSignerAdded
+        | Kind::WorkflowSignerRemoved
+        | Kind::WorkflowSignerReassigned
+        | Kind::WorkflowSignaturePacketSent
+        | Kind::WorkflowSignaturePacketUploaded
+        | Kind::WorkflowSignaturePacketSignaturesCollected
+        | Kind::WorkflowSignaturePacketFullySigned
+        | Kind::WorkflowSignaturePacketCancelled => workflow::data(kind),
         Kind::Custom => json!({"type": "object"}),
     }
 }
@@ -133,6 +167,7 @@ fn request() -> Value {
         "notices": {"type": "object"},
         "metadata": {"type": "object"},
         "origin": text(),
+        "workflow_id": id("wfl"),
         "foreign_id": text(),
         "said_sent": {"const": true},
         "untold": {"type": "array", "items": object(&["type"], json!({"type": text(), "signer_id": text()}))},

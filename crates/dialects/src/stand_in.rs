@@ -210,8 +210,6 @@ struct Teller<'a> {
 impl<'a> Teller<'a> {
     fn new(part: &'a Part) -> Result<Self, Unplayable> {
         let which = part.vendor.dialect();
-        // Ironclad's URLs are as plain as Clickwrap's.
-        let which = which.unwrap_or(Dialect::Clickwrap);
         let url = template(part.vendor, &part.intake_url);
         let checked = Arc::new(check_url(which, &url)?);
         let profile = Profile {
@@ -235,12 +233,20 @@ impl<'a> Teller<'a> {
         chance: &mut dyn Chance,
     ) -> Result<Option<Webhook>, Unplayable> {
         let said = match self.part.vendor.dialect() {
-            Some(which) => {
+            // What happens is told of a request here, and Ironclad tells of its workflow.
+            Dialect::Ironclad => {
+                ironclad::say(event, request, (&self.url, &self.part.proof), chance)?
+            }
+            which @ (Dialect::Standard
+            | Dialect::Clickwrap
+            | Dialect::Insertsign
+            | Dialect::Fintechos
+            | Dialect::Esaw) => {
                 let now = event.at;
-                let target = Target { endpoint: &self.endpoint, url: &self.url, now, signer: None };
+                let (endpoint, url) = (&self.endpoint, &self.url);
+                let target = Target { endpoint, url, now, signer: None, rsa: None };
                 dialect(which).render(event, &target)?.zip(word(which, event))
             }
-            None => ironclad::say(event, request, (&self.url, &self.part.proof), chance)?,
         };
         Ok(said.map(|(call, word)| Webhook { word, call }))
     }

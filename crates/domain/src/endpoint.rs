@@ -111,6 +111,8 @@ pub enum Dialect {
     Standard,
     /// Ironclad Clickwrap.
     Clickwrap,
+    /// Ironclad, of its workflows.
+    Ironclad,
     /// InsertSign.
     Insertsign,
     /// FintechOS eSign.
@@ -121,14 +123,21 @@ pub enum Dialect {
 
 impl Dialect {
     /// Every dialect.
-    pub const ALL: [Self; 5] =
-        [Self::Standard, Self::Clickwrap, Self::Insertsign, Self::Fintechos, Self::Esaw];
+    pub const ALL: [Self; 6] = [
+        Self::Standard,
+        Self::Clickwrap,
+        Self::Ironclad,
+        Self::Insertsign,
+        Self::Fintechos,
+        Self::Esaw,
+    ];
 
     /// Names the dialect as the API does.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Standard => "standard",
             Self::Clickwrap => "clickwrap",
+            Self::Ironclad => "ironclad",
             Self::Insertsign => "insertsign",
             Self::Fintechos => "fintechos",
             Self::Esaw => "esaw",

@@ -148,6 +148,68 @@ kinds! {
     SourceReceived = "source.received";
     /// A vendor's webhook cannot be read, and waits for somebody to look at it.
     SourceQuarantined = "source.quarantined";
+    /// A contract workflow was launched.
+    WorkflowLaunched = "workflow.launched";
+    /// A workflow was changed, by the steps told just before or in its title or notes.
+    WorkflowUpdated = "workflow.updated";
+    /// A workflow went to another step.
+    WorkflowStepUpdated = "workflow.step_updated";
+    /// A workflow was halted in review.
+    WorkflowPaused = "workflow.paused";
+    /// A workflow goes on.
+    WorkflowResumed = "workflow.resumed";
+    /// A workflow was filed, as records.
+    WorkflowCompleted = "workflow.completed";
+    /// A workflow was given up.
+    WorkflowCancelled = "workflow.cancelled";
+    /// Attributes of a workflow were set or removed.
+    WorkflowAttributeUpdated = "workflow.attribute_updated";
+    /// An approval of a workflow was given or taken back.
+    WorkflowApprovalStatusChanged = "workflow.approval_status_changed";
+    /// Roles of a workflow were given to people.
+    WorkflowRolesAssigned = "workflow.roles_assigned";
+    /// It is the turn of the other side of a workflow.
+    WorkflowChangedTurn = "workflow.changed_turn";
+    /// Something was said about a workflow.
+    WorkflowCommentAdded = "workflow.comment_added";
+    /// Something that was said about a workflow was changed.
+    WorkflowCommentUpdated = "workflow.comment_updated";
+    /// Something that was said about a workflow was removed.
+    WorkflowCommentRemoved = "workflow.comment_removed";
+    /// Somebody reacted to what was said about a workflow.
+    WorkflowCommentReactionAdded = "workflow.comment_reaction_added";
+    /// Somebody took a reaction back.
+    WorkflowCommentReactionRemoved = "workflow.comment_reaction_removed";
+    /// Somebody of the other side was asked into a workflow.
+    WorkflowCounterpartyInviteSent = "workflow.counterparty_invite_sent";
+    /// An invitation to the other side was revoked.
+    WorkflowCounterpartyInviteRevoked = "workflow.counterparty_invite_revoked";
+    /// Documents were added to a workflow.
+    WorkflowDocumentsAdded = "workflow.documents_added";
+    /// Documents of a workflow were removed.
+    WorkflowDocumentsRemoved = "workflow.documents_removed";
+    /// Documents of a workflow have a new version.
+    WorkflowDocumentsUpdated = "workflow.documents_updated";
+    /// Documents of a workflow have other names.
+    WorkflowDocumentsRenamed = "workflow.documents_renamed";
+    /// A document of a workflow was worked on.
+    WorkflowDocumentEdited = "workflow.document_edited";
+    /// A part to be signed was added to a workflow.
+    WorkflowSignerAdded = "workflow.signer_added";
+    /// A part to be signed was removed from a workflow.
+    WorkflowSignerRemoved = "workflow.signer_removed";
+    /// A part to be signed was given to somebody else.
+    WorkflowSignerReassigned = "workflow.signer_reassigned";
+    /// The signature packet of a workflow was sent, as a request.
+    WorkflowSignaturePacketSent = "workflow.signature_packet_sent";
+    /// A packet that was signed elsewhere was uploaded.
+    WorkflowSignaturePacketUploaded = "workflow.signature_packet_uploaded";
+    /// Signatures of a workflow are there.
+    WorkflowSignaturePacketSignaturesCollected = "workflow.signature_packet_signatures_collected";
+    /// All have signed a workflow.
+    WorkflowSignaturePacketFullySigned = "workflow.signature_packet_fully_signed";
+    /// A signature packet was withdrawn, or ended unsigned.
+    WorkflowSignaturePacketCancelled = "workflow.signature_packet_cancelled";
     /// A vendor said something that we have no word for. Its name is the vendor's, a dot, and the vendor's word.
     Foreign = "foreign";
     /// The account's own.

@@ -10,6 +10,7 @@ use crate::id::{DeliveryId, EndpointId, EventId, SignerId, SourceId};
 use crate::request::Request;
 use crate::signer::Signer;
 use crate::time::Timestamp;
+use crate::workflow::{Brief, Change};
 
 /// What `request.*` and `signer.*` events say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +102,19 @@ pub struct AboutForeign {
     /// The body as it came, if it is a text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
+}
+
+/// What `workflow.*` events say.
+///
+/// The changes of one workflow, applied in the order of its log, give its state: [`crate::workflow::Workflow::replay`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AboutWorkflow {
+    /// The workflow in short, as it was after the change.
+    pub workflow: Brief,
+    /// By whom: a mail address.
+    pub by: String,
+    /// What changed.
+    pub change: Change,
 }
 
 /// What `contact.*` events say.

@@ -199,6 +199,16 @@ ids! {
     ProviderId = "prv";
     /// A place that a vendor's webhooks come in at.
     SourceId = "src";
+    /// A contract workflow.
+    WorkflowId = "wfl";
+    /// What workflows are launched from.
+    WorkflowTemplateId = "wft";
+    /// Something that was said about a workflow.
+    CommentId = "cmt";
+    /// A document, in all its versions.
+    DocumentId = "doc";
+    /// What a workflow was filed as.
+    RecordId = "rec";
     /// A notice; the bits are those of its delivery.
     NoticeId = "ntc";
 }

@@ -20,6 +20,7 @@
 //! | what a vendor told | [`told`] |
 //! | mirror | [`mirror`] |
 //! | notice, rule, occasion | [`notice`] |
+//! | workflow | [`mod@workflow`]: commands and changes |
 //! | ids, chance | [`id`] |
 //! | moments, clocks | [`time`] |
 //!
@@ -52,3 +53,4 @@ pub mod source;
 pub mod subscription;
 pub mod time;
 pub mod told;
+pub mod workflow;

@@ -92,6 +92,7 @@ impl Request {
             redirect_url: None,
             metadata: BTreeMap::new(),
             origin: source.to_string(),
+            workflow: None,
             foreign: Some(Foreign {
                 id: foreign_id.to_owned(),
                 said_sent: false,

@@ -99,6 +99,37 @@ impl Occasion {
             | Kind::DeliveryExhausted
             | Kind::SourceReceived
             | Kind::SourceQuarantined
+            | Kind::WorkflowLaunched
+            | Kind::WorkflowUpdated
+            | Kind::WorkflowStepUpdated
+            | Kind::WorkflowPaused
+            | Kind::WorkflowResumed
+            | Kind::WorkflowCompleted
+            | Kind::WorkflowCancelled
+            | Kind::WorkflowAttributeUpdated
+            | Kind::WorkflowApprovalStatusChanged
+            | Kind::WorkflowRolesAssigned
+            | Kind::WorkflowChangedTurn
+            | Kind::WorkflowCommentAdded
+            | Kind::WorkflowCommentUpdated
+            | Kind::WorkflowCommentRemoved
+            | Kind::WorkflowCommentReactionAdded
+            | Kind::WorkflowCommentReactionRemoved
+            | Kind::WorkflowCounterpartyInviteSent
+            | Kind::WorkflowCounterpartyInviteRevoked
+            | Kind::WorkflowDocumentsAdded
+            | Kind::WorkflowDocumentsRemoved
+            | Kind::WorkflowDocumentsUpdated
+            | Kind::WorkflowDocumentsRenamed
+            | Kind::WorkflowDocumentEdited
+            | Kind::WorkflowSignerAdded
+            | Kind::WorkflowSignerRemoved
+            | Kind::WorkflowSignerReassigned
+            | Kind::WorkflowSignaturePacketSent
+            | Kind::WorkflowSignaturePacketUploaded
+            | Kind::WorkflowSignaturePacketSignaturesCollected
+            | Kind::WorkflowSignaturePacketFullySigned
+            | Kind::WorkflowSignaturePacketCancelled
             | Kind::Foreign
             | Kind::Custom => None,
         }

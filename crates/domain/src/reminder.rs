@@ -107,6 +107,7 @@ mod tests {
             redirect_url: None,
             metadata: BTreeMap::new(),
             origin: "native".to_owned(),
+            workflow: None,
             foreign: None,
             created_at: NOW,
             state: State::Draft,

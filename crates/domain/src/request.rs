@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::Kind;
-use crate::id::{AccountId, RequestId, SignerId};
+use crate::id::{AccountId, RequestId, SignerId, WorkflowId};
 use crate::notice::Rules;
 use crate::signer::{self, Evidence, Person, Role, Signer};
 use crate::time::Timestamp;
@@ -56,6 +56,9 @@ pub struct Request {
     pub metadata: BTreeMap<String, Value>,
     /// `native`, or the source that it mirrors.
     pub origin: String,
+    /// The workflow whose signature packet it is, if it is one.
+    #[serde(default, rename = "workflow_id", skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<WorkflowId>,
     /// What it is at the vendor, if it is a mirror.
     #[serde(default, flatten, skip_serializing_if = "Option::is_none")]
     pub foreign: Option<Foreign>,

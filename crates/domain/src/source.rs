@@ -87,14 +87,14 @@ impl Vendor {
         Self::ALL.into_iter().find(|vendor| vendor.as_str() == name)
     }
 
-    /// Gives the dialect in which we say what the vendor says, if we speak it.
-    pub const fn dialect(self) -> Option<Dialect> {
+    /// Gives the dialect in which we say what the vendor says.
+    pub const fn dialect(self) -> Dialect {
         match self {
-            Self::Clickwrap => Some(Dialect::Clickwrap),
-            Self::Ironclad => None,
-            Self::Insertsign => Some(Dialect::Insertsign),
-            Self::Fintechos => Some(Dialect::Fintechos),
-            Self::Esaw => Some(Dialect::Esaw),
+            Self::Clickwrap => Dialect::Clickwrap,
+            Self::Ironclad => Dialect::Ironclad,
+            Self::Insertsign => Dialect::Insertsign,
+            Self::Fintechos => Dialect::Fintechos,
+            Self::Esaw => Dialect::Esaw,
         }
     }
 }

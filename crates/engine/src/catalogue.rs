@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 
 use crate::Engine;
 use crate::command::Refusal;
+use crate::service_key::signs_with_rsa;
 
 /// One line of the catalogue.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,7 +47,7 @@ pub fn event_type(name: &str) -> Option<EventType> {
 
 impl Engine {
     /// Gives the call that tells the sample of an event in a dialect; `None` when the dialect has no word for it.
-    pub fn example(
+    pub async fn example(
         &self,
         account: AccountId,
         name: &str,
@@ -62,8 +63,9 @@ impl Engine {
         let url = dialects::check_url(dialect, example_url(dialect))
             .map_err(|error| impossible(error.to_string()))?;
         let endpoint = example_endpoint(account, dialect, now);
-        let target =
-            dialects::Target { endpoint: &endpoint, url: &Arc::new(url), now, signer: None };
+        let rsa = if signs_with_rsa(dialect) { Some(self.rsa_key().await?) } else { None };
+        let (url, rsa) = (Arc::new(url), rsa.as_deref());
+        let target = dialects::Target { endpoint: &endpoint, url: &url, now, signer: None, rsa };
         dialects::dialect(dialect)
             .render(&event, &target)
             .map_err(|unsayable| impossible(unsayable.to_string()))
@@ -89,7 +91,7 @@ const EXAMPLE_BITS: u128 = 0x0190_0000_0000_7000_8000_0000_0000_0001;
 
 const fn example_url(dialect: Dialect) -> &'static str {
     match dialect {
-        Dialect::Standard | Dialect::Clickwrap | Dialect::Insertsign => {
+        Dialect::Standard | Dialect::Clickwrap | Dialect::Ironclad | Dialect::Insertsign => {
             "https://example.com/webhooks"
         }
         Dialect::Fintechos | Dialect::Esaw => {
@@ -140,6 +142,7 @@ fn line(kind: Kind) -> EventType {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm names each kind")]
 const fn describe(kind: Kind) -> &'static str {
     match kind {
         Kind::RequestCreated => "A request was drafted.",
@@ -173,6 +176,45 @@ const fn describe(kind: Kind) -> &'static str {
         Kind::DeliveryExhausted => "A delivery ran out of attempts.",
         Kind::SourceReceived => "A vendor's webhook came in; it is kept, and told to nobody.",
         Kind::SourceQuarantined => "A vendor's webhook cannot be read, and waits in the inbox.",
+        Kind::WorkflowLaunched => "A contract workflow was launched.",
+        Kind::WorkflowUpdated => {
+            "A workflow was changed, by the steps told just before or in its title or notes."
+        }
+        Kind::WorkflowStepUpdated => "A workflow went to another step.",
+        Kind::WorkflowPaused => "A workflow was halted in review.",
+        Kind::WorkflowResumed => "A workflow goes on.",
+        Kind::WorkflowCompleted => "A workflow was filed, as records.",
+        Kind::WorkflowCancelled => "A workflow was given up.",
+        Kind::WorkflowAttributeUpdated => "Attributes of a workflow were set or removed.",
+        Kind::WorkflowApprovalStatusChanged => "An approval of a workflow was given or taken back.",
+        Kind::WorkflowRolesAssigned => "Roles of a workflow were given to people.",
+        Kind::WorkflowChangedTurn => "It is the turn of the other side of a workflow.",
+        Kind::WorkflowCommentAdded => "Something was said about a workflow.",
+        Kind::WorkflowCommentUpdated => "Something that was said about a workflow was changed.",
+        Kind::WorkflowCommentRemoved => "Something that was said about a workflow was removed.",
+        Kind::WorkflowCommentReactionAdded => "Somebody reacted to what was said about a workflow.",
+        Kind::WorkflowCommentReactionRemoved => "Somebody took a reaction back.",
+        Kind::WorkflowCounterpartyInviteSent => {
+            "Somebody of the other side was asked into a workflow."
+        }
+        Kind::WorkflowCounterpartyInviteRevoked => "An invitation to the other side was revoked.",
+        Kind::WorkflowDocumentsAdded => "Documents were added to a workflow.",
+        Kind::WorkflowDocumentsRemoved => "Documents of a workflow were removed.",
+        Kind::WorkflowDocumentsUpdated => "Documents of a workflow have a new version.",
+        Kind::WorkflowDocumentsRenamed => "Documents of a workflow have other names.",
+        Kind::WorkflowDocumentEdited => "A document of a workflow was worked on.",
+        Kind::WorkflowSignerAdded => "A part to be signed was added to a workflow.",
+        Kind::WorkflowSignerRemoved => "A part to be signed was removed from a workflow.",
+        Kind::WorkflowSignerReassigned => "A part to be signed was given to somebody else.",
+        Kind::WorkflowSignaturePacketSent => {
+            "The signature packet of a workflow was sent, as a request."
+        }
+        Kind::WorkflowSignaturePacketUploaded => "A packet that was signed elsewhere was uploaded.",
+        Kind::WorkflowSignaturePacketSignaturesCollected => "Signatures of a workflow are there.",
+        Kind::WorkflowSignaturePacketFullySigned => "All have signed a workflow.",
+        Kind::WorkflowSignaturePacketCancelled => {
+            "A signature packet was withdrawn, or ended unsigned."
+        }
         Kind::Foreign => {
             "A vendor said something that there is no other type for; the type is the vendor's name, a dot, and its word."
         }

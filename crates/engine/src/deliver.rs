@@ -23,6 +23,7 @@ use url::Url;
 
 use crate::Engine;
 use crate::lanes::{Work, may_start};
+use crate::service_key::Needed;
 
 /// An attempt that ended, with what the settlement must do beyond the store.
 #[derive(Debug)]
@@ -65,27 +66,10 @@ impl Engine {
         if let Some(ended) = self.attempt_inside((&delivery, &event), &endpoint, bytes).await {
             return ended.inspect(|_| held.lease = None);
         }
-        let (signer, began) = (self.signer(&endpoint).await, self.now());
+        let began = self.now();
         self.metrics().begun(&delivery, &event, began);
-        let target_url = url.unwrap_or_else(|| Arc::clone(&self.inner.nowhere));
-        let target =
-            Target { endpoint: &endpoint, url: &target_url, now: began, signer: signer.as_deref() };
-        let rendered = dialects::dialect(endpoint.dialect).render(&event, &target);
-        let (ending, sent, unsaid) = match rendered {
-            _ if event.is_forgotten() => unsaid("the text of the event was forgotten"),
-            Ok(Some(call)) => {
-                let sent = Sent::of(&call);
-                let lane = Lane {
-                    key: endpoint.id.bits(),
-                    connections_max: endpoint.max_in_flight as usize,
-                    timeout: Duration::from_secs(u64::from(endpoint.timeout_s)),
-                    answer_bytes_max: ANSWER_BYTES_MAX,
-                };
-                (self.channel().attempt(call, lane).await, sent, None)
-            }
-            Ok(None) => unsaid("the dialect has no word for the event"),
-            Err(error) => unsaid(error.to_string()),
-        };
+        let url = url.unwrap_or_else(|| Arc::clone(&self.inner.nowhere));
+        let (ending, sent, unsaid) = self.say_to(&endpoint, &event, &url, began).await;
         let now = self.now();
         let Ending { outcome, remote, reused } = ending;
         let mut after = delivery.after(&outcome, &endpoint.profile, now, self.roll());
@@ -123,6 +107,40 @@ impl Engine {
             revived: after.accepted && matches!(delivery.cause, Cause::Probe),
             bytes,
         })
+    }
+
+    /// Says an event to an endpoint as its dialect does, and waits for what comes of it.
+    async fn say_to(
+        &self,
+        endpoint: &Endpoint,
+        event: &Event,
+        url: &Arc<Url>,
+        now: Timestamp,
+    ) -> (Ending, Sent, Option<Why>) {
+        if event.is_forgotten() {
+            return unsaid("the text of the event was forgotten");
+        }
+        let (signer, rsa) = (self.signer(endpoint).await, self.rsa_needed(endpoint).await);
+        if matches!(rsa, Needed::Unavailable) {
+            // It will be there again: this counts as a failure, not as the end.
+            let (ending, sent, _) = unsaid("the key to sign with could not be read");
+            return (ending, sent, None);
+        }
+        let target = Target { endpoint, url, now, signer: signer.as_deref(), rsa: rsa.key() };
+        match dialects::dialect(endpoint.dialect).render(event, &target) {
+            Ok(Some(call)) => {
+                let sent = Sent::of(&call);
+                let lane = Lane {
+                    key: endpoint.id.bits(),
+                    connections_max: endpoint.max_in_flight as usize,
+                    timeout: Duration::from_secs(u64::from(endpoint.timeout_s)),
+                    answer_bytes_max: ANSWER_BYTES_MAX,
+                };
+                (self.channel().attempt(call, lane).await, sent, None)
+            }
+            Ok(None) => unsaid("the dialect has no word for the event"),
+            Err(error) => unsaid(error.to_string()),
+        }
     }
 
     /// Attempts what is no call to the endpoint itself: a message to a person, or the reading of what came in.

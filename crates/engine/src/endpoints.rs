@@ -25,6 +25,7 @@ use store::{Audience, Commit, EndpointRow, Guarded, Said, TimerKind, Write};
 use self::form::Base;
 use crate::Engine;
 use crate::command::{Flaw, Once, Patch, Refusal, insist};
+use crate::service_key::signs_with_rsa;
 
 pub(crate) use self::form::{default_method, default_profile};
 
@@ -289,6 +290,10 @@ impl Engine {
         now: Timestamp,
         once: &Once<'_, Endpoint>,
     ) -> Result<Endpoint, Refusal> {
+        if signs_with_rsa(endpoint.dialect) {
+            // So that the first attempt finds it.
+            self.rsa_key().await?;
+        }
         let reply = once.reply(&endpoint);
         let commit = Commit { writes, reply, ..Commit::new(endpoint.account, now) };
         self.commit(commit).await.map_err(|fault| once.refusal(fault))?;

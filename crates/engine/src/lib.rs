@@ -38,6 +38,7 @@ mod replies;
 pub mod requests;
 mod retention;
 mod run;
+mod service_key;
 mod settings;
 mod settle;
 mod share;
@@ -56,7 +57,7 @@ use base64::prelude::BASE64_STANDARD as STANDARD;
 use channels::mailbox::Mailbox;
 use channels::smtp::Mailer;
 use channels::{Channel, Guard, ReturnPaths};
-use dialects::proof::SigningKey;
+use dialects::proof::{RsaKey, SigningKey};
 use domain::endpoint::{Endpoint, Signing};
 use domain::event::{Event, Kind};
 use domain::id::{AccountId, Chance, EventId, Mint};
@@ -154,6 +155,7 @@ struct Inner {
     return_paths: ReturnPaths,
     tests: providers::Recent,
     signers: Mutex<BTreeMap<AccountId, Arc<SigningKey>>>,
+    rsa: Mutex<Option<Arc<RsaKey>>>,
     /// Stands in for a URL where a dialect takes it from elsewhere.
     nowhere: Arc<Url>,
 }
@@ -224,6 +226,7 @@ impl Engine {
             sources: intake::Doors::default(),
             tests: providers::Recent::default(),
             signers: Mutex::default(),
+            rsa: Mutex::default(),
             nowhere: Arc::new(nowhere()),
         };
         Self { inner: Arc::new(inner) }

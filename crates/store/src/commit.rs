@@ -137,11 +137,19 @@ pub enum SettingKind {
     Source,
     /// Which request mirrors a vendor's; named by the source, a colon, and the vendor's id.
     Mirror,
+    /// A key of the whole service; named by what it is for.
+    ServiceKey,
+    /// What workflows are launched from; named by its id.
+    WorkflowTemplate,
+    /// A contract workflow; named by its id. Not bounded in number, as requests are not.
+    Workflow,
+    /// The text of a document in one version; named by its id, a colon, and the version.
+    DocumentText,
 }
 
 impl SettingKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Provider,
         Self::NoticeRule,
         Self::Template,
@@ -151,6 +159,10 @@ impl SettingKind {
         Self::Suppression,
         Self::Source,
         Self::Mirror,
+        Self::ServiceKey,
+        Self::WorkflowTemplate,
+        Self::Workflow,
+        Self::DocumentText,
     ];
 
     /// Names the kind in the store.
@@ -165,6 +177,10 @@ impl SettingKind {
             Self::Suppression => "suppression",
             Self::Source => "source",
             Self::Mirror => "mirror",
+            Self::ServiceKey => "service_key",
+            Self::WorkflowTemplate => "workflow_template",
+            Self::Workflow => "workflow",
+            Self::DocumentText => "document_text",
         }
     }
 }

@@ -183,6 +183,7 @@ fn outside() -> Vec<Route> {
         get("/readyz", outside::readyz),
         get("/metrics", outside::metrics),
         get("/.well-known/jwks.json", outside::jwks),
+        get("/public/api/v1/webhooks/verification-key", outside::verification_key),
         get("/mailbox", mailbox::list),
         get("/mailbox/{id}", mailbox::show),
         get("/feedback/{token}", feedback::take),

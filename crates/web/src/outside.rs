@@ -53,6 +53,14 @@ pub(crate) async fn jwks(extract::State(state): Reached) -> Answer {
     Ok(answer::ok(&state.engine().jwks().await?))
 }
 
+/// `GET /public/api/v1/webhooks/verification-key`: the key that webhooks in Ironclad's words are signed with.
+///
+/// The media type is the one that the vendor was seen to answer with.
+pub(crate) async fn verification_key(extract::State(state): Reached) -> Answer {
+    let pem = state.engine().verification_key().await?;
+    Ok(text(pem, "application/x-pem-file; charset=utf-8"))
+}
+
 /// `GET /`: where to go from here.
 pub(crate) async fn start() -> Response {
     document::start()

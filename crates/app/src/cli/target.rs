@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use channels::{Channel as _, Guard, Http, Lane, Options, Schemes};
-use dialects::proof::encode_secret;
+use dialects::proof::{RsaKey, encode_secret};
 use domain::call::{ANSWER_BYTES_MAX, Call, Ending, Outcome};
 use domain::endpoint::{Dialect, Endpoint, Secrets, SigningSecret};
 use domain::event::Event;
@@ -33,6 +33,7 @@ pub(crate) struct Target {
     url: Arc<Url>,
     http: Http,
     runtime: Runtime,
+    rsa: Option<RsaKey>,
 }
 
 impl Target {
@@ -54,13 +55,19 @@ impl Target {
             url: Arc::new(checked),
             http,
             runtime: Builder::new_current_thread().enable_all().build().context("starting")?,
+            rsa: if dialect == Dialect::Ironclad { Some(draw_rsa_key()?) } else { None },
         })
+    }
+
+    /// Gives the public half of the key that was drawn for these calls, as PEM, where the dialect signs with one.
+    pub(crate) fn verification_key(&self) -> Option<String> {
+        self.rsa.as_ref().map(RsaKey::public_pem)
     }
 
     /// Says an event as the dialect would; `None` when it has no word for it.
     pub(crate) fn render(&self, event: &Event, now: Timestamp) -> anyhow::Result<Option<Call>> {
-        let target =
-            dialects::Target { endpoint: &self.endpoint, url: &self.url, now, signer: None };
+        let (endpoint, url, rsa) = (&self.endpoint, &self.url, self.rsa.as_ref());
+        let target = dialects::Target { endpoint, url, now, signer: None, rsa };
         dialects::dialect(self.endpoint.dialect)
             .render(event, &target)
             .context("writing the call")
@@ -91,6 +98,13 @@ pub(crate) fn client() -> anyhow::Result<(Guard, Http)> {
     let guard = Guard::new(ranges, Schemes::HttpToo);
     let http = Http::new(Options::new(guard.clone())).context("building the client")?;
     Ok((guard, http))
+}
+
+fn draw_rsa_key() -> anyhow::Result<RsaKey> {
+    let mut seed = [0; 32];
+    SystemChance::new().fill(&mut seed);
+    let key = RsaKey::generate(&seed).context("drawing a key")?;
+    RsaKey::read(&key).context("drawing a key")
 }
 
 /// Draws a signing secret.

@@ -77,6 +77,9 @@ pub(crate) fn run(args: Args, context: Context) -> anyhow::Result<ExitCode> {
         screen.line(format!("signed with {}", secret.expose()))?;
         screen.gap()?;
     }
+    if let Some(pem) = target.verification_key() {
+        screen.line(format!("signed with a key drawn for this call; its public half is\n{pem}"))?;
+    }
     show_call(&mut screen, &call)?;
     let stopwatch = Stopwatch::start();
     let ending = target.call(call);

@@ -89,6 +89,7 @@ fn draft(
         redirect_url: None,
         metadata: BTreeMap::new(),
         origin: "native".to_owned(),
+        workflow: None,
         foreign: None,
         created_at: now,
         state: State::Draft,

@@ -252,7 +252,7 @@ fn who(step: &Step) -> Option<&Who> {
 /// Says a sample of ours in a vendor's words, and reads it as the vendor's.
 fn said_and_read(which: Vendor, kind: Kind, method: Method) -> (AboutRequest, Told) {
     let event = dialects::sample(kind, ACCOUNT, EVENT, noon());
-    let endpoint = Endpoint { method, ..endpoint(which.dialect().unwrap()) };
+    let endpoint = Endpoint { method, ..endpoint(which.dialect()) };
     let call = call(&event, &endpoint);
     let received = Received {
         method: call.method,
@@ -273,8 +273,9 @@ fn said_and_read(which: Vendor, kind: Kind, method: Method) -> (AboutRequest, To
 
 #[test]
 fn what_we_say_as_a_vendor_is_read_as_what_happened() {
-    for which in Vendor::ALL.into_iter().filter(|which| which.dialect().is_some()) {
-        let dialect = dialect(which.dialect().unwrap());
+    // Ironclad tells of workflows, most of which is foreign: see `ironclad`.
+    for which in Vendor::ALL.into_iter().filter(|which| *which != Vendor::Ironclad) {
+        let dialect = dialect(which.dialect());
         for word in dialect.words() {
             for method in dialect.methods() {
                 assert!(vendor(which).methods().contains(method));

@@ -15,6 +15,8 @@ mod fixtures;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod ironclad;
+#[cfg(test)]
 mod law;
 #[cfg(test)]
 mod prove;

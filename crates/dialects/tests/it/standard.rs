@@ -164,7 +164,9 @@ fn an_endpoint_adds_its_own_headers_in_every_dialect() {
             ("x-tenant".to_owned(), Secret::new("7")),
             ("webhook-id".to_owned(), Secret::new("forged")),
         ];
-        let event = dialects::sample(Kind::RequestCompleted, ACCOUNT, EVENT, noon());
+        let says_requests = dialects::speaks(which, Kind::RequestCompleted);
+        let kind = if says_requests { Kind::RequestCompleted } else { Kind::WorkflowCompleted };
+        let event = dialects::sample(kind, ACCOUNT, EVENT, noon());
         let call = call(&event, &endpoint);
         assert_eq!(header(&call, "authorization"), Some("Basic YTpi"));
         assert_eq!(header(&call, "x-tenant"), Some("7"));

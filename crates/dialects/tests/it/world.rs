@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use dialects::proof::{SigningKey, encode_secret};
+use dialects::proof::{RsaKey, SigningKey, encode_secret};
 use dialects::{Target, Unsayable, dialect};
 use domain::call::{Call, Method};
 use domain::endpoint::{
@@ -14,6 +14,7 @@ use domain::event::{Event, Kind};
 use domain::id::{AccountId, EndpointId, EventId, RequestId, SignerId};
 use domain::request::{Callbacks, Reminders, Request, Sender, SigningOrder, State};
 use domain::retry::Profile;
+use domain::secret::Secret;
 use domain::signer::{self, Person, Role, SendTo, Signer};
 use domain::subscription::Subscription;
 use domain::time::Timestamp;
@@ -69,6 +70,12 @@ pub(crate) fn signer_key() -> SigningKey {
     SigningKey::from_seed(&[9; 32]).unwrap()
 }
 
+/// A key that was made for tests.
+pub(crate) fn rsa_key() -> RsaKey {
+    let key = include_str!("../../fixtures/ironclad/_test_key.txt").trim();
+    RsaKey::read(&Secret::new(key)).unwrap()
+}
+
 /// Says an event at noon.
 pub(crate) fn say(event: &Event, endpoint: &Endpoint) -> Result<Option<Call>, Unsayable> {
     say_at(event, endpoint, noon())
@@ -81,7 +88,8 @@ pub(crate) fn say_at(
 ) -> Result<Option<Call>, Unsayable> {
     let url = Arc::new(Url::parse(&endpoint.url).unwrap());
     let signer = signer_key();
-    let target = Target { endpoint, url: &url, now, signer: Some(&signer) };
+    let rsa = (endpoint.dialect == Dialect::Ironclad).then(rsa_key);
+    let target = Target { endpoint, url: &url, now, signer: Some(&signer), rsa: rsa.as_ref() };
     dialect(endpoint.dialect).render(event, &target)
 }
 
@@ -147,6 +155,7 @@ pub(crate) fn request(title: &str, state: State, signers: Vec<Signer>) -> Reques
         redirect_url: None,
         metadata: BTreeMap::new(),
         origin: "native".to_owned(),
+        workflow: None,
         foreign: None,
         created_at: noon(),
         state,

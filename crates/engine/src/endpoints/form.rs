@@ -139,6 +139,7 @@ pub(crate) fn default_profile(dialect: Dialect) -> Profile {
     let name = match dialect {
         Dialect::Standard => "standard",
         Dialect::Clickwrap => "clickwrap",
+        Dialect::Ironclad => "ironclad",
         Dialect::Insertsign => "insertsign",
         Dialect::Fintechos | Dialect::Esaw => "esaw",
     };

@@ -63,6 +63,7 @@ pub(super) fn draft(
             .take("redirect_url", check::web_url_or_none(input.redirect_url.as_deref())),
         metadata: flaws.take("metadata", check::metadata(input.metadata)),
         origin: "native".to_owned(),
+        workflow: None,
         foreign: None,
         created_at: with.now,
         state: State::Draft,

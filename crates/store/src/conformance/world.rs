@@ -352,6 +352,7 @@ impl World {
             redirect_url: None,
             metadata: BTreeMap::new(),
             origin: "native".to_owned(),
+            workflow: None,
             foreign: None,
             created_at: at(0),
             state: RequestState::Draft,

@@ -38,7 +38,8 @@ pub(crate) async fn example(Path(name): Path<String>, caller: Caller) -> Answer 
     let form = query.one_of("as", &["json", "curl"]);
     query.done()?;
     let dialect = Dialect::ALL.into_iter().find(|one| one.as_str() == dialect).unwrap_or_default();
-    let call = caller.engine().example(caller.account(), &name, dialect)?.ok_or_else(|| {
+    let call = caller.engine().example(caller.account(), &name, dialect).await?;
+    let call = call.ok_or_else(|| {
         let message = format!("the {} dialect has no word for {name}", dialect.as_str());
         Problem::invalid(vec![Flaw::new("dialect", message)])
     })?;

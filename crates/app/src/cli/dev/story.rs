@@ -141,7 +141,7 @@ async fn register(
     let mut endpoints = BTreeMap::new();
     for dialect in Dialect::ALL {
         let path = match dialect {
-            Dialect::Standard | Dialect::Clickwrap | Dialect::Insertsign => {
+            Dialect::Standard | Dialect::Clickwrap | Dialect::Ironclad | Dialect::Insertsign => {
                 dialect.as_str().to_owned()
             }
             Dialect::Fintechos | Dialect::Esaw => {
