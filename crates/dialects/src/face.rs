@@ -6,6 +6,8 @@
 //! Left to others: bounds of texts and what is possible (`engine`), paths, keys and statuses (`web`).
 
 pub mod clickwrap;
+pub mod esaw;
+pub mod fintechos;
 mod form;
 
 use std::collections::BTreeMap;

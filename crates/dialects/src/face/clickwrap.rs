@@ -310,6 +310,10 @@ pub struct Listed {
 
 /// Says that something is wrong. No page of the vendor's shows an error: this shape is ours.
 pub fn error(status: u16, message: &str, misfits: &[(String, String)]) -> Value {
+    let message = match misfits {
+        [(path, what)] if !path.is_empty() => format!("{path}: {what}"),
+        _ => message.to_owned(),
+    };
     let errors: Vec<Value> =
         misfits.iter().map(|(path, message)| json!({"field": path, "message": message})).collect();
     json!({"error": {"status": status, "message": message, "errors": errors}})

@@ -4,9 +4,7 @@
 //! and for trouble on our side.
 //! Left to others: shapes (`dialects::face::clickwrap`).
 
-use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
 use domain::id::RequestId;
 use domain::key::Scope;
 use domain::request::Request;
@@ -14,16 +12,15 @@ use engine::face::clickwrap as face;
 use engine::problem::Problem as Page;
 use engine::{Flaw, Once};
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
 use store::RequestFilter;
 use url::form_urlencoded;
 
 use crate::answer;
-use crate::api::requests::signing_url;
 use crate::auth::{Caller, Path};
 use crate::input::Input;
 use crate::problem::{Answer, Halt, Problem};
+use crate::vendors::{instead, known, misfit, page, places};
 
 /// Requests on a page, unless the call says otherwise.
 const PER_PAGE_DEFAULT: u32 = 20;
@@ -169,33 +166,18 @@ fn shown(caller: &Caller, request: &Request) -> Value {
 }
 
 fn bare(caller: &Caller, request: &Request) -> Value {
-    face::shown(request, |signer| signing_url(&caller.state, request.id, signer.id))
-}
-
-/// Refuses a body that has members of the wrong type.
-fn misfit(misfits: Vec<(String, String)>) -> Halt {
-    let flaws = misfits.into_iter().map(|(path, message)| Flaw::new(path, message));
-    Problem::invalid(flaws.collect()).into()
+    face::shown(request, |signer| page(caller, request, signer))
 }
 
 /// Says a problem in the vendor's way.
 pub(crate) fn say(response: Response, problem: &Problem) -> Response {
-    let status = match response.status() {
-        named @ (StatusCode::BAD_REQUEST
-        | StatusCode::UNAUTHORIZED
-        | StatusCode::FORBIDDEN
-        | StatusCode::NOT_FOUND
-        | StatusCode::REQUEST_TIMEOUT
-        | StatusCode::PAYLOAD_TOO_LARGE) => named,
-        other if other.is_client_error() => StatusCode::BAD_REQUEST,
-        other => other,
-    };
-    let places = problem.errors().iter();
-    let places: Vec<(String, String)> =
-        places.map(|flaw| (face::place(&flaw.path), flaw.message.clone())).collect();
-    let body = face::error(status.as_u16(), problem.detail(), &places).to_string();
-    let (mut parts, _) = response.into_parts();
-    parts.status = status;
-    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Response::from_parts(parts, Body::from(Bytes::from(body)))
+    let named = [
+        StatusCode::BAD_REQUEST,
+        StatusCode::UNAUTHORIZED,
+        StatusCode::FORBIDDEN,
+        StatusCode::NOT_FOUND,
+    ];
+    let status = known(response.status(), &named);
+    let places = places(problem, face::place);
+    instead(response, status, &face::error(status.as_u16(), problem.detail(), &places))
 }
