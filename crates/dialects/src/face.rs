@@ -58,4 +58,4 @@ pub struct WantedSigner {
 }
 
 /// Places that are wrong, in the vendor's spelling, and what is expected there.
-pub type Misfits = Vec<(String, String)>;
+pub type Flaws = Vec<(String, String)>;

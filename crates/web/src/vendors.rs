@@ -15,8 +15,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use domain::request::Request;
 use domain::signer::Signer;
-use engine::Flaw;
-use engine::face::fintechos as face;
+use engine::{Flaw, face};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
@@ -27,14 +26,14 @@ use crate::problem::{Halt, Problem};
 
 /// Has the answers under a vendor's paths say problems in its words.
 pub(crate) async fn in_their_words(incoming: Incoming, next: Next) -> Response {
-    let vendor = Place::of(incoming.uri().path());
+    let vendor = Face::of(incoming.uri().path());
     let mut response = next.run(incoming).await;
     let Some(vendor) = vendor else { return response };
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     match vendor {
-        Place::Clickwrap => clickwrap::say(response, &problem),
-        Place::Esaw => esaw::say(response, &problem, str::to_owned),
-        Place::Fintechos => esaw::say(response, &problem, face::place),
+        Face::Clickwrap => clickwrap::say(response, &problem),
+        Face::Esaw => esaw::say(response, &problem, str::to_owned),
+        Face::Fintechos => esaw::say(response, &problem, face::fintechos::place),
     }
 }
 
@@ -45,8 +44,8 @@ fn page(caller: &Caller, request: &Request, signer: &Signer) -> String {
 }
 
 /// Refuses a body that has members of the wrong type.
-fn misfit(misfits: Vec<(String, String)>) -> Halt {
-    let flaws = misfits.into_iter().map(|(path, message)| Flaw::new(path, message));
+fn flawed(flaws: Vec<(String, String)>) -> Halt {
+    let flaws = flaws.into_iter().map(|(path, message)| Flaw::new(path, message));
     Problem::invalid(flaws.collect()).into()
 }
 
@@ -74,7 +73,7 @@ fn instead(response: Response, status: StatusCode, body: &Value) -> Response {
 
 /// Whose interface a path belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Face {
     /// Ironclad Clickwrap's.
     Clickwrap,
     /// eSignAnyWhere's.
@@ -83,7 +82,7 @@ enum Place {
     Fintechos,
 }
 
-impl Place {
+impl Face {
     fn of(path: &str) -> Option<Self> {
         let is_below = |place: &str| {
             path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -104,12 +103,12 @@ mod tests {
 
     #[test]
     fn a_path_belongs_to_whom_it_begins_with() {
-        assert_eq!(Place::of("/v1.1/requests/1"), Some(Place::Clickwrap));
-        assert_eq!(Place::of("/v1.1"), Some(Place::Clickwrap));
-        assert_eq!(Place::of("/Api/v6.0/envelope/1"), Some(Place::Esaw));
-        assert_eq!(Place::of("/fintechos/esign/sign"), Some(Place::Fintechos));
+        assert_eq!(Face::of("/v1.1/requests/1"), Some(Face::Clickwrap));
+        assert_eq!(Face::of("/v1.1"), Some(Face::Clickwrap));
+        assert_eq!(Face::of("/Api/v6.0/envelope/1"), Some(Face::Esaw));
+        assert_eq!(Face::of("/fintechos/esign/sign"), Some(Face::Fintechos));
         for path in ["/Api/v5/envelope", "/v1.10/requests", "/api/v1/requests", "/v1", "/"] {
-            assert_eq!(Place::of(path), None, "{path}");
+            assert_eq!(Face::of(path), None, "{path}");
         }
     }
 }

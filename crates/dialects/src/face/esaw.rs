@@ -13,7 +13,7 @@ use domain::time::Timestamp;
 use serde_json::{Value, json};
 
 use crate::derive::guid_of;
-use crate::face::{Misfits, form};
+use crate::face::{Flaws, form};
 
 /// Gives the id that an envelope has at this interface and in callbacks.
 pub fn envelope_id(request: &Request) -> String {
@@ -31,16 +31,16 @@ pub fn request_id(guid: &str) -> Option<RequestId> {
 }
 
 /// Reads the body that withdraws an envelope: which one, and why.
-pub fn cancelled(body: &[u8]) -> Result<(RequestId, Option<String>), Misfits> {
+pub fn cancelled(body: &[u8]) -> Result<(RequestId, Option<String>), Flaws> {
     let read = form::read(body, |form| {
         let id = form.text("EnvelopeId").and_then(request_id);
         if id.is_none() {
-            form.miss_at("EnvelopeId", "expected the GUID of an envelope");
+            form.flaw_at("EnvelopeId", "expected the GUID of an envelope");
         }
         (id, form.text("Remarks").map(str::to_owned))
     });
     let (id, why) = read?;
-    id.map(|id| (id, why)).ok_or_else(Misfits::new)
+    id.map(|id| (id, why)).ok_or_else(Flaws::new)
 }
 
 /// Names where an envelope stands.
@@ -142,9 +142,9 @@ pub(crate) fn in_turn(request: &Request) -> impl Iterator<Item = &Signer> {
 
 /// Says that something is wrong: `id` names what, and is ours, since the vendor publishes no list of its own; there is no
 /// trace to name.
-pub fn error(id: &str, message: &str, misfits: &[(String, String)]) -> Value {
+pub fn error(id: &str, message: &str, flaws: &[(String, String)]) -> Value {
     let places: Vec<String> =
-        misfits.iter().map(|(place, what)| format!("{place}: {what}")).collect();
+        flaws.iter().map(|(place, what)| format!("{place}: {what}")).collect();
     let message = if places.is_empty() { message.to_owned() } else { places.join("; ") };
     json!({"ErrorId": id, "Message": message, "TraceId": guid_of(0)})
 }

@@ -13,16 +13,16 @@ use domain::signer::{Person, Role, SendTo, Signer};
 use serde_json::{Value, json};
 
 use crate::face::form::{self, Form};
-use crate::face::{Misfits, Wanted, WantedSigner, esaw};
+use crate::face::{Flaws, Wanted, WantedSigner, esaw};
 use crate::vendor::bounds;
 
 /// Finds the key in a body: `Authentication.Key`.
-pub fn key(body: &[u8]) -> Result<Option<Secret>, Misfits> {
+pub fn key(body: &[u8]) -> Result<Option<Secret>, Flaws> {
     form::read(body, |form| form.inner("Authentication").text("Key").map(Secret::new))
 }
 
 /// Reads a sign request, which is sent at once.
-pub fn wanted(body: &[u8]) -> Result<Wanted, Misfits> {
+pub fn wanted(body: &[u8]) -> Result<Wanted, Flaws> {
     form::read(body, |form| {
         let user = form.inner("Authentication").text("Username").unwrap_or_default();
         Wanted {
@@ -65,15 +65,15 @@ fn workstep(form: &Form<'_>) -> WantedSigner {
 }
 
 /// Reads which envelope a download is about.
-pub fn downloaded(body: &[u8]) -> Result<RequestId, Misfits> {
+pub fn downloaded(body: &[u8]) -> Result<RequestId, Flaws> {
     let read = form::read(body, |form| {
         let id = form.text("EnvelopeId").and_then(esaw::request_id);
         if id.is_none() {
-            form.miss_at("EnvelopeId", "expected the GUID of an envelope");
+            form.flaw_at("EnvelopeId", "expected the GUID of an envelope");
         }
         id
     });
-    read?.ok_or_else(Misfits::new)
+    read?.ok_or_else(Flaws::new)
 }
 
 /// Says where a place of ours stands in a sign request.

@@ -51,8 +51,8 @@ fn what_has_the_wrong_type_is_told_by_its_place() {
             5,
         ],
     });
-    let misfits = clickwrap::wanted(1, "", body.to_string().as_bytes()).unwrap_err();
-    let places: Vec<&str> = misfits.iter().map(|(place, _)| place.as_str()).collect();
+    let flaws = clickwrap::wanted(1, "", body.to_string().as_bytes()).unwrap_err();
+    let places: Vec<&str> = flaws.iter().map(|(place, _)| place.as_str()).collect();
     let expected = [
         "signers[1]",
         "signers[0].signer_id",
@@ -306,15 +306,15 @@ proptest! {
         let rest = behind.split_once([',', '}']).map_or("", |(_, rest)| rest);
         for body in [format!("{before}{odd}{behind}"), format!("{before}{odd},{rest}")] {
             let body = body.as_bytes();
-            let misfits = [
+            let flaws = [
                 clickwrap::wanted(7, "Jo", body).err(),
                 fintechos::wanted(body).err(),
                 fintechos::key(body).err(),
                 fintechos::downloaded(body).err(),
                 esaw::cancelled(body).err(),
             ];
-            for misfits in misfits.into_iter().flatten() {
-                prop_assert!((1..=100).contains(&misfits.len()));
+            for flaws in flaws.into_iter().flatten() {
+                prop_assert!((1..=100).contains(&flaws.len()));
             }
         }
     }

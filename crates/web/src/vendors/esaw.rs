@@ -17,7 +17,7 @@ use crate::idempotency;
 use crate::input::{self, BODY_BYTES_MAX};
 use crate::problem::{Answer, Halt, Problem};
 use crate::state::State;
-use crate::vendors::{instead, known, misfit, page, places};
+use crate::vendors::{flawed, instead, known, page, places};
 
 /// Who calls: by the header `apiToken`, or as a bearer.
 pub(crate) struct Holder(pub(crate) Caller);
@@ -53,7 +53,7 @@ pub(crate) async fn viewer_links(Holder(caller): Holder, Name(id): Name) -> Answ
 pub(crate) async fn cancel(Holder(caller): Holder, incoming: Incoming) -> Answer {
     let body = input::read(&caller.parts.headers, incoming.into_body(), BODY_BYTES_MAX).await?;
     let key = idempotency::ask(&caller, &body).await?;
-    let (id, why) = face::cancelled(&body).map_err(misfit)?;
+    let (id, why) = face::cancelled(&body).map_err(flawed)?;
     let once = Once { key, answer: &|_: &Request| (204, String::new()) };
     drop(caller.engine().cancel_request(caller.account(), id, why, &once).await?);
     Ok(answer::nothing())

@@ -20,7 +20,7 @@ use crate::idempotency;
 use crate::input::{self, BODY_BYTES_MAX};
 use crate::problem::{Answer, Halt, Problem};
 use crate::state::State;
-use crate::vendors::{misfit, page};
+use crate::vendors::{flawed, page};
 
 type Reached = extract::State<State>;
 
@@ -28,7 +28,7 @@ type Reached = extract::State<State>;
 pub(crate) async fn sign(extract::State(state): Reached, incoming: Incoming) -> Answer {
     let (caller, body) = begin(&state, incoming).await?;
     let key = idempotency::ask(&caller, &body).await?;
-    let wanted = face::wanted(&body).map_err(misfit)?;
+    let wanted = face::wanted(&body).map_err(flawed)?;
     let new = NewRequest { send: true, ..wanted.into() };
     let show = |request: &Request| {
         let url = |signer: &_| page(&caller, request, signer);
@@ -42,7 +42,7 @@ pub(crate) async fn sign(extract::State(state): Reached, incoming: Incoming) -> 
 /// `POST /fintechos/esign/downloadSignedDocument`.
 pub(crate) async fn download(extract::State(state): Reached, incoming: Incoming) -> Answer {
     let (caller, body) = begin(&state, incoming).await?;
-    let id = face::downloaded(&body).map_err(misfit)?;
+    let id = face::downloaded(&body).map_err(flawed)?;
     let row = caller.engine().views().request(caller.account(), id).await?;
     let (request, _version) = row.ok_or_else(|| Problem::not_found("envelope"))?;
     let url = |signer: &_| page(&caller, &request, signer);
@@ -53,7 +53,7 @@ pub(crate) async fn download(extract::State(state): Reached, incoming: Incoming)
 async fn begin(state: &State, incoming: Incoming) -> Result<(Caller, Bytes), Halt> {
     let (parts, body) = incoming.into_parts();
     let body = input::read(&parts.headers, body, BODY_BYTES_MAX).await?;
-    let key = face::key(&body).map_err(misfit)?;
+    let key = face::key(&body).map_err(flawed)?;
     let key = key.ok_or_else(|| {
         Problem::new(Page::KeyMissing, "send your key as Authentication.Key in the body")
     })?;
