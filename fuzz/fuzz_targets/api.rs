@@ -44,6 +44,11 @@ const CALLS: &[(&str, &str)] = &[
     ("POST", "/feedback/{}"),
     ("GET", "/s/{}"),
     ("GET", "/{}"),
+    ("POST", "/v1.1/sites/1/requests"),
+    ("GET", "/v1.1/sites/1/requests?filter={}"),
+    ("POST", "/fintechos/esign/sign"),
+    ("POST", "/Api/v6.0/envelope/cancel"),
+    ("GET", "/Api/v6.0/envelope/{}"),
 ];
 
 #[derive(Debug)]

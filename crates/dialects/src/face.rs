@@ -6,6 +6,8 @@
 //! Left to others: bounds of texts and what is possible (`engine`), paths, keys and statuses (`web`).
 
 pub mod clickwrap;
+pub mod esaw;
+pub mod fintechos;
 mod form;
 
 use std::collections::BTreeMap;
@@ -56,4 +58,4 @@ pub struct WantedSigner {
 }
 
 /// Places that are wrong, in the vendor's spelling, and what is expected there.
-pub type Misfits = Vec<(String, String)>;
+pub type Flaws = Vec<(String, String)>;

@@ -37,7 +37,7 @@ use crate::api::{
     notices, providers, replays, requests, shortener, signers, sources, stats, suppressions,
     templates, timeline,
 };
-use crate::vendors::clickwrap;
+use crate::vendors::{clickwrap, esaw, fintechos};
 
 pub use crate::returned::serve_returned_mails;
 pub use crate::serve::{Service, serve};
@@ -170,6 +170,14 @@ fn in_vendors_places() -> Vec<Route> {
         post("/v1.1/requests/{id}/send", clickwrap::send),
         get("/v1.1/activity/{activity}/record", clickwrap::record),
         get("/v1.1/activity/record/{session}", clickwrap::record),
+        get("/Api/v6/envelope/{id}", esaw::envelope),
+        get("/Api/v6/envelope/{id}/viewerlinks", esaw::viewer_links),
+        post("/Api/v6/envelope/cancel", esaw::cancel),
+        get("/Api/v6.0/envelope/{id}", esaw::envelope),
+        get("/Api/v6.0/envelope/{id}/viewerlinks", esaw::viewer_links),
+        post("/Api/v6.0/envelope/cancel", esaw::cancel),
+        post("/fintechos/esign/sign", fintechos::sign),
+        post("/fintechos/esign/downloadSignedDocument", fintechos::download),
     ]
 }
 

@@ -5,37 +5,95 @@
 //! Left to others: what a body means and how a request is shown (`dialects::face`).
 
 pub(crate) mod clickwrap;
+pub(crate) mod esaw;
+pub(crate) mod fintechos;
 
-use axum::extract::Request;
+use axum::body::Body;
+use axum::extract::Request as Incoming;
 use axum::middleware::Next;
 use axum::response::Response;
+use bytes::Bytes;
+use domain::request::Request;
+use domain::signer::Signer;
+use engine::{Flaw, face};
+use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use serde_json::Value;
 
-use crate::problem::Problem;
+use crate::api::requests::signing_url;
+use crate::auth::Caller;
+use crate::problem::{Halt, Problem};
 
 /// Has the answers under a vendor's paths say problems in its words.
-pub(crate) async fn in_their_words(request: Request, next: Next) -> Response {
-    let vendor = Place::of(request.uri().path());
-    let mut response = next.run(request).await;
+pub(crate) async fn in_their_words(incoming: Incoming, next: Next) -> Response {
+    let vendor = Face::of(incoming.uri().path());
+    let mut response = next.run(incoming).await;
     let Some(vendor) = vendor else { return response };
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     match vendor {
-        Place::Clickwrap => clickwrap::say(response, &problem),
+        Face::Clickwrap => clickwrap::say(response, &problem),
+        Face::Esaw => esaw::say(response, &problem, str::to_owned),
+        Face::Fintechos => esaw::say(response, &problem, face::fintechos::place),
     }
+}
+
+/// Gives where a signer signs: at our own page, or in a mirror at the vendor.
+fn page(caller: &Caller, request: &Request, signer: &Signer) -> String {
+    let own = || signing_url(&caller.state, request.id, signer.id);
+    signer.foreign_url.clone().unwrap_or_else(own)
+}
+
+/// Refuses a body that has members of the wrong type.
+fn flawed(flaws: Vec<(String, String)>) -> Halt {
+    let flaws = flaws.into_iter().map(|(path, message)| Flaw::new(path, message));
+    Problem::invalid(flaws.collect()).into()
+}
+
+/// Lists the places of a problem, each as the vendor spells it.
+fn places(problem: &Problem, spell: impl Fn(&str) -> String) -> Vec<(String, String)> {
+    let flaws = problem.errors().iter();
+    flaws.map(|flaw| (spell(&flaw.path), flaw.message.clone())).collect()
+}
+
+/// Gives the status that a vendor's client knows: the same, if it is `named`, or is no fault of the client's; else 400.
+fn known(status: StatusCode, named: &[StatusCode]) -> StatusCode {
+    let is_known = !status.is_client_error()
+        || named.contains(&status)
+        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE);
+    if is_known { status } else { StatusCode::BAD_REQUEST }
+}
+
+/// Puts a body in the place of a problem's, and keeps its headers.
+fn instead(response: Response, status: StatusCode, body: &Value) -> Response {
+    let (mut parts, _) = response.into_parts();
+    parts.status = status;
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Response::from_parts(parts, Body::from(Bytes::from(body.to_string())))
 }
 
 /// Whose interface a path belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Face {
     /// Ironclad Clickwrap's.
     Clickwrap,
+    /// eSignAnyWhere's.
+    Esaw,
+    /// FintechOS's.
+    Fintechos,
 }
 
-impl Place {
+impl Face {
     fn of(path: &str) -> Option<Self> {
         let is_below = |place: &str| {
             path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        is_below("/v1.1").then_some(Self::Clickwrap)
+        let places = [
+            ("/v1.1", Self::Clickwrap),
+            ("/Api/v6", Self::Esaw),
+            ("/Api/v6.0", Self::Esaw),
+            ("/fintechos", Self::Fintechos),
+        ];
+        places.into_iter().find(|(place, _)| is_below(place)).map(|(_, vendor)| vendor)
     }
 }
 
@@ -45,10 +103,12 @@ mod tests {
 
     #[test]
     fn a_path_belongs_to_whom_it_begins_with() {
-        assert_eq!(Place::of("/v1.1/requests/1"), Some(Place::Clickwrap));
-        assert_eq!(Place::of("/v1.1"), Some(Place::Clickwrap));
-        for path in ["/v1.10/requests", "/api/v1/requests", "/v1", "/"] {
-            assert_eq!(Place::of(path), None, "{path}");
+        assert_eq!(Face::of("/v1.1/requests/1"), Some(Face::Clickwrap));
+        assert_eq!(Face::of("/v1.1"), Some(Face::Clickwrap));
+        assert_eq!(Face::of("/Api/v6.0/envelope/1"), Some(Face::Esaw));
+        assert_eq!(Face::of("/fintechos/esign/sign"), Some(Face::Fintechos));
+        for path in ["/Api/v5/envelope", "/v1.10/requests", "/api/v1/requests", "/v1", "/"] {
+            assert_eq!(Face::of(path), None, "{path}");
         }
     }
 }

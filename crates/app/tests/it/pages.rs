@@ -1,6 +1,8 @@
 //! The pages that say how to move an integration here: their commands are run as they stand.
 
 mod clickwrap;
+mod esaw;
+mod fintechos;
 mod insertsign;
 
 use std::fs;

@@ -121,6 +121,8 @@ fn a_refusal_is_caught_where_the_vendor_has_a_word_for_it() {
 fn interface(vendor: &str) -> &'static str {
     match vendor {
         "clickwrap" => "/v1.1",
+        "esaw" => "/Api/v6.0",
+        "fintechos" => "/Api/v6",
         other => panic!("{other} has no interface"),
     }
 }
@@ -152,5 +154,7 @@ fn check_asking(vendor: &str) {
 
 #[test]
 fn what_a_webhook_leaves_out_is_asked_for_at_the_others_interface() {
-    check_asking("clickwrap");
+    for vendor in ["clickwrap", "esaw", "fintechos"] {
+        check_asking(vendor);
+    }
 }

@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 use crate::derive;
 use crate::face::form::{self, Form};
-use crate::face::{Misfits, Wanted, WantedSigner};
+use crate::face::{Flaws, Wanted, WantedSigner};
 
 /// What the client said that has no place of its own: a member of the request's `metadata`.
 const NOTES: &str = "clickwrap";
@@ -27,7 +27,7 @@ const NOTES: &str = "clickwrap";
 const KEPT: [&str; 4] = ["description", "contracts", "fields", "render_data"];
 
 /// Reads the body that creates a request in a site; `sender` is who asks, where the body does not say.
-pub fn wanted(site: u32, sender: &str, body: &[u8]) -> Result<Wanted, Misfits> {
+pub fn wanted(site: u32, sender: &str, body: &[u8]) -> Result<Wanted, Flaws> {
     form::read(body, |form| {
         let mut notes = Map::from_iter([("site".to_owned(), site.into())]);
         for name in KEPT {
@@ -309,8 +309,12 @@ pub struct Listed {
 }
 
 /// Says that something is wrong. No page of the vendor's shows an error: this shape is ours.
-pub fn error(status: u16, message: &str, misfits: &[(String, String)]) -> Value {
+pub fn error(status: u16, message: &str, flaws: &[(String, String)]) -> Value {
+    let message = match flaws {
+        [(path, what)] if !path.is_empty() => format!("{path}: {what}"),
+        _ => message.to_owned(),
+    };
     let errors: Vec<Value> =
-        misfits.iter().map(|(path, message)| json!({"field": path, "message": message})).collect();
+        flaws.iter().map(|(path, message)| json!({"field": path, "message": message})).collect();
     json!({"error": {"status": status, "message": message, "errors": errors}})
 }

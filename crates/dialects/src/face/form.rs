@@ -6,26 +6,26 @@ use std::cell::RefCell;
 
 use serde_json::Value;
 
-use crate::face::Misfits;
+use crate::face::Flaws;
 use crate::vendor::{bounds, json};
 
 /// Notes what is wrong, at most so many places.
-const MISFITS_MAX: usize = 100;
+const FLAWS_MAX: usize = 100;
 
 /// Reads a body that must be an object, and hands it to `take`.
-pub(super) fn read<T>(body: &[u8], take: impl FnOnce(&Form<'_>) -> T) -> Result<T, Misfits> {
+pub(super) fn read<T>(body: &[u8], take: impl FnOnce(&Form<'_>) -> T) -> Result<T, Flaws> {
     let value = json::object(body).map_err(|error| vec![(String::new(), error.to_string())])?;
-    let misfits = RefCell::default();
-    let taken = take(&Form { value: &value, path: String::new(), misfits: &misfits });
-    let misfits = misfits.into_inner();
-    if misfits.is_empty() { Ok(taken) } else { Err(misfits) }
+    let flaws = RefCell::default();
+    let taken = take(&Form { value: &value, path: String::new(), flaws: &flaws });
+    let flaws = flaws.into_inner();
+    if flaws.is_empty() { Ok(taken) } else { Err(flaws) }
 }
 
 /// A value, and the way to it.
 pub(super) struct Form<'a> {
     value: &'a Value,
     path: String,
-    misfits: &'a RefCell<Misfits>,
+    flaws: &'a RefCell<Flaws>,
 }
 
 impl<'a> Form<'a> {
@@ -37,7 +37,7 @@ impl<'a> Form<'a> {
     /// Goes on to a member that is an object; what is not there has no members.
     pub(super) fn inner(&self, name: &str) -> Self {
         let value = self.typed(name, "an object", |value| value.is_object().then_some(value));
-        Self { value: value.unwrap_or(&Value::Null), path: self.at(name), misfits: self.misfits }
+        Self { value: value.unwrap_or(&Value::Null), path: self.at(name), flaws: self.flaws }
     }
 
     /// Takes the items of a member that is a list of objects.
@@ -45,9 +45,9 @@ impl<'a> Form<'a> {
         let items = self.typed(name, "a list", Value::as_array).map_or(&[][..], Vec::as_slice);
         let path = self.at(name);
         let item = |(index, value): (usize, &'a Value)| {
-            let form = Self { value, path: format!("{path}[{index}]"), misfits: self.misfits };
+            let form = Self { value, path: format!("{path}[{index}]"), flaws: self.flaws };
             if !value.is_object() {
-                form.miss("expected an object");
+                form.flaw("expected an object");
             }
             form
         };
@@ -81,12 +81,12 @@ impl<'a> Form<'a> {
     }
 
     /// Notes that this place is wrong.
-    pub(super) fn miss(&self, expected: &str) {
+    pub(super) fn flaw(&self, expected: &str) {
         self.note(self.path.clone(), expected);
     }
 
     /// Notes that a member is wrong.
-    pub(super) fn miss_at(&self, name: &str, expected: &str) {
+    pub(super) fn flaw_at(&self, name: &str, expected: &str) {
         self.note(self.at(name), expected);
     }
 
@@ -98,7 +98,7 @@ impl<'a> Form<'a> {
     ) -> Option<T> {
         let read = read(self.any(name)?);
         if read.is_none() {
-            self.miss_at(name, &format!("expected {expected}"));
+            self.flaw_at(name, &format!("expected {expected}"));
         }
         read
     }
@@ -108,9 +108,9 @@ impl<'a> Form<'a> {
     }
 
     fn note(&self, path: String, expected: &str) {
-        let mut misfits = self.misfits.borrow_mut();
-        if misfits.len() < MISFITS_MAX {
-            misfits.push((path, expected.to_owned()));
+        let mut flaws = self.flaws.borrow_mut();
+        if flaws.len() < FLAWS_MAX {
+            flaws.push((path, expected.to_owned()));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Vendors' interfaces as we answer them: their samples are taken, what is shown is read by the vendor's reader, and no
 //! body, however broken, panics.
 
-use dialects::face::clickwrap;
+use dialects::face::{clickwrap, esaw, fintechos};
 use dialects::vendor::{Ask, vendor};
 use domain::call::Answer;
 use domain::id::SignerId;
@@ -20,6 +20,8 @@ use super::world::{BITS, noon, request, signer};
 
 const MINIMAL: &str = include_str!("../../fixtures/clickwrap/_create_request_minimal.json");
 const WITH_FIELDS: &str = include_str!("../../fixtures/clickwrap/_create_request_with_fields.json");
+
+const SIGN_REQUEST: &str = include_str!("../../fixtures/fintechos/_sign-request.json");
 
 #[test]
 fn clickwraps_samples_make_requests() {
@@ -49,8 +51,8 @@ fn what_has_the_wrong_type_is_told_by_its_place() {
             5,
         ],
     });
-    let misfits = clickwrap::wanted(1, "", body.to_string().as_bytes()).unwrap_err();
-    let places: Vec<&str> = misfits.iter().map(|(place, _)| place.as_str()).collect();
+    let flaws = clickwrap::wanted(1, "", body.to_string().as_bytes()).unwrap_err();
+    let places: Vec<&str> = flaws.iter().map(|(place, _)| place.as_str()).collect();
     let expected = [
         "signers[1]",
         "signers[0].signer_id",
@@ -135,9 +137,11 @@ fn any_request() -> impl Strategy<Value = Request> {
         State::Cancelled { sent_at: Some(sent_at), cancelled_at: at, cancel_reason: None },
     ]);
     ("[A-Z][a-z é]{0,20}[a-z]", state, vec(any_signer(), 0..6)).prop_map(
-        |(title, state, signers)| Request {
-            signing_order: SigningOrder::Sequential,
-            ..request(&title, state, signers)
+        |(title, state, mut signers)| {
+            for (id, signer) in (BITS..).zip(&mut signers) {
+                signer.id = SignerId::new(id);
+            }
+            Request { signing_order: SigningOrder::Sequential, ..request(&title, state, signers) }
         },
     )
 }
@@ -148,12 +152,16 @@ fn url(signer: &Signer) -> String {
 
 /// Has a vendor's reader read answers.
 fn read(which: Vendor, answers: &[Value]) -> Picture {
+    let asked = ask(which, answers);
+    let Ask::Known(picture) = asked else { panic!("{asked:?}") };
+    *picture
+}
+
+fn ask(which: Vendor, answers: &[Value]) -> Ask {
     let fields = [("api_token", "tok"), ("base_url", "https://vendor.example.com/")];
     let answer = |body: &Value| Answer { status: 200, body: body.to_string(), ..Answer::default() };
     let answers: Vec<Answer> = answers.iter().map(answer).collect();
-    let asked = vendor(which).ask(&source(which, &fields), "7", &answers).unwrap();
-    let Ask::Known(picture) = asked else { panic!("{asked:?}") };
-    *picture
+    vendor(which).ask(&source(which, &fields), "7", &answers).unwrap()
 }
 
 const fn stage(request: &Request) -> Stage {
@@ -179,7 +187,88 @@ const fn stage_of(signer: &Signer) -> Option<SignerStage> {
     }
 }
 
+/// Gives how far eSignAnyWhere's reader must take a signer to be.
+fn stage_at_esaw(request: &Request, signer: &Signer) -> Option<SignerStage> {
+    let has_links = matches!(request.state, State::Sent { .. });
+    match signer.state {
+        signer::State::Waiting => has_links.then_some(SignerStage::Waiting),
+        signer::State::Notified { .. } => has_links.then_some(SignerStage::Notified),
+        signer::State::Viewed { .. } => Some(SignerStage::Viewed),
+        signer::State::Signed { .. } => Some(SignerStage::Signed),
+        signer::State::Declined { .. } => Some(SignerStage::Declined),
+        signer::State::Reassigned { .. } => Some(SignerStage::Reassigned),
+    }
+}
+
+#[test]
+fn an_envelopes_id_is_that_of_its_request_in_either_case() {
+    let request = request("A", State::Draft, vec![]);
+    let id = esaw::envelope_id(&request);
+    assert_eq!(id, "7bfa100a-f52c-4915-b25d-210e6bb82f48");
+    assert_eq!(esaw::request_id(&id), Some(request.id));
+    assert_eq!(esaw::request_id(&id.to_uppercase()), Some(request.id));
+    assert_eq!(esaw::request_id(&request.id.to_string()), Some(request.id));
+    for text in
+        ["", "7bfa100af52c4915b25d210e6bb82f48", "7bfa100a-f52c-4915-b25d-210e6bb82f4", "+", "é"]
+    {
+        assert_eq!(esaw::request_id(text), None, "{text}");
+    }
+}
+
+#[test]
+fn the_sign_request_of_fintechos_becomes_a_request_with_callbacks() {
+    let mut body: Value = serde_json::from_str(SIGN_REQUEST).unwrap();
+    body["WorkstepConfigs"] = json!([
+        {"Email": "ana@example.com", "FirstName": "Ana", "LastName": "Pop", "LanguageCode": "ro"},
+        {"Email": "dan@example.com"},
+    ]);
+    let body = body.to_string();
+    let key = fintechos::key(body.as_bytes()).unwrap().unwrap();
+    assert_eq!(key.expose(), "72b2f349-b5c7-4df7-478d-efd8a7f4a6c9");
+    let wanted = fintechos::wanted(body.as_bytes()).unwrap();
+    assert_eq!(wanted.title, "signedContract");
+    assert_eq!(wanted.sender.email, "john.doe@fintechos.com");
+    let names: Vec<&str> = wanted.signers.iter().map(|s| s.person.name.as_str()).collect();
+    assert_eq!(names, ["Ana Pop", "dan@example.com"]);
+    assert_eq!(wanted.signing_order, SigningOrder::Sequential);
+    assert_eq!(wanted.callbacks.finish_url, wanted.callbacks.status_url);
+    assert!(wanted.callbacks.status_url.unwrap().contains("test=12345&asdf=abc&envelopeId="));
+    assert_eq!(fintechos::place("callbacks.finish_url"), "WebhookUrl");
+    assert_eq!(fintechos::place("signers[1].email"), "WorkstepConfigs[1].Email");
+    assert_eq!(fintechos::place("signers"), "WorkstepConfigs");
+}
+
 proptest! {
+    #[test]
+    fn what_esaws_interface_shows_is_read_as_it_is(request in any_request()) {
+        let is_sent = matches!(request.state, State::Sent { .. });
+        let mut answers = vec![esaw::envelope(&request)];
+        if is_sent {
+            answers.push(esaw::viewer_links(&request, url));
+        }
+        let is_over = |signer: &Signer| {
+            matches!(signer.state, signer::State::Signed { .. } | signer::State::Reassigned { .. })
+        };
+        if is_sent && !request.signers.is_empty() && request.signers.iter().all(is_over) {
+            // A request of ours is completed with its last signature, and never stands so.
+            prop_assert!(matches!(ask(Vendor::Esaw, &answers), Ask::Later(..)));
+            return Ok(());
+        }
+        let picture = read(Vendor::Esaw, &answers);
+        prop_assert_eq!(picture.title.as_ref(), Some(&request.title));
+        prop_assert_eq!(picture.stage, Some(stage(&request)));
+        prop_assert_eq!(picture.sent_at, request.sent_at());
+        prop_assert_eq!(picture.signers.len(), request.signers.len());
+        for (read, ours) in picture.signers.iter().zip(&request.signers) {
+            prop_assert_eq!(read.name.as_ref(), Some(&ours.person.name));
+            prop_assert_eq!(read.email.as_ref(), Some(&ours.person.email));
+            prop_assert_eq!(read.mobile.as_ref(), ours.person.mobile.as_ref());
+            prop_assert_eq!(read.stage, stage_at_esaw(&request, ours));
+            let has_link = is_sent && ours.has_turn();
+            prop_assert_eq!(read.url.clone(), has_link.then(|| url(ours)));
+        }
+    }
+
     #[test]
     fn what_clickwraps_interface_shows_is_read_as_it_is(request in any_request(), wrapped: bool) {
         let shown = clickwrap::shown(&request, url);
@@ -209,15 +298,23 @@ proptest! {
 
     #[test]
     fn a_sample_with_anything_at_any_place_is_taken_or_told_what_is_wrong(
-        sample in select(vec![MINIMAL, WITH_FIELDS]),
+        sample in select(vec![MINIMAL, WITH_FIELDS, SIGN_REQUEST]),
         at in 0..2_000_usize,
         odd in select(vec!["", "null", "7", "-1", "1e9", "\"\"", "\"\\u0000\"", "[]", "{}", "[[]]", "true", "\u{feff}"]),
     ) {
         let (before, behind) = sample.split_at(sample.floor_char_boundary(at));
         let rest = behind.split_once([',', '}']).map_or("", |(_, rest)| rest);
         for body in [format!("{before}{odd}{behind}"), format!("{before}{odd},{rest}")] {
-            if let Err(misfits) = clickwrap::wanted(7, "Jo", body.as_bytes()) {
-                prop_assert!(!misfits.is_empty() && misfits.len() <= 100);
+            let body = body.as_bytes();
+            let flaws = [
+                clickwrap::wanted(7, "Jo", body).err(),
+                fintechos::wanted(body).err(),
+                fintechos::key(body).err(),
+                fintechos::downloaded(body).err(),
+                esaw::cancelled(body).err(),
+            ];
+            for flaws in flaws.into_iter().flatten() {
+                prop_assert!((1..=100).contains(&flaws.len()));
             }
         }
     }

@@ -4,9 +4,7 @@
 //! and for trouble on our side.
 //! Left to others: shapes (`dialects::face::clickwrap`).
 
-use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
 use domain::id::RequestId;
 use domain::key::Scope;
 use domain::request::Request;
@@ -14,16 +12,15 @@ use engine::face::clickwrap as face;
 use engine::problem::Problem as Page;
 use engine::{Flaw, Once};
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
 use store::RequestFilter;
 use url::form_urlencoded;
 
 use crate::answer;
-use crate::api::requests::signing_url;
 use crate::auth::{Caller, Path};
 use crate::input::Input;
 use crate::problem::{Answer, Halt, Problem};
+use crate::vendors::{flawed, instead, known, page, places};
 
 /// Requests on a page, unless the call says otherwise.
 const PER_PAGE_DEFAULT: u32 = 20;
@@ -39,7 +36,7 @@ pub(crate) async fn create(Path(site): Path<u32>, input: Input) -> Answer {
     input.may(Scope::Requests)?;
     let key = input.once().await?;
     let caller = &input.caller;
-    let wanted = face::wanted(site, &caller.key.name, input.bytes()).map_err(misfit)?;
+    let wanted = face::wanted(site, &caller.key.name, input.bytes()).map_err(flawed)?;
     let show = |request: &Request| (201, shown(caller, request).to_string());
     let once = Once { key, answer: &show };
     let request = caller.engine().create_request(caller.account(), wanted.into(), &once).await?;
@@ -68,7 +65,7 @@ pub(crate) async fn read(Path(id): Path<RequestId>, caller: Caller) -> Answer {
 /// `GET /v1.1/sites/{site}/requests`; an account is one site, whatever its number.
 pub(crate) async fn list(Path(_site): Path<u32>, caller: Caller) -> Answer {
     caller.may(Scope::Requests)?;
-    let Wanted { page, per_page, filter, is_counted } = Wanted::of(&caller)?;
+    let Asked { page, per_page, filter, is_counted } = Asked::of(&caller)?;
     let (from, per) = ((page as usize - 1).saturating_mul(per_page as usize), per_page as usize);
     let ours = RequestFilter {
         status: filter.map(|filter| filter.our_status().to_owned()),
@@ -114,16 +111,16 @@ pub(crate) async fn record(caller: Caller) -> Answer {
 }
 
 /// What a list is asked for. Parameters that we do not know are passed over, filters are not.
-struct Wanted {
+struct Asked {
     page: u32,
     per_page: u32,
     filter: Option<face::Filter>,
     is_counted: bool,
 }
 
-impl Wanted {
+impl Asked {
     fn of(caller: &Caller) -> Result<Self, Halt> {
-        let mut wanted =
+        let mut asked =
             Self { page: 1, per_page: PER_PAGE_DEFAULT, filter: None, is_counted: true };
         let mut flaws = Vec::new();
         let mut number = |name: &str, text: &str, most: u32| {
@@ -137,22 +134,22 @@ impl Wanted {
         let mut sort = String::new();
         for (name, value) in query(caller) {
             match name.as_str() {
-                "page" => wanted.page = number("page", &value, u32::MAX),
-                "per_page" => wanted.per_page = number("per_page", &value, PER_PAGE_MAX),
+                "page" => asked.page = number("page", &value, u32::MAX),
+                "per_page" => asked.per_page = number("per_page", &value, PER_PAGE_MAX),
                 "filter" if !value.is_empty() => filter = face::Filter::parse(&value).map(Some),
-                "no_count" => wanted.is_counted = value != "true",
+                "no_count" => asked.is_counted = value != "true",
                 "sort" => sort = value,
                 _ => {}
             }
         }
         match filter {
-            Ok(filter) => wanted.filter = filter,
+            Ok(filter) => asked.filter = filter,
             Err(expected) => flaws.push(Flaw::new("filter", expected)),
         }
         if !matches!(sort.as_str(), "" | "-created_time") {
             flaws.push(Flaw::new("sort", "expected -created_time"));
         }
-        if flaws.is_empty() { Ok(wanted) } else { Err(Problem::invalid(flaws).into()) }
+        if flaws.is_empty() { Ok(asked) } else { Err(Problem::invalid(flaws).into()) }
     }
 }
 
@@ -169,33 +166,18 @@ fn shown(caller: &Caller, request: &Request) -> Value {
 }
 
 fn bare(caller: &Caller, request: &Request) -> Value {
-    face::shown(request, |signer| signing_url(&caller.state, request.id, signer.id))
-}
-
-/// Refuses a body that has members of the wrong type.
-fn misfit(misfits: Vec<(String, String)>) -> Halt {
-    let flaws = misfits.into_iter().map(|(path, message)| Flaw::new(path, message));
-    Problem::invalid(flaws.collect()).into()
+    face::shown(request, |signer| page(caller, request, signer))
 }
 
 /// Says a problem in the vendor's way.
 pub(crate) fn say(response: Response, problem: &Problem) -> Response {
-    let status = match response.status() {
-        named @ (StatusCode::BAD_REQUEST
-        | StatusCode::UNAUTHORIZED
-        | StatusCode::FORBIDDEN
-        | StatusCode::NOT_FOUND
-        | StatusCode::REQUEST_TIMEOUT
-        | StatusCode::PAYLOAD_TOO_LARGE) => named,
-        other if other.is_client_error() => StatusCode::BAD_REQUEST,
-        other => other,
-    };
-    let places = problem.errors().iter();
-    let places: Vec<(String, String)> =
-        places.map(|flaw| (face::place(&flaw.path), flaw.message.clone())).collect();
-    let body = face::error(status.as_u16(), problem.detail(), &places).to_string();
-    let (mut parts, _) = response.into_parts();
-    parts.status = status;
-    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Response::from_parts(parts, Body::from(Bytes::from(body)))
+    let named = [
+        StatusCode::BAD_REQUEST,
+        StatusCode::UNAUTHORIZED,
+        StatusCode::FORBIDDEN,
+        StatusCode::NOT_FOUND,
+    ];
+    let status = known(response.status(), &named);
+    let places = places(problem, face::place);
+    instead(response, status, &face::error(status.as_u16(), problem.detail(), &places))
 }

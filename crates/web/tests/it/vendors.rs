@@ -1,6 +1,8 @@
 //! Vendors' interfaces: what their clients send is taken, and whatever goes wrong is said in the vendor's shape.
 
 mod clickwrap;
+mod esaw;
+mod fintechos;
 
 use axum::body::Body;
 use http::Request;
