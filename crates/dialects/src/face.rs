@@ -9,6 +9,7 @@ pub mod clickwrap;
 pub mod esaw;
 pub mod fintechos;
 mod form;
+pub mod ironclad;
 
 use std::collections::BTreeMap;
 

@@ -99,10 +99,10 @@ impl Dialect for Ironclad {
             return Err(Unsayable::Missing { kind: event.kind, part: "change" });
         }
         let envelope = Envelope {
-            company: id_of(event.account.bits(), event.account.minted_at(), "acc"),
+            company: company_id(event.account),
             payload: payload(word.name, &about),
             timestamp: event.at,
-            webhook: id_of(target.endpoint.id.bits(), target.endpoint.id.minted_at(), "ep"),
+            webhook: webhook_id(target.endpoint),
         };
         let body = write(&envelope)?;
         let mut headers = json_headers();
@@ -271,6 +271,16 @@ fn own_members(account: AccountId, by: &str, change: &Change) -> Vec<(&'static s
             vec![("documentKey", json!(document_key(document.id)))]
         }
     }
+}
+
+/// Gives the vendor's form of an account.
+pub(crate) fn company_id(account: AccountId) -> String {
+    id_of(account.bits(), account.minted_at(), "acc")
+}
+
+/// Gives the vendor's form of an endpoint.
+pub(crate) fn webhook_id(endpoint: &Endpoint) -> String {
+    id_of(endpoint.id.bits(), endpoint.id.minted_at(), "ep")
 }
 
 /// Gives the vendor's form of an id: the second it was minted in, and 64 bits that follow from it.

@@ -37,7 +37,7 @@ use crate::api::{
     notices, providers, replays, requests, shortener, signers, sources, stats, suppressions,
     templates, timeline,
 };
-use crate::vendors::{clickwrap, esaw, fintechos};
+use crate::vendors::{clickwrap, esaw, fintechos, ironclad};
 
 pub use crate::returned::serve_returned_mails;
 pub use crate::serve::{Service, serve};
@@ -178,6 +178,11 @@ fn in_vendors_places() -> Vec<Route> {
         post("/Api/v6.0/envelope/cancel", esaw::cancel),
         post("/fintechos/esign/sign", fintechos::sign),
         post("/fintechos/esign/downloadSignedDocument", fintechos::download),
+        post("/public/api/v1/webhooks", ironclad::create),
+        get("/public/api/v1/webhooks", ironclad::list),
+        get("/public/api/v1/webhooks/{id}", ironclad::read),
+        patch("/public/api/v1/webhooks/{id}", ironclad::update),
+        delete("/public/api/v1/webhooks/{id}", ironclad::delete),
     ]
 }
 

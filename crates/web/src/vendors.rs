@@ -7,6 +7,7 @@
 pub(crate) mod clickwrap;
 pub(crate) mod esaw;
 pub(crate) mod fintechos;
+pub(crate) mod ironclad;
 
 use axum::body::Body;
 use axum::extract::Request as Incoming;
@@ -34,6 +35,7 @@ pub(crate) async fn in_their_words(incoming: Incoming, next: Next) -> Response {
         Face::Clickwrap => clickwrap::say(response, &problem),
         Face::Esaw => esaw::say(response, &problem, str::to_owned),
         Face::Fintechos => esaw::say(response, &problem, face::fintechos::place),
+        Face::Ironclad => ironclad::say(response, &problem),
     }
 }
 
@@ -80,6 +82,8 @@ enum Face {
     Esaw,
     /// FintechOS's.
     Fintechos,
+    /// Ironclad's.
+    Ironclad,
 }
 
 impl Face {
@@ -92,6 +96,7 @@ impl Face {
             ("/Api/v6", Self::Esaw),
             ("/Api/v6.0", Self::Esaw),
             ("/fintechos", Self::Fintechos),
+            ("/public/api/v1", Self::Ironclad),
         ];
         places.into_iter().find(|(place, _)| is_below(place)).map(|(_, vendor)| vendor)
     }
@@ -107,6 +112,7 @@ mod tests {
         assert_eq!(Face::of("/v1.1"), Some(Face::Clickwrap));
         assert_eq!(Face::of("/Api/v6.0/envelope/1"), Some(Face::Esaw));
         assert_eq!(Face::of("/fintechos/esign/sign"), Some(Face::Fintechos));
+        assert_eq!(Face::of("/public/api/v1/webhooks"), Some(Face::Ironclad));
         for path in ["/Api/v5/envelope", "/v1.10/requests", "/api/v1/requests", "/v1", "/"] {
             assert_eq!(Face::of(path), None, "{path}");
         }

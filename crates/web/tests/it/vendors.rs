@@ -3,6 +3,7 @@
 mod clickwrap;
 mod esaw;
 mod fintechos;
+mod ironclad;
 
 use axum::body::Body;
 use http::Request;
