@@ -89,6 +89,18 @@ need_python() {
 		fail "pip could not install standardwebhooks and aiosmtpd into $venv; is the network there?"
 }
 
+# Tests verify what is said as Ironclad by that vendor's own recipe, which is for Node.js.
+need_node() {
+	has node && return
+	if [ "$(id -u)" -eq 0 ] && has apt-get; then
+		say "installing Node.js"
+		if apt-get update -qq && apt-get install -y -qq --no-install-recommends nodejs; then
+			return
+		fi
+	fi
+	fail "Node.js is missing; install it, on Debian with: sudo apt-get install nodejs"
+}
+
 # Tests of the store of several nodes start a server of their own.
 need_postgres() {
 	if has initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
@@ -112,6 +124,7 @@ run | bench | sim) ;;
 bench-postgres | chaos) need_postgres ;;
 test)
 	need_python
+	need_node
 	need_postgres
 	need_cargo_tool cargo-nextest nextest || fail "cargo-nextest could not be installed; the tests run in it"
 	need_cargo_tool cargo-deny deny ||

@@ -42,7 +42,7 @@ fuzz_target!(|text: &str| {
             secrets: Secrets::default(),
         };
         let url = Arc::new(checked.clone());
-        let target = Target { endpoint: &endpoint, url: &url, now, signer: None };
+        let target = Target { endpoint: &endpoint, url: &url, now, signer: None, rsa: None };
         for kind in Kind::ALL {
             let event = sample(*kind, account, EventId::new(3), now);
             if let Ok(Some(call)) = dialect(which).render(&event, &target) {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use domain::id::{AccountId, EndpointId};
 use domain::request::{Action, Refused};
+use domain::workflow;
 use serde::{Deserialize, Deserializer};
 use store::{Fault, Reply};
 
@@ -120,6 +121,36 @@ impl<T> Patch<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Patch<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(Option::deserialize(deserializer)?.map_or(Self::Clear, Self::Set))
+    }
+}
+
+impl From<workflow::Refused> for Refusal {
+    fn from(refused: workflow::Refused) -> Self {
+        use workflow::Refused as No;
+        let message = refused.to_string();
+        match refused {
+            No::NoSuch { what, .. } => Self::NotFound { what },
+            No::BadAttribute { id, expected } => {
+                let flaw = Flaw::new(format!("attributes.{id}"), format!("expected {expected}"));
+                Self::Invalid(vec![flaw])
+            }
+            No::Impossible { possible, .. } => Self::Impossible {
+                message,
+                possible: possible.into_iter().map(workflow::Action::as_str).collect(),
+            },
+            No::Taken { .. }
+            | No::Full { .. }
+            | No::EarlierApprovals { .. }
+            | No::ApprovalsMissing { .. }
+            | No::NotTheAuthor { .. }
+            | No::TurnIsTheirs { .. }
+            | No::SignersMissing { .. }
+            | No::HasSigned { .. }
+            | No::LastToSign { .. }
+            | No::NobodyToSign
+            | No::PacketOut
+            | No::NotSigned => Self::Impossible { message, possible: Vec::new() },
+        }
     }
 }
 

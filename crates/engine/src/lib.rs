@@ -46,6 +46,7 @@ pub mod shortener;
 pub mod sources;
 pub mod suppressions;
 mod timers;
+pub mod workflows;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -207,7 +207,7 @@ impl Engine {
         // Two first ones of an account may both make the hidden endpoint that both need.
         insist(|| {
             let (earlier, last) = (earlier.clone(), last.clone());
-            let course = Course { before: None, earlier, last, now, heard: None, more: Vec::new() };
+            let course = Course { earlier, ..Course::of(last, now) };
             self.commit_course(course, once)
         })
         .await

@@ -23,6 +23,7 @@ pub(crate) mod stats;
 pub(crate) mod suppressions;
 pub(crate) mod templates;
 pub(crate) mod timeline;
+pub(crate) mod workflows;
 
 use serde::Deserialize;
 

@@ -35,7 +35,7 @@ use axum::routing::{self, MethodRouter};
 use crate::api::{
     branding, clock, contacts, deliveries, endpoints, event_types, events, keys, notice_rules,
     notices, providers, replays, requests, shortener, signers, sources, stats, suppressions,
-    templates, timeline,
+    templates, timeline, workflows,
 };
 use crate::vendors::{clickwrap, esaw, fintechos, ironclad};
 
@@ -51,7 +51,7 @@ pub fn service(state: State) -> Service {
 /// Builds the router of everything that listens.
 pub fn router(state: State) -> Router {
     let mut router = Router::new();
-    let all = [api(), around_notices(), in_vendors_places(), outside()];
+    let all = [api(), around_notices(), contracts(), in_vendors_places(), outside()];
     for Route { path, handler, .. } in all.into_iter().flatten() {
         router = router.route(path, handler);
     }
@@ -186,6 +186,22 @@ fn in_vendors_places() -> Vec<Route> {
     ]
 }
 
+/// What needs a key as well: contract workflows.
+fn contracts() -> Vec<Route> {
+    vec![
+        post("/api/v1/workflows", workflows::launch),
+        get("/api/v1/workflows", workflows::list),
+        get("/api/v1/workflows/{id}", workflows::read),
+        post("/api/v1/workflows/{id}/actions", workflows::act),
+        get("/api/v1/workflows/{id}/documents/{did}/content", workflows::download),
+        post("/api/v1/workflow-templates", workflows::create_template),
+        get("/api/v1/workflow-templates", workflows::list_templates),
+        get("/api/v1/workflow-templates/{id}", workflows::read_template),
+        patch("/api/v1/workflow-templates/{id}", workflows::update_template),
+        delete("/api/v1/workflow-templates/{id}", workflows::delete_template),
+    ]
+}
+
 /// What needs none.
 fn outside() -> Vec<Route> {
     vec![
@@ -251,8 +267,12 @@ mod tests {
 
     #[test]
     fn the_routes_of_the_api_are_those_of_its_document() {
-        let routes: BTreeSet<(&str, &str)> =
-            api().iter().chain(&around_notices()).map(|route| (route.method, route.path)).collect();
+        let routes: BTreeSet<(&str, &str)> = api()
+            .iter()
+            .chain(&around_notices())
+            .chain(&contracts())
+            .map(|route| (route.method, route.path))
+            .collect();
         let documented: BTreeSet<(&str, &str)> =
             operations::all().map(|operation| (operation.method, operation.path)).collect();
         assert_eq!(routes, documented);

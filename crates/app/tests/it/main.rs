@@ -53,3 +53,5 @@ mod twins;
 mod vendors;
 #[cfg(test)]
 mod verify;
+#[cfg(test)]
+mod workflows;

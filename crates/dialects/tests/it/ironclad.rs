@@ -128,7 +128,7 @@ fn ids_are_the_same_in_every_event_and_begin_with_the_second_of_ours() {
         let ids = [&body["companyID"], &body["webhookID"], &body["payload"]["workflowID"]];
         let ids = ids.map(|id| id.as_str().unwrap().to_owned());
         for id in &ids {
-            let second = i64::from_str_radix(&id[..8], 16).unwrap();
+            let second = i64::from_str_radix(id.get(..8).unwrap(), 16).unwrap();
             assert_eq!(second, noon().as_seconds(), "{kind}");
         }
         assert_eq!(*seen.get_or_insert_with(|| ids.clone()), ids, "{kind}");
@@ -166,23 +166,23 @@ fn what_we_say_as_ironclad_is_proven_and_read_as_what_happened() {
             }
             About::Contact { .. } | About::Mail { .. } | About::Test => panic!("{kind}"),
         };
-        let is_right = match kind {
-            Kind::WorkflowSignaturePacketSent => step == Some(Step::Sent),
-            Kind::WorkflowSignaturePacketSignaturesCollected => {
-                matches!(&step, Some(Step::Signed(all)) if all.len() == 1)
-            }
-            Kind::WorkflowSignaturePacketFullySigned => step == Some(Step::Completed),
-            Kind::WorkflowSignaturePacketCancelled | Kind::WorkflowCancelled => {
-                step == Some(Step::Cancelled)
-            }
-            _ => step.is_none(),
+        let is_right = if kind == Kind::WorkflowSignaturePacketSent {
+            step == Some(Step::Sent)
+        } else if kind == Kind::WorkflowSignaturePacketSignaturesCollected {
+            matches!(&step, Some(Step::Signed(all)) if all.len() == 1)
+        } else if kind == Kind::WorkflowSignaturePacketFullySigned {
+            step == Some(Step::Completed)
+        } else if matches!(kind, Kind::WorkflowSignaturePacketCancelled | Kind::WorkflowCancelled) {
+            step == Some(Step::Cancelled)
+        } else {
+            step.is_none()
         };
         assert!(is_right, "{kind} {step:?}");
     }
 }
 
 /// The vendor's recipe, as its page gives it, for each line of what comes in.
-const RECIPE: &str = r#"
+const RECIPE: &str = r"
 const crypto = require('crypto');
 const [key, ...calls] = JSON.parse(require('fs').readFileSync(0, 'utf8'));
 let verified = 0;
@@ -194,7 +194,7 @@ for (const {id, proof, raw} of calls) {
   if (isVerified && JSON.stringify(body) === raw) verified += 1;
 }
 console.log(`${verified} of ${calls.length}`);
-"#;
+";
 
 fn verified(calls: &[Call]) -> String {
     let mut input = vec![json!(rsa_key().public_pem())];

@@ -307,7 +307,7 @@ impl Engine {
             more.push(Write::Timer(TimerKind::Silence, id.bits(), due));
         }
         let heard = Some(hear.heard.clone());
-        let course = Course { before, earlier: Vec::new(), last, now, heard, more };
+        let course = Course { before, heard, more, ..Course::of(last, now) };
         self.commit_course(course, &Once::unkept()).await?;
         Ok(true)
     }

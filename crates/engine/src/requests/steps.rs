@@ -25,12 +25,13 @@ use super::draft::dialect_of;
 use crate::Engine;
 use crate::command::{Flaw, Once, Refusal, insist};
 use crate::endpoints::{default_method, default_profile};
+use crate::workflows::Beside;
 
 /// How a command decides: from the request as it is loaded, at that moment.
 pub(super) type Decide<'a> = dyn Fn(Request, Timestamp) -> Result<Step, Refusal> + Send + Sync + 'a;
 
 /// Steps of one request that become true together.
-pub(crate) struct Course {
+pub(crate) struct Course<'a> {
     /// The request as it was, with its version; absent for a new one.
     pub(crate) before: Option<(Request, Version)>,
     /// The steps in order.
@@ -43,12 +44,20 @@ pub(crate) struct Course {
     pub(crate) heard: Option<Heard>,
     /// What else is written with it.
     pub(crate) more: Vec<Write>,
+    /// What becomes of the workflow whose packet the request is.
+    pub(crate) beside: Beside<'a>,
 }
 
-impl Course {
+impl Course<'_> {
     /// Takes one step on from a request.
-    pub(crate) const fn one(before: (Request, Version), last: Step, now: Timestamp) -> Self {
-        Self { before: Some(before), earlier: Vec::new(), last, now, heard: None, more: Vec::new() }
+    pub(crate) fn one(before: (Request, Version), last: Step, now: Timestamp) -> Self {
+        Self { before: Some(before), ..Self::of(last, now) }
+    }
+
+    /// Takes one step, of a request that is new.
+    pub(crate) fn of(last: Step, now: Timestamp) -> Self {
+        let (earlier, more) = (Vec::new(), Vec::new());
+        Self { before: None, earlier, last, now, heard: None, more, beside: Beside::default() }
     }
 }
 
@@ -116,10 +125,10 @@ impl Engine {
     /// Commits the steps, and gives the request as it is after the last one.
     pub(crate) async fn commit_course(
         &self,
-        course: Course,
+        course: Course<'_>,
         once: &Once<'_, Request>,
     ) -> Result<Request, Refusal> {
-        let Course { before, earlier, last, now, heard, more } = course;
+        let Course { before, earlier, last, now, heard, more, beside } = course;
         let request = &last.request;
         let mut commit = Commit { writes: more, ..Commit::new(request.account, now) };
         let kinds: Vec<Kind> =
@@ -154,7 +163,10 @@ impl Engine {
         if reminder != reminder_before {
             commit.writes.push(Write::Timer(TimerKind::Reminder, request.id.bits(), reminder));
         }
-        commit.reply = once.reply(request);
+        let keeps_own = beside.reply.is_some();
+        let steps: Vec<&Step> = earlier.iter().chain([&last]).collect();
+        let reply = self.add_packet_steps(&mut commit, &steps, beside).await?;
+        commit.reply = if keeps_own { reply } else { once.reply(request) };
         self.commit(commit).await.map_err(|fault| once.refusal(fault))?;
         Ok(last.request)
     }

@@ -4,6 +4,7 @@
 
 mod notices;
 mod sources;
+mod workflows;
 
 use domain::key::Scope;
 
@@ -26,7 +27,11 @@ pub(crate) struct Operation {
 
 /// Gives every operation, in the order of the document.
 pub(crate) fn all() -> impl Iterator<Item = &'static Operation> {
-    OPERATIONS.iter().chain(sources::OPERATIONS).chain(notices::OPERATIONS)
+    OPERATIONS
+        .iter()
+        .chain(sources::OPERATIONS)
+        .chain(notices::OPERATIONS)
+        .chain(workflows::OPERATIONS)
 }
 
 const OPERATIONS: &[Operation] = &[

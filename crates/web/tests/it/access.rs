@@ -96,10 +96,15 @@ fn filled(path: &str) -> String {
         "replays" => "rpl",
         "providers" => "prv",
         "notices" => "ntc",
+        "workflows" => "wfl",
+        "workflow-templates" => "wft",
         _ => "key",
     };
     let id = |prefix: &str| format!("{prefix}_{}", "0".repeat(26));
-    path.replace("{id}", &id(prefix)).replace("{sid}", &id("sgn")).replace("{type}", "request.sent")
+    path.replace("{id}", &id(prefix))
+        .replace("{sid}", &id("sgn"))
+        .replace("{did}", &id("doc"))
+        .replace("{type}", "request.sent")
 }
 
 #[tokio::test]

@@ -132,14 +132,16 @@ pub(crate) async fn draft(
     engine.create_request(account, input, &Once::unkept()).await.context("drafting a request")
 }
 
-/// Registers an endpoint of each dialect.
+/// Registers an endpoint of each dialect that tells of requests.
 async fn register(
     engine: &Engine,
     account: AccountId,
     receiver: &Loopback,
 ) -> anyhow::Result<BTreeMap<EndpointId, Dialect>> {
     let mut endpoints = BTreeMap::new();
-    for dialect in Dialect::ALL {
+    // Ironclad tells of workflows, and this is a request.
+    let tells = |dialect: &Dialect| dialects::speaks(*dialect, Kind::RequestCompleted);
+    for dialect in Dialect::ALL.into_iter().filter(tells) {
         let path = match dialect {
             Dialect::Standard | Dialect::Clickwrap | Dialect::Ironclad | Dialect::Insertsign => {
                 dialect.as_str().to_owned()
