@@ -171,6 +171,7 @@ impl Work {
             self.make_room(record.bytes.len())?;
             self.journal.append(record.number, &mut record.bytes)?;
             self.journal.sync()?;
+            self.outbox.reuse(mem::take(&mut record.bytes));
         }
         self.flush_log(committed)
     }

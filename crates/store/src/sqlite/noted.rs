@@ -19,8 +19,8 @@ use crate::lanes::Lease;
 
 /// The most bytes of a record: what would make it longer takes the long way.
 const RECORD_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// The most room that is made for a record beforehand.
-const RECORD_BYTES_USUAL: usize = 256 * 1024;
+/// The most room that is kept for the next record.
+const ROOM_BYTES_MAX: usize = 256 * 1024;
 /// So many promises in a record mean that there is a crowd: the flusher gathers a while before the next one.
 const CROWD: usize = 4;
 /// Company enough: the flusher gathers no longer.
@@ -47,6 +47,8 @@ pub(super) struct Outbox {
 
 struct Inner {
     record: Record,
+    /// Room for the next record, from one that is written: a fresh one costs more than what goes into it.
+    room: Vec<u8>,
     committed: Vec<Committed>,
     sleep: Sleep,
     closed: bool,
@@ -93,7 +95,8 @@ impl Outbox {
     /// Starts with nothing, behind a record.
     pub(super) fn after(number: u64) -> Self {
         let inner = Inner {
-            record: Record::new(number + 1, 0),
+            record: Record::new(number + 1, Vec::new()),
+            room: Vec::new(),
             committed: Vec::new(),
             sleep: Sleep::Not,
             closed: false,
@@ -151,15 +154,20 @@ impl Outbox {
         }
         inner.sleep = Sleep::Not;
         let record = (!inner.record.promises.is_empty()).then(|| {
-            // The next one is likely to be about as long.
-            let bytes = inner.record.bytes.len().min(RECORD_BYTES_USUAL);
-            let next = Record::new(inner.record.number + 1, bytes);
+            let next = Record::new(inner.record.number + 1, mem::take(&mut inner.room));
             mem::replace(&mut inner.record, next)
         });
         let committed = mem::take(&mut inner.committed);
         drop(inner);
         self.writer.notify_all();
         Some(Taken { record, committed })
+    }
+
+    /// Takes back the room of a record that is written.
+    pub(super) fn reuse(&self, room: Vec<u8>) {
+        if room.capacity() <= ROOM_BYTES_MAX {
+            self.lock().room = room;
+        }
     }
 
     /// Takes the transactions that wait, without waiting for any; after a moment, if there are none.
@@ -191,8 +199,8 @@ impl Inner {
 }
 
 impl Record {
-    fn new(number: u64, capacity: usize) -> Self {
-        let mut bytes = Vec::with_capacity(capacity.max(journal::HEAD_BYTES));
+    fn new(number: u64, mut bytes: Vec<u8>) -> Self {
+        bytes.clear();
         bytes.resize(journal::HEAD_BYTES, 0);
         Self { number, bytes, promises: Vec::new(), leases: Vec::new() }
     }
