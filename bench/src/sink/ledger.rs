@@ -103,7 +103,7 @@ impl Ledger {
         for lane in &mut self.lanes {
             *lane = Lane { mood: lane.mood, ..Lane::new() };
         }
-        self.keys = Keys::with_bound(self.keys_max);
+        self.keys.forget_all(self.keys_max);
         self.untracked = 0;
         self.connections = 0;
         self.second = Second { number: 0, latency: Histogram::new() };

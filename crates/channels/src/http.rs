@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::call::{ANSWER_BYTES_MAX, Answer, Call, Ending, Failure, Outcome, Reason};
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
@@ -124,6 +125,9 @@ impl Http {
                 return Ending { outcome: Outcome::Failed(failure), remote: None, reused: false };
             }
         };
+        // All who are ready now make ready first, so that their messages go out together: a receiver that sleeps between
+        // messages is then woken once for many.
+        yield_now().await;
         let mut progress = Progress::new(Instant::now(), lane.timeout, notes);
         progress.answer_bytes_max = lane.answer_bytes_max;
         let deadline = progress.deadline;

@@ -171,7 +171,7 @@ impl Work {
             self.make_room(record.bytes.len())?;
             self.journal.append(record.number, &mut record.bytes)?;
             self.journal.sync()?;
-            self.outbox.give_back(mem::take(&mut record.bytes));
+            self.outbox.reuse(mem::take(&mut record.bytes));
         }
         self.flush_log(committed)
     }

@@ -19,8 +19,8 @@ use crate::lanes::Lease;
 
 /// The most bytes of a record: what would make it longer takes the long way.
 const RECORD_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// The most room of a record that is kept for the next one.
-const RECORD_BYTES_USUAL: usize = 256 * 1024;
+/// The most room that is kept for the next record.
+const ROOM_BYTES_MAX: usize = 256 * 1024;
 /// So many promises in a record mean that there is a crowd: the flusher gathers a while before the next one.
 const CROWD: usize = 4;
 /// Company enough: the flusher gathers no longer.
@@ -47,8 +47,8 @@ pub(super) struct Outbox {
 
 struct Inner {
     record: Record,
-    /// The bytes of a record that is on the disk, for the next one.
-    spare: Vec<u8>,
+    /// Room for the next record, from one that is written: a fresh one costs more than what goes into it.
+    room: Vec<u8>,
     committed: Vec<Committed>,
     sleep: Sleep,
     closed: bool,
@@ -96,7 +96,7 @@ impl Outbox {
     pub(super) fn after(number: u64) -> Self {
         let inner = Inner {
             record: Record::new(number + 1, Vec::new()),
-            spare: Vec::new(),
+            room: Vec::new(),
             committed: Vec::new(),
             sleep: Sleep::Not,
             closed: false,
@@ -154,7 +154,7 @@ impl Outbox {
         }
         inner.sleep = Sleep::Not;
         let record = (!inner.record.promises.is_empty()).then(|| {
-            let next = Record::new(inner.record.number + 1, mem::take(&mut inner.spare));
+            let next = Record::new(inner.record.number + 1, mem::take(&mut inner.room));
             mem::replace(&mut inner.record, next)
         });
         let committed = mem::take(&mut inner.committed);
@@ -163,10 +163,10 @@ impl Outbox {
         Some(Taken { record, committed })
     }
 
-    /// Takes back the bytes of a record that is on the disk.
-    pub(super) fn give_back(&self, bytes: Vec<u8>) {
-        if bytes.capacity() <= RECORD_BYTES_USUAL {
-            self.lock().spare = bytes;
+    /// Takes back the room of a record that is written.
+    pub(super) fn reuse(&self, room: Vec<u8>) {
+        if room.capacity() <= ROOM_BYTES_MAX {
+            self.lock().room = room;
         }
     }
 
