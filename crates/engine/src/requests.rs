@@ -247,6 +247,11 @@ impl Engine {
         self.step_request(account, id, &decide, once).await
     }
 
+    /// Refuses to send one more than the account may.
+    pub(crate) async fn must_have_room(&self, account: AccountId) -> Result<(), Refusal> {
+        Ok(self.room_to_send(account).await??)
+    }
+
     /// Tells whether the account may send one more. Two that are sent at the very same moment may both find room for one.
     async fn room_to_send(&self, account: AccountId) -> Result<Result<(), Full>, Refusal> {
         let Some(most) = self.inner.open_requests_max else { return Ok(Ok(())) };

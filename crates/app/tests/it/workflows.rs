@@ -381,6 +381,20 @@ fn what_cannot_be_done_is_named_and_changes_nothing() {
 }
 
 #[test]
+fn a_packet_counts_as_an_open_request() {
+    let service = Service::start(&[&LOCAL[..], &["--open-requests-max", "1"]].concat());
+    let [first, second] = [0, 1].map(|_| Life::launch(&service));
+    first.approve();
+    second.approve();
+    first.send();
+    let refused = second.try_act(&json!({"action": "send_packet"}));
+    refused.expect_problem(403, "limit_reached");
+    first.act(&json!({"action": "cancel_packet"}));
+    second.send();
+    service.stop();
+}
+
+#[test]
 fn who_may_not_sign_for_others_uploads_no_signed_packet() {
     let service = Service::start(&LOCAL);
     let made = json!({"name": "clerk", "scopes": ["requests"]});

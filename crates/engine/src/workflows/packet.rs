@@ -74,6 +74,7 @@ impl Engine {
             let id = RequestId::new(self.mint(now));
             let mut mint = || SignerId::new(self.mint(now));
             let (done, draft) = workflow.clone().send_packet(id, &mut mint, (by, now))?;
+            self.must_have_room(workflow.account).await?;
             let created = draft.created();
             let last = created.request.clone().send(now)?;
             let beside =
