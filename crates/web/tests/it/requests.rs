@@ -243,7 +243,8 @@ async fn an_account_with_as_many_open_requests_as_it_may_sends_no_more() {
     full.expect_problem(403, "P0024", "limit_reached");
     let path = format!("/requests/{draft}/send");
     let full = world.api("POST", &path, None).await.expect_problem(403, "P0024", "limit_reached");
-    assert!(full.json()["detail"].as_str().unwrap().starts_with("limit reached: 5 requests"));
+    let said = format!("limit reached: {OPEN_REQUESTS_MAX} requests");
+    assert!(full.json()["detail"].as_str().unwrap().starts_with(&said));
     let again = world.api("POST", &format!("/requests/{last}/send"), None).await;
     again.expect_problem(409, "P0013", "impossible");
     world.api("POST", &format!("/requests/{last}/cancel"), None).await.expect(200);

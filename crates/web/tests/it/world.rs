@@ -91,7 +91,7 @@ impl Answer {
 pub(crate) const PUBLIC_URL: &str = "https://sign.example.com";
 
 /// How many requests may be with their signers at once.
-pub(crate) const OPEN_REQUESTS_MAX: u32 = 5;
+pub(crate) const OPEN_REQUESTS_MAX: u32 = 20;
 
 /// How long the service keeps what has happened.
 const RETENTION: Retention =
