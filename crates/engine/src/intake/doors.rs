@@ -32,7 +32,7 @@ pub(super) const KEY_KEPT_MS: i64 = 5 * 60 * 1_000;
 const KEPT_MAX: usize = 10_000;
 
 /// So many at the doors are a crowd.
-const CROWD: usize = 40;
+const CROWD: usize = 24;
 /// Readings go on when no crowd was seen for so long.
 const CALM_MS: i64 = 20;
 /// How often a reading that gives way looks whether the crowd is gone.
