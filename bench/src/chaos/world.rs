@@ -312,6 +312,8 @@ impl World {
                 bail!("nothing was acknowledged within {RESUME_PATIENCE:?} after a failover");
             }
             clock::pause(TURN).await;
+            // All of them may have been standing still when it began.
+            self.wake()?;
         }
         self.failovers.push(began.elapsed());
         Ok(())
@@ -331,13 +333,17 @@ impl World {
         }
     }
 
+    /// Lets go on who has stood still for long enough.
+    fn wake(&mut self) -> Result<()> {
+        let now = clock::now();
+        let is_over = |node: &&mut Node| node.paused_until.is_some_and(|until| until <= now);
+        self.nodes.iter_mut().filter(is_over).try_for_each(Node::go_on)
+    }
+
     /// Lets go on who has stood still for long enough, and sees that everybody lives.
     async fn watch(&mut self) -> Result<()> {
-        let now = clock::now();
+        self.wake()?;
         for node in &mut self.nodes {
-            if node.paused_until.is_some_and(|until| until <= now) {
-                node.go_on()?;
-            }
             if let Some(wrong) = node.watch()? {
                 self.book.ended();
                 self.book.broke(format!("{wrong}:\n{}", node.end_of_log()));
