@@ -14,6 +14,7 @@ mod carry;
 mod checkpointer;
 mod desk;
 mod fanout;
+mod finder;
 mod flusher;
 mod forget;
 mod hot;
@@ -56,6 +57,7 @@ pub use backup::{backup, check, try_key};
 pub use carry::{export, import};
 
 use desk::{Behind, Desk};
+use finder::Finder;
 use flusher::Flusher;
 use job::Job;
 use reader::{Ahead, Readers};
@@ -121,7 +123,7 @@ impl Sqlite {
         let flusher = Arc::new(flusher);
         let state = State::new(master.clone(), chance, lanes, highest_id);
         let unwritten = Unwritten::above(highest_id, number);
-        let desk = Arc::new(Desk::new(state, unwritten, open::reader(&folder)?));
+        let desk = Arc::new(Desk::new(state, unwritten, Finder::new(open::reader(&folder)?)));
         let ahead =
             Ahead { jobs: jobs.clone(), waiting: Arc::clone(&waiting), desk: Arc::clone(&desk) };
         let readers = Arc::new(Readers::open(&folder, master, ahead)?);

@@ -7,17 +7,19 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 use domain::id::{DeliveryId, EndpointId};
-use rusqlite::Connection;
 
+use super::finder::Finder;
 use super::state::State;
 use super::unwritten::Unwritten;
 
-/// The database catches up when so many events and ends stand in the journal alone.
-const FAR: usize = 1_024;
-/// Or so many bytes of events.
-const FAR_BYTES: usize = 1024 * 1024;
-/// The hot path waits for the database when there is so many times more than that.
-const TOO_FAR: usize = 3;
+/// The database catches up, whatever else goes on, when so many events and ends stand in the journal alone.
+const FAR: usize = 24 * 1_024;
+/// Or so many bytes of records: less than one file of the journal, so that the other one can be freed meanwhile.
+const FAR_BYTES: usize = 24 * 1024 * 1024;
+/// The hot path waits for the database when there are so many more than that.
+const TOO_FAR: usize = FAR + 4 * 1_024;
+/// Or so many bytes.
+const TOO_FAR_BYTES: usize = FAR_BYTES + 4 * 1024 * 1024;
 
 /// What callers and the writer share.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ pub(super) struct Papers {
     pub(super) state: State,
     pub(super) unwritten: Unwritten,
     /// Finds what only the database knows.
-    pub(super) finder: Connection,
+    pub(super) finder: Finder,
     /// The database could not catch up the last time: no more is promised until it can.
     pub(super) is_stuck: bool,
 }
@@ -52,7 +54,7 @@ pub(super) enum Behind {
 }
 
 impl Desk {
-    pub(super) const fn new(state: State, unwritten: Unwritten, finder: Connection) -> Self {
+    pub(super) const fn new(state: State, unwritten: Unwritten, finder: Finder) -> Self {
         let papers = Mutex::new(Papers { state, unwritten, finder, is_stuck: false });
         Self { papers, behind: AtomicUsize::new(0), asked: AtomicBool::new(false) }
     }
@@ -105,10 +107,16 @@ impl Papers {
         }
     }
 
+    /// Forgets what was read, since another program has changed the database.
+    pub(super) fn forget_all(&mut self) {
+        self.finder.leave();
+        self.state.forget_all();
+    }
+
     /// Tells how far the database is behind.
     pub(super) fn behind(&self) -> Behind {
         let (count, bytes) = (self.unwritten.len(), self.unwritten.bytes());
-        if self.is_stuck || count >= FAR * TOO_FAR || bytes >= FAR_BYTES * TOO_FAR {
+        if self.is_stuck || count >= TOO_FAR || bytes >= TOO_FAR_BYTES {
             Behind::TooFar
         } else if count >= FAR || bytes >= FAR_BYTES {
             Behind::Far

@@ -198,7 +198,7 @@ impl Work {
             let number = self.journal.number();
             let job = match self.journal.turn_over() {
                 Some(left) => Job::Free { number, left },
-                None => Job::Behind,
+                None => Job::Full,
             };
             let is_turned = matches!(job, Job::Free { .. });
             self.waiting.fetch_add(1, Ordering::AcqRel);

@@ -60,6 +60,7 @@ pub(super) fn note(desk: &Desk, papers: &mut Papers, outbox: &Outbox, job: Job) 
         | Job::LogEnd(_)
         | Job::Behind
         | Job::FarBehind
+        | Job::Full
         | Job::Free { .. }
         | Job::Close => return Err(job),
     };
@@ -90,7 +91,7 @@ impl<'pen> Noting<'_, 'pen> {
             return Ok(None);
         }
         let Papers { state, unwritten, finder, .. } = &mut *self.papers;
-        let living = state.living(finder, commit.account)?;
+        let living = state.living(finder.db(), commit.account)?;
         if !commit.events.iter().all(|said| is_heard_at_once(&living, said)) {
             return Ok(None);
         }
@@ -237,7 +238,8 @@ fn is_success(papers: &mut Papers, settlement: &Settlement) -> Result<bool, Erro
         return Ok(false);
     }
     let Papers { state, finder, .. } = papers;
-    let Some(kept) = state.endpoint(finder, settlement.account, settlement.endpoint)? else {
+    let found = state.endpoint(finder.db(), settlement.account, settlement.endpoint)?;
+    let Some(kept) = found else {
         return Ok(true);
     };
     let is_well = match settlement.health {

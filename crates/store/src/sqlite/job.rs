@@ -36,6 +36,8 @@ pub(super) enum Job {
         /// Says that the file may be written over.
         left: Arc<AtomicBool>,
     },
+    /// The journal has no room left, and waits for that.
+    Full,
     /// No more jobs follow.
     Close,
 }
@@ -69,6 +71,7 @@ impl Job {
             | Self::LogEnd(_)
             | Self::Behind
             | Self::FarBehind
+            | Self::Full
             | Self::Free { .. }
             | Self::Close => Vec::new(),
         }
@@ -101,6 +104,11 @@ pub(super) fn refuse(job: Job, error: &Error) {
         Job::Forget(_, _, answer) => drop(answer.send(Err(again()))),
         Job::Probe(_, answer) | Job::CatchUp(answer) => drop(answer.send(Err(again()))),
         Job::LogEnd(answer) => drop(answer.send(Err(again()))),
-        Job::Release(_) | Job::Behind | Job::FarBehind | Job::Free { .. } | Job::Close => {}
+        Job::Release(_)
+        | Job::Behind
+        | Job::FarBehind
+        | Job::Full
+        | Job::Free { .. }
+        | Job::Close => {}
     }
 }

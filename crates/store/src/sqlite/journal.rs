@@ -5,7 +5,8 @@
 //! database holds, on the disk, everything that is in it.
 //!
 //! Invariants: a record is whole or not there; records are numbered without gaps, and what is numbered up to the
-//! database's own mark is in the database; the files keep their size, so that a flush writes nothing but data.
+//! database's own mark is in the database; a file has its
+//! size before anything is written into it, so that a flush writes nothing but data.
 //! Left to others: flushing (`flusher`), what a record says (`journal/codec.rs`), catching up (`unwritten.rs`).
 
 mod codec;
@@ -23,8 +24,10 @@ pub(super) use codec::{Item, decode, encode_ended, encode_told};
 
 /// The two files.
 pub(super) const FILES: [&str; 2] = ["countersign.journal-a", "countersign.journal-b"];
-/// The size of each, for good.
+/// The size of each from the opening on.
 pub(super) const FILE_BYTES: u64 = 8 * 1024 * 1024;
+/// The size of each from the first time on that the other one was full: room for a flood.
+const GROWN_BYTES: u64 = 32 * 1024 * 1024;
 /// Length of the payload, checksum, number.
 pub(super) const HEAD_BYTES: usize = 4 + 4 + 8;
 
@@ -42,6 +45,8 @@ pub(super) struct Journal {
 #[derive(Debug)]
 struct Half {
     file: File,
+    /// Its size.
+    bytes: u64,
     /// Everything in it stands in the database, on the disk.
     free: Arc<AtomicBool>,
 }
@@ -68,7 +73,8 @@ impl Journal {
             options.read(true).write(true).create(true).truncate(false);
             let file = options.open(&path).map_err(unusable)?;
             records.extend(read(&file).map_err(unusable)?);
-            files.push(Half { file, free: Arc::new(AtomicBool::new(true)) });
+            let bytes = file.metadata().map_err(unusable)?.len();
+            files.push(Half { file, bytes, free: Arc::new(AtomicBool::new(true)) });
         }
         let records = beyond(records, mark);
         let number = records.last().map_or(mark, |record| record.number);
@@ -79,11 +85,11 @@ impl Journal {
     /// Gives the files their size, without which nothing is written into them. On a disk without that room the journal
     /// takes nothing, and leaves nothing behind.
     pub(super) fn allocate(&mut self) {
-        self.is_open = self.files.iter().all(|half| half.allocate().is_ok());
+        self.is_open = self.files.iter_mut().all(|half| half.allocate(FILE_BYTES).is_ok());
         if !self.is_open {
-            for half in &self.files {
+            for half in &mut self.files {
                 // The room belongs to the database then; what keeps it is told by whatever fails next.
-                drop(half.file.set_len(0));
+                half.cut(0);
             }
         }
     }
@@ -100,7 +106,7 @@ impl Journal {
 
     /// Tells whether a record of so many bytes, head included, has room in the current file.
     pub(super) const fn has_room(&self, bytes: usize) -> bool {
-        self.at + bytes as u64 <= FILE_BYTES
+        self.at + bytes as u64 <= self.half().bytes
     }
 
     /// Writes a record, whose bytes begin with room for its head. It is durable after [`Journal::sync`].
@@ -133,31 +139,48 @@ impl Journal {
     /// is in the one that was left.
     pub(super) fn turn_over(&mut self) -> Option<Arc<AtomicBool>> {
         let next = 1 - self.current.min(1);
-        let is_free = self.files.get(next).is_some_and(|half| half.free.load(Ordering::Acquire));
-        if !is_free {
+        let half = self.files.get_mut(next)?;
+        if !half.free.load(Ordering::Acquire) {
             return None;
+        }
+        let bytes = half.bytes;
+        if half.allocate(GROWN_BYTES).is_err() {
+            // What room it had is enough to go on.
+            half.cut(bytes);
         }
         let left = Arc::clone(&self.half().free);
         (self.current, self.at) = (next, 0);
         Some(left)
     }
 
-    fn half(&self) -> &Half {
+    const fn half(&self) -> &Half {
         let [first, second] = &self.files;
         if self.current == 0 { first } else { second }
     }
 }
 
 impl Half {
-    fn allocate(&self) -> io::Result<()> {
+    /// Gives it at least that size, on the disk.
+    fn allocate(&mut self, size: u64) -> io::Result<()> {
         let zeros = [0; 16 * 1024];
-        let mut at = self.file.metadata()?.len();
-        while at < FILE_BYTES {
-            let bytes = zeros.len().min(usize::try_from(FILE_BYTES - at).unwrap_or(usize::MAX));
+        if self.bytes >= size {
+            return Ok(());
+        }
+        let mut at = self.bytes;
+        while at < size {
+            let bytes = zeros.len().min(usize::try_from(size - at).unwrap_or(usize::MAX));
             self.file.write_all_at(zeros.get(..bytes).unwrap_or(&zeros), at)?;
             at += bytes as u64;
         }
-        self.file.sync_all()
+        self.file.sync_all()?;
+        self.bytes = size;
+        Ok(())
+    }
+
+    /// Takes it back to a size that it had.
+    fn cut(&mut self, size: u64) {
+        drop(self.file.set_len(size));
+        self.bytes = size;
     }
 }
 

@@ -25,6 +25,8 @@ const ROOM_BYTES_MAX: usize = 256 * 1024;
 const CROWD: usize = 4;
 /// Company enough: the flusher gathers no longer.
 const COMPANY: usize = 48;
+/// So many promises in a record mean that there is a flood: nobody has the database catch up for nothing but its being time.
+const FLOOD: usize = 12;
 /// How long the flusher gathers.
 const GATHERING: Duration = Duration::from_micros(400);
 /// Transactions that wait for the disk; the writer then gathers a larger one.
@@ -51,6 +53,8 @@ struct Inner {
     room: Vec<u8>,
     committed: Vec<Committed>,
     sleep: Sleep,
+    /// Many waited for the last record.
+    is_flooded: bool,
     closed: bool,
 }
 
@@ -99,6 +103,7 @@ impl Outbox {
             room: Vec::new(),
             committed: Vec::new(),
             sleep: Sleep::Not,
+            is_flooded: false,
             closed: false,
         };
         Self { inner: Mutex::new(inner), flusher: Condvar::new(), writer: Condvar::new() }
@@ -112,6 +117,11 @@ impl Outbox {
     /// Gives the number of the last record that was sealed.
     pub(super) fn sealed(&self) -> u64 {
         self.lock().record.number.saturating_sub(1)
+    }
+
+    /// Tells whether many waited for the last record that was sealed.
+    pub(super) fn is_flooded(&self) -> bool {
+        self.lock().is_flooded
     }
 
     /// Hands a transaction over; waits while others wait for the disk, so that the next one grows.
@@ -154,6 +164,7 @@ impl Outbox {
         }
         inner.sleep = Sleep::Not;
         let record = (!inner.record.promises.is_empty()).then(|| {
+            inner.is_flooded = inner.record.promises.len() >= FLOOD;
             let next = Record::new(inner.record.number + 1, mem::take(&mut inner.room));
             mem::replace(&mut inner.record, next)
         });

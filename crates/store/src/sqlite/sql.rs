@@ -34,7 +34,7 @@ statements! {
     notice_by_message notice_find notice_forget notice_insert notice_list notice_list_of_request notice_read notice_update
     setting_delete setting_insert setting_list setting_read setting_update delivery_of_cause
     key_by_hash key_list key_read key_upsert
-    link_insert link_read log_end
+    link_insert link_read log_end look
     meta_read meta_upsert
     oldest
     replay_events replay_list replay_read replay_upsert

@@ -17,6 +17,7 @@ use domain::id::{AccountId, DeliveryId, EndpointId, EventId, RequestId};
 use domain::time::Timestamp;
 use rusqlite::{CachedStatement, Connection, params};
 
+use super::finder::Finder;
 use super::journal::Item;
 use super::rows::{self, blob, trouble};
 use super::{fanout, settle, sql};
@@ -49,6 +50,8 @@ pub(super) struct Ended {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
     All,
+    /// So many of the oldest events, and what else has ended.
+    Oldest(usize),
     /// Events whose deliveries have all ended, and what else has ended.
     Over,
 }
@@ -65,7 +68,7 @@ pub(super) struct Unwritten {
     deliveries: BTreeSet<DeliveryId>,
     /// The events told here, and those that are being written.
     ids: BTreeSet<(AccountId, EventId)>,
-    keys: BTreeMap<(AccountId, String), EventId>,
+    keys: BTreeMap<AccountId, BTreeMap<String, EventId>>,
     bytes: usize,
     /// How much is being written.
     handed_out: usize,
@@ -104,16 +107,17 @@ impl Unwritten {
         let event = &told.event;
         self.ids.insert((event.account, event.id));
         if let Some(key) = &event.key {
-            self.keys.insert((event.account, key.clone()), event.id);
+            self.keys.entry(event.account).or_default().insert(key.clone(), event.id);
         }
         self.deliveries.extend(told.deliveries.iter().map(|(delivery, _)| *delivery));
-        self.bytes += event.data.len();
+        self.bytes += told.bytes();
         self.last = self.last.max(told.number);
         self.told.push(told);
     }
 
     pub(super) fn end(&mut self, ended: Box<Ended>) {
         self.last = self.last.max(ended.number);
+        self.bytes += Ended::BYTES;
         if self.deliveries.contains(&ended.attempt.delivery) {
             self.ends.entry(ended.attempt.delivery).or_insert(ended);
         } else {
@@ -126,7 +130,7 @@ impl Unwritten {
         self.told.len() + self.loose.len() + self.handed_out
     }
 
-    /// Gives the bytes of memory that events hold, roughly.
+    /// Gives the bytes of the records that say it, roughly.
     pub(super) const fn bytes(&self) -> usize {
         self.bytes
     }
@@ -138,8 +142,9 @@ impl Unwritten {
 
     /// Gives the number of the oldest record that is not wholly in the database.
     pub(super) fn oldest(&self) -> Option<u64> {
-        let told = self.told.iter().map(|told| told.number);
-        told.chain(self.loose.iter().map(|ended| ended.number)).min()
+        // What is told stands in the order of its numbers.
+        let told = self.told.first().map(|told| told.number);
+        told.into_iter().chain(self.loose.iter().map(|ended| ended.number)).min()
     }
 
     /// Gives the number up to which all records stand in the database.
@@ -148,10 +153,18 @@ impl Unwritten {
     }
 
     /// Finds the event that was noted before, here or in the database.
-    pub(super) fn known(&self, db: &Connection, event: &Event) -> Result<Option<EventId>, Error> {
+    pub(super) fn known(
+        &self,
+        finder: &mut Finder,
+        event: &Event,
+    ) -> Result<Option<EventId>, Error> {
         if let Some(id) = self.known_here(event) {
             return Ok(Some(id));
         }
+        if event.key.is_some() && self.handed_out == 0 {
+            finder.stay()?;
+        }
+        let db = finder.db();
         if let Some(id) = fanout::known_by_key(db, event)? {
             return Ok(Some(id));
         }
@@ -165,28 +178,27 @@ impl Unwritten {
             return Some(event.id);
         }
         let key = event.key.as_ref()?;
-        self.keys.get(&(event.account, key.clone())).copied()
+        self.keys.get(&event.account)?.get(key).copied()
     }
 
     /// Hands out what shall be written now; `None` when there is nothing to write, and no record up to `wanted` to mark.
     /// Records after `sealed` may still grow. One chunk is out at a time.
     pub(super) fn hand_out(&mut self, extent: Extent, sealed: u64, wanted: u64) -> Option<Chunk> {
         let mut chunk = Chunk { loose: mem::take(&mut self.loose), ..Chunk::default() };
-        let mut left = Vec::new();
-        for told in mem::take(&mut self.told) {
-            let ids = told.deliveries.iter().map(|(delivery, _)| delivery);
-            let is_over = ids.clone().all(|delivery| self.ends.contains_key(delivery));
-            if extent == Extent::All || is_over {
-                for delivery in ids {
-                    self.deliveries.remove(delivery);
-                    chunk.ends.extend(self.ends.remove_entry(delivery));
-                }
-                chunk.told.push(told);
-            } else {
-                left.push(told);
+        chunk.told = match extent {
+            Extent::All => mem::take(&mut self.told),
+            Extent::Oldest(most) => self.told.drain(..most.min(self.told.len())).collect(),
+            Extent::Over => {
+                let is_over = |told: &mut Told| {
+                    told.deliveries.iter().all(|(delivery, _)| self.ends.contains_key(delivery))
+                };
+                self.told.extract_if(.., is_over).collect()
             }
+        };
+        for (delivery, _) in chunk.told.iter().flat_map(|told| &told.deliveries) {
+            self.deliveries.remove(delivery);
+            chunk.ends.extend(self.ends.remove_entry(delivery));
         }
-        self.told = left;
         self.handed_out = chunk.told.len() + chunk.loose.len();
         chunk.mark = self.oldest().map_or(sealed, |oldest| sealed.min(oldest.saturating_sub(1)));
         (self.handed_out > 0 || self.mark < wanted.min(chunk.mark)).then_some(chunk)
@@ -196,6 +208,8 @@ impl Unwritten {
     pub(super) fn written(&mut self, chunk: &Chunk) {
         self.handed_out = 0;
         self.mark = self.mark.max(chunk.mark);
+        self.bytes =
+            self.bytes.saturating_sub(Ended::BYTES * (chunk.ends.len() + chunk.loose.len()));
         for told in &chunk.told {
             self.highest = self.highest.max(told.event.id.bits());
             self.forget(told);
@@ -213,6 +227,7 @@ impl Unwritten {
         self.told = told;
         self.ends.append(&mut ends);
         loose.append(&mut self.loose);
+        self.bytes = self.bytes.saturating_sub(Ended::BYTES * loose.len());
         for ended in loose {
             self.end(Box::new(ended));
         }
@@ -226,10 +241,13 @@ impl Unwritten {
     fn forget(&mut self, told: &Told) {
         let event = &told.event;
         self.ids.remove(&(event.account, event.id));
-        if let Some(key) = &event.key {
-            self.keys.remove(&(event.account, key.clone()));
+        if let (Some(key), Some(keys)) = (&event.key, self.keys.get_mut(&event.account)) {
+            keys.remove(key);
+            if keys.is_empty() {
+                self.keys.remove(&event.account);
+            }
         }
-        self.bytes = self.bytes.saturating_sub(event.data.len());
+        self.bytes = self.bytes.saturating_sub(told.bytes());
     }
 }
 
@@ -357,7 +375,19 @@ impl<'a> Statements<'a> {
     }
 }
 
+impl Told {
+    /// Gives the bytes of the record that says it, roughly.
+    fn bytes(&self) -> usize {
+        const FRAME: usize = 256;
+        const DELIVERY: usize = 32;
+        self.event.data.len() + FRAME + self.deliveries.len() * DELIVERY
+    }
+}
+
 impl Ended {
+    /// The bytes of the record that says it, roughly.
+    const BYTES: usize = 384;
+
     /// Gives the state that the delivery ended in.
     pub(super) const fn state(&self) -> State {
         State::Delivered { at: self.at }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 
 use super::checkpointer::Checkpointer;
-use super::desk::{Behind, Desk, Papers};
+use super::desk::{Desk, Papers};
 use super::flusher::{Committed, Flush, Flusher};
 use super::job::{Done, Job, refuse};
 use super::rows::trouble;
@@ -40,6 +40,8 @@ const COMPANY: usize = 64;
 const COMPANY_WAIT: Duration = Duration::from_micros(200);
 /// The database catches up when something has stood in the journal alone for so long.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// Events that go into the database in one transaction at most, when many wait.
+const CHUNK: usize = 2_048;
 /// The name of the mark: the number up to which all records of the journal stand in the database.
 pub(super) const MARK: &str = "journal";
 
@@ -56,6 +58,8 @@ pub(super) struct Writer {
     data_version: i64,
     /// Up to this record, what still stands in the journal alone has done so for a while.
     seen: u64,
+    /// The last record that was sealed when it was looked at.
+    sealed: u64,
     /// Something was committed and nobody has asked the disk for it.
     is_loose: bool,
     /// A file of the journal that waits to be free.
@@ -85,6 +89,7 @@ impl Writer {
             desk,
             data_version: 0,
             seen: 0,
+            sealed: 0,
             is_loose: false,
             freeing: None,
             flusher,
@@ -126,7 +131,7 @@ impl Writer {
                 break;
             }
         }
-        self.catch_up(Extent::All);
+        self.catch_up_all();
     }
 
     /// Heeds a word that is no verb; `false` when the job is one.
@@ -136,8 +141,11 @@ impl Writer {
             Job::FarBehind => self.catch_up_far(),
             Job::Free { number, left } => {
                 self.freeing = Some((*number, Arc::clone(left)));
-                self.catch_up(Extent::All);
+                if !self.flusher.outbox().is_flooded() {
+                    self.catch_up_to(*number);
+                }
             }
+            Job::Full => self.catch_up_to(self.wanted()),
             Job::Release(leases) => self.desk.papers().release(leases),
             Job::Commit(..)
             | Job::Settle(..)
@@ -175,23 +183,52 @@ impl Writer {
         }
     }
 
-    /// Writes what is over, and what was not over the last time either.
+    /// Writes what is over, and what was not over the last time either. While a flood goes on, nothing: the journal has room
+    /// for it, and whoever waits for an answer needs the processor.
     fn catch_up_by_and_by(&mut self) {
+        let outbox = self.flusher.outbox();
+        let sealed = outbox.sealed();
+        let goes_on = mem::replace(&mut self.sealed, sealed) < sealed;
+        if goes_on && outbox.is_flooded() {
+            return;
+        }
         let (oldest, last) = {
             let papers = self.desk.papers();
             (papers.unwritten.oldest(), papers.unwritten.last())
         };
-        let is_old = oldest.is_some_and(|oldest| oldest <= self.seen);
-        self.catch_up(if is_old { Extent::All } else { Extent::Over });
+        match oldest {
+            Some(oldest) if oldest <= self.seen => self.catch_up_to(self.seen),
+            Some(_) | None => {}
+        }
+        self.catch_up(Extent::Over);
         self.seen = last;
     }
 
+    /// Writes a part, so that it is not as far behind; whoever notes the next thing says whether that was enough.
     fn catch_up_far(&mut self) {
-        self.catch_up(Extent::Over);
-        if self.desk.papers().behind() >= Behind::Far {
-            self.catch_up(Extent::All);
-        }
+        self.catch_up(Extent::Oldest(CHUNK));
         self.desk.done();
+    }
+
+    /// Writes everything up to a record, part by part.
+    fn catch_up_to(&mut self, number: u64) {
+        loop {
+            let (oldest, is_stuck) = {
+                let papers = self.desk.papers();
+                (papers.unwritten.oldest(), papers.is_stuck)
+            };
+            self.catch_up(Extent::Oldest(CHUNK));
+            let is_there = oldest.is_none_or(|oldest| oldest > number);
+            if is_there || is_stuck {
+                break;
+            }
+        }
+    }
+
+    /// Writes everything that was noted until now.
+    fn catch_up_all(&mut self) {
+        let last = self.desk.papers().unwritten.last();
+        self.catch_up_to(last);
     }
 
     /// Has the database catch up. What cannot be written now stays in the journal, and is tried again.
@@ -200,6 +237,7 @@ impl Writer {
         let chunk = {
             let mut papers = self.desk.papers();
             let (sealed, wanted) = (self.flusher.outbox().sealed(), self.wanted());
+            papers.finder.leave();
             papers.unwritten.hand_out(extent, sealed, wanted)
         };
         if let Some(chunk) = chunk {
@@ -207,6 +245,7 @@ impl Writer {
             let changes = chunk.len();
             let mut papers = self.desk.papers();
             papers.is_stuck = written.is_err();
+            papers.finder.leave();
             if written.is_ok() {
                 papers.unwritten.written(&chunk);
                 self.is_loose = true;
@@ -240,7 +279,7 @@ impl Writer {
     }
 
     fn forget_some(&mut self, outlived: Outlived, limit: u32) -> Result<Forgotten, Error> {
-        self.catch_up(Extent::All);
+        self.catch_up_all();
         self.begin()?;
         let forgotten = forget::forget(&self.db, outlived, limit)?;
         self.run_cached(sql::commit)?;
@@ -253,7 +292,7 @@ impl Writer {
         self.flusher.check()?;
         self.run_cached(sql::begin)?;
         if self.was_changed()? {
-            self.desk.papers().state.forget_all();
+            self.desk.papers().forget_all();
         }
         Ok(())
     }
@@ -292,7 +331,7 @@ impl Writer {
         }
         if self.desk.count() >= COMPANY {
             // The batch holds the desk for less when most of what stands in the journal alone goes first.
-            self.catch_up(Extent::All);
+            self.catch_up_all();
         }
         match self.transact(&batch) {
             Ok((done, effects)) => {
@@ -328,6 +367,7 @@ impl Writer {
         let desk = Arc::clone(&self.desk);
         let mut papers = desk.papers();
         let begun = papers.state.mark();
+        papers.finder.leave();
         let (sealed, wanted) = (self.flusher.outbox().sealed(), self.wanted());
         let chunk = papers.unwritten.hand_out(Extent::All, sealed, wanted);
         let worked = self.work(&mut papers, batch, chunk.as_ref());
@@ -371,7 +411,7 @@ impl Writer {
     ) -> Result<Vec<Done>, Error> {
         self.run_cached(sql::begin)?;
         if self.was_changed()? {
-            papers.state.forget_all();
+            papers.forget_all();
         }
         if let Some(chunk) = chunk {
             chunk.write(&self.db)?;
@@ -404,6 +444,7 @@ impl Writer {
             | Job::Forget(..)
             | Job::Behind
             | Job::FarBehind
+            | Job::Full
             | Job::Free { .. }
             | Job::Close => Done::Release,
         })

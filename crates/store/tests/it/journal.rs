@@ -1,8 +1,10 @@
 //! What the journal promises: that what was answered is there, whatever the database had of it.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::slice;
+use std::sync::Arc;
 
 use domain::delivery::{Cause, State};
 use domain::endpoint::{Endpoint, Scope};
@@ -10,6 +12,7 @@ use domain::event::Event;
 use domain::id::{AccountId, EventId};
 use store::conformance::{Recorder, World};
 use store::{Audience, Commit, DeliveryFilter, EventFilter, Page, Said};
+use tokio::task::JoinSet;
 
 use crate::folder::{Folder, open_in};
 
@@ -166,4 +169,53 @@ async fn a_journal_that_was_written_over_many_times_has_lost_nothing() {
     for id in told {
         assert!(world.views.event(account, id).await.unwrap().is_some(), "{id} is lost");
     }
+}
+
+/// Says keyed events of 30 KB one by one, each of them twice; tells their ids.
+async fn say_twice(world: Arc<World>, account: AccountId, caller: usize) -> Vec<EventId> {
+    let mut told = Vec::new();
+    for number in 0..60 {
+        let data = format!(r#"{{"text":"{}"}}"#, "x".repeat(30_000));
+        let key = Some(format!("{caller}:{number}"));
+        let event = Event { data, key, ..world.event(account, "custom.a") };
+        let id = event.id;
+        let again = Event { id: world.event(account, "custom.a").id, ..event.clone() };
+        for (event, known) in [(event, false), (again, true)] {
+            let events = vec![Said { event, audience: Audience::Subscribers }];
+            let commit = Commit { events, ..Commit::new(account, account.minted_at()) };
+            let noted = world.store.commit(commit).await.unwrap().events[0];
+            assert_eq!((noted.id, noted.known), (id, known));
+        }
+        told.push(id);
+    }
+    told
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_that_is_larger_than_the_journal_is_kept_once() {
+    let (folder, copy) = (Folder::new(), Folder::new());
+    let account = prepared(folder.path()).await;
+    let world = Arc::new(open_in(folder.path(), Recorder::new(), 2, ()).unwrap());
+    let mut callers = JoinSet::new();
+    for caller in 0..24 {
+        callers.spawn(say_twice(Arc::clone(&world), account, caller));
+    }
+    let mut told = Vec::new();
+    while let Some(ids) = callers.join_next().await {
+        told.extend(ids.unwrap());
+        // Who looks meanwhile sees all that was answered.
+        let last = *told.last().unwrap();
+        assert!(world.views.event(account, last).await.unwrap().is_some());
+    }
+    let files =
+        ["countersign.db", "countersign.db-wal", "countersign.journal-a", "countersign.journal-b"];
+    for name in files {
+        fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+    }
+    drop(world);
+
+    let world = open_in(copy.path(), Recorder::new(), 3, ()).unwrap();
+    let events = world.views.events(account, EventFilter::default(), ALL).await.unwrap();
+    let kept: BTreeSet<EventId> = events.iter().map(|event| event.id).collect();
+    assert_eq!((events.len(), kept), (told.len(), told.into_iter().collect()));
 }
