@@ -145,9 +145,9 @@ impl Cast {
             Kind::SourceReceived => alone(&Arrival {
                 source_id: self.source_id(),
                 method: Method::Post,
-                query: String::new(),
+                query: "".into(),
                 headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-                body: Some(FOREIGN_BODY.to_owned()),
+                body: Some(FOREIGN_BODY.into()),
                 body_base64: None,
             }),
             Kind::SourceQuarantined => alone(&AboutArrival {

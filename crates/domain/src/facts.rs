@@ -2,6 +2,8 @@
 //!
 //! Invariant: `engine` writes these, `dialects` read them, and nobody else gives `data` a shape (custom events are the account's own).
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::call::Method;
@@ -58,19 +60,19 @@ pub enum HeardBy {
 
 /// What `source.received` says: a webhook as it came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Arrival {
+pub struct Arrival<'a> {
     /// Where it came in.
     pub source_id: SourceId,
     /// `GET` or `POST`.
     pub method: Method,
     /// The query, without its question mark.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub query: String,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub query: Cow<'a, str>,
     /// Header names in lower case and their values; those that are secret are masked.
     pub headers: Vec<(String, String)>,
     /// The body, if it is a text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub body: Option<String>,
+    pub body: Option<Cow<'a, str>>,
     /// The body in Base64, if it is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_base64: Option<String>,

@@ -48,14 +48,14 @@ const DOOR: &str = "intake";
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What came in at a source's URL.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Came<'a> {
     /// By which verb.
     pub method: Method,
     /// The query, without its question mark.
     pub query: &'a str,
     /// Header names in lower case, and their values.
-    pub headers: &'a [(String, String)],
+    pub headers: Vec<(String, String)>,
     /// The body, byte for byte.
     pub body: &'a [u8],
 }
@@ -72,7 +72,7 @@ impl Engine {
     }
 
     /// Takes what came in at a source's URL: proves it, and keeps it. Tells its id.
-    pub async fn take_arrival(&self, token: &str, came: &Came<'_>) -> Result<EventId, Untaken> {
+    pub async fn take_arrival(&self, token: &str, came: Came<'_>) -> Result<EventId, Untaken> {
         let source = self.source_of_token(token).await?;
         let catch = vendor(source.vendor);
         if !catch.methods().contains(&came.method) {
@@ -83,7 +83,7 @@ impl Engine {
         let received = Received {
             method: came.method,
             query: came.query,
-            headers: came.headers,
+            headers: &came.headers,
             body: came.body,
             key: None,
         };
@@ -154,19 +154,14 @@ impl Engine {
     async fn keep_arrival(
         &self,
         source: &Source,
-        came: &Came<'_>,
+        came: Came<'_>,
         key: Option<String>,
     ) -> Result<EventId, Untaken> {
         // Only who has proven anything counts as one of a crowd.
         let now = self.now();
         let _guest = self.inner.sources.let_in(now);
         let account = source.account;
-        let arrival = arrival(source.id, came);
-        let data = serde_json::to_string(&arrival).map_err(|error| store::Error::Corrupt {
-            table: "events",
-            detail: format!("what came in cannot be written as JSON: {error}"),
-        });
-        let data = data.map_err(Refusal::Store)?;
+        let data = written(&arrival(source.id, came)).map_err(Refusal::Store)?;
         let event = Event {
             id: EventId::new(self.mint(now)),
             account,
@@ -207,41 +202,59 @@ impl Engine {
 const UNKNOWN: Refusal = Refusal::NotFound { what: "source" };
 
 /// Writes down what came in, without what is secret.
-fn arrival(source: SourceId, came: &Came<'_>) -> Arrival {
+fn arrival(source: SourceId, came: Came<'_>) -> Arrival<'_> {
     let mut room = HEADERS_BYTES_MAX;
-    let mut headers = Vec::new();
-    for (name, value) in came.headers {
-        let value = if is_secret(name) { "…" } else { value.as_str() };
-        let bytes = name.len() + value.len();
-        if bytes <= room {
-            room -= bytes;
-            headers.push((name.clone(), value.to_owned()));
+    let mut headers = came.headers;
+    headers.retain_mut(|(name, value)| {
+        if is_secret(name) {
+            "…".clone_into(value);
         }
-    }
-    let text = str::from_utf8(came.body).ok().map(str::to_owned);
+        let bytes = name.len() + value.len();
+        let is_kept = bytes <= room;
+        if is_kept {
+            room -= bytes;
+        }
+        is_kept
+    });
+    let text = str::from_utf8(came.body).ok();
     // What would grow by being written as JSON is written in Base64, which grows by a third.
-    let is_plain = |text: &String| {
+    let is_plain = |text: &&str| {
         let escaped = text.bytes().filter(|byte| *byte < b' ').count();
         escaped <= text.len() / 16
     };
     let (body, body_base64) = match text.filter(is_plain) {
-        Some(text) => (Some(text).filter(|text| !text.is_empty()), None),
+        Some(text) => (Some(text).filter(|text| !text.is_empty()).map(Cow::Borrowed), None),
         None => (None, Some(BASE64_STANDARD.encode(came.body))),
     };
     Arrival {
         source_id: source,
         method: came.method,
-        query: came.query.to_owned(),
+        query: Cow::Borrowed(came.query),
         headers,
         body,
         body_base64,
     }
 }
 
+/// Writes it as JSON, into room that is large enough from the beginning: it is kept for a while, and by the thousand.
+fn written(arrival: &Arrival<'_>) -> Result<String, store::Error> {
+    const FRAME_BYTES: usize = 192;
+    let corrupt = |detail: String| store::Error::Corrupt { table: "events", detail };
+    let headers = arrival.headers.iter().map(|(name, value)| name.len() + value.len() + 8);
+    // Of a JSON body each quote is escaped.
+    let body = arrival.body.as_ref().map_or(0, |body| body.len() + body.len() / 4);
+    let encoded = arrival.body_base64.as_ref().map_or(0, String::len);
+    let room = FRAME_BYTES + headers.sum::<usize>() + arrival.query.len() + body.max(encoded);
+    let mut data = Vec::with_capacity(room);
+    serde_json::to_writer(&mut data, arrival)
+        .map_err(|error| corrupt(format!("what came in cannot be written as JSON: {error}")))?;
+    String::from_utf8(data).map_err(|error| corrupt(error.to_string()))
+}
+
 /// Gives the body as it came.
-pub(crate) fn body_of(arrival: &Arrival) -> Vec<u8> {
+pub(crate) fn body_of(arrival: &Arrival<'_>) -> Vec<u8> {
     match (&arrival.body, &arrival.body_base64) {
-        (Some(text), _) => text.clone().into_bytes(),
+        (Some(text), _) => text.as_bytes().to_vec(),
         (None, Some(encoded)) => BASE64_STANDARD.decode(encoded).unwrap_or_default(),
         (None, None) => Vec::new(),
     }

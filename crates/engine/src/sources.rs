@@ -246,7 +246,7 @@ impl Engine {
     ) -> Result<DeliveryId, Refusal> {
         let event = self.views().event(account, arrival).await?;
         let event = event.ok_or(Refusal::NotFound { what: "arrival" })?;
-        let about: Result<Arrival, _> = serde_json::from_str(&event.data);
+        let about: Result<Arrival<'_>, _> = serde_json::from_str(&event.data);
         let Ok(about) = about else {
             let forgotten = event.is_forgotten();
             return Err(if forgotten {

@@ -247,8 +247,8 @@ impl Plot {
             call.headers.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
         let token = call.url.path().rsplit('/').next().unwrap_or_default();
         let query = call.url.query().unwrap_or_default();
-        let came = Came { method: call.method, query, headers: &headers, body: &call.body };
-        engine.take_arrival(token, &came).await
+        let came = Came { method: call.method, query, headers, body: &call.body };
+        engine.take_arrival(token, came).await
     }
 
     fn pass_time(&mut self) {

@@ -37,7 +37,7 @@ where
     let method = if parts.method == http::Method::GET { Method::Get } else { Method::Post };
     let headers = headers(&parts.headers);
     let query = parts.uri.query().unwrap_or_default();
-    let came = Came { method, query, headers: &headers, body: &body };
-    let id = state.engine().take_arrival(token(parts.uri.path()), &came).await?;
+    let came = Came { method, query, headers, body: &body };
+    let id = state.engine().take_arrival(token(parts.uri.path()), came).await?;
     Ok(answer::unkept(answer::json((200, json!({"id": id}).to_string()))))
 }

@@ -94,7 +94,7 @@ impl Engine {
         };
         let mut events = Vec::new();
         if let State::Exhausted { .. } = state
-            && let Ok(arrival) = serde_json::from_str::<Arrival>(&event.data)
+            && let Ok(arrival) = serde_json::from_str::<Arrival<'_>>(&event.data)
         {
             let about = AboutArrival { source_id: arrival.source_id, arrival_id: event.id, reason };
             events.push(self.event(Kind::SourceQuarantined, delivery.account, &about, now));
@@ -120,7 +120,7 @@ impl Engine {
         turn: (u32, bool),
     ) -> Result<(String, Read), Refusal> {
         let unreadable = |why: &str| Ok((String::new(), Read::Unreadable(why.to_owned())));
-        let Ok(arrival) = serde_json::from_str::<Arrival>(&event.data) else {
+        let Ok(arrival) = serde_json::from_str::<Arrival<'_>>(&event.data) else {
             return unreadable("the text of what came in was forgotten");
         };
         let Some(source) = self.door(delivery.account, arrival.source_id).await? else {
@@ -147,7 +147,7 @@ impl Engine {
         &self,
         source: &Source,
         told: Told,
-        (arrival_id, arrival): (EventId, Arrival),
+        (arrival_id, arrival): (EventId, Arrival<'_>),
         turn: (u32, bool),
     ) -> Result<Read, Refusal> {
         let account = source.account;
@@ -185,8 +185,8 @@ impl Engine {
                     source_id: source.id,
                     arrival_id,
                     word: told.word.clone(),
-                    query: arrival.query,
-                    body: arrival.body,
+                    query: arrival.query.into_owned(),
+                    body: arrival.body.map(Cow::into_owned),
                 };
                 let request = self.mirror_of(source, request.as_deref()).await?;
                 let name = format!("{}.{}", source.vendor.as_str(), plain(&told.word));

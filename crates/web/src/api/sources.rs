@@ -118,7 +118,7 @@ pub(crate) async fn replay(Path(id): Path<EventId>, input: Input) -> Answer {
 pub(crate) async fn arrival(Path(id): Path<EventId>, caller: Caller) -> Answer {
     caller.may(Scope::Events)?;
     let event = caller.engine().views().event(caller.account(), id).await?;
-    let arrival = event.and_then(|event| serde_json::from_str::<Arrival>(&event.data).ok());
+    let arrival = event.and_then(|event| serde_json::from_str::<Arrival<'_>>(&event.data).ok());
     let arrival = arrival.ok_or_else(|| Problem::not_found("arrival"))?;
     Ok(answer::ok(&json!({"id": id, "arrival": arrival})))
 }
@@ -141,7 +141,7 @@ fn delivery_state(state: &str) -> &'static str {
 
 fn arrived(row: &Arrived) -> Value {
     let delivery = &row.delivery.delivery;
-    let arrival: Option<Arrival> = serde_json::from_str(&row.event.data).ok();
+    let arrival: Option<Arrival<'_>> = serde_json::from_str(&row.event.data).ok();
     let why = match delivery.state {
         Standing::Exhausted { why, .. } | Standing::Cancelled { why, .. } => Some(
             json!({"why": why, "problem": format!("/problems/{}", Page::of_ending(why).number())}),
