@@ -119,6 +119,11 @@ pub enum Action {
         /// Which.
         documents: Vec<NewName>,
     },
+    /// Say which documents are signed, in which order.
+    OrderPacket {
+        /// Which; documents that are not named are not signed.
+        document_ids: Vec<DocumentId>,
+    },
     /// Work on one document.
     EditDocument {
         /// Which, and its text.
@@ -386,6 +391,7 @@ fn check_action(flaws: &mut Flaws, action: &mut Action) {
         | Action::ResetApproval { .. }
         | Action::RemoveComment { .. }
         | Action::RemoveDocuments { .. }
+        | Action::OrderPacket { .. }
         | Action::ChangeTurn { .. }
         | Action::RemoveSigner { .. }
         | Action::Advance

@@ -98,6 +98,7 @@ impl Engine {
             | Action::AddSigner { .. }
             | Action::RemoveSigner { .. }
             | Action::ReassignSigner { .. }
+            | Action::OrderPacket { .. }
             | Action::Advance
             | Action::Revert
             | Action::SendPacket
@@ -144,6 +145,7 @@ fn plain(workflow: Workflow, action: &Action, with: (&str, Timestamp)) -> Result
         Action::ReassignSigner { role_name, person: new } => {
             workflow.reassign_signer(&role_name, person(&new), with)
         }
+        Action::OrderPacket { document_ids } => workflow.order_packet(document_ids, with),
         Action::Advance => workflow.advance(with),
         Action::Revert => workflow.revert(with),
         Action::CancelPacket { .. } => workflow.void_packet(with),
