@@ -67,7 +67,7 @@ fn command() -> impl Strategy<Value = Command> {
         4 => prop_oneof![n().prop_map(Update), (n(), any::<bool>()).prop_map(|(a, b)| Attributes(a, b))],
         12 => n().prop_map(Approve),
         1 => n().prop_map(ResetApproval),
-        8 => prop_oneof![
+        6 => prop_oneof![
             (n(), any::<bool>()).prop_map(|(a, b)| Comment(a, b)),
             (n(), n()).prop_map(|(a, b)| EditComment(a, b)),
             n().prop_map(RemoveComment),
@@ -357,7 +357,7 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
 fn random_commands_lead_everywhere() {
     let mut runner = TestRunner::deterministic();
     let mut reached = BTreeSet::new();
-    for _ in 0..200 {
+    for _ in 0..300 {
         let mut world = World::new();
         for command in commands().new_tree(&mut runner).unwrap().current() {
             drop(world.carry_out(&command));
