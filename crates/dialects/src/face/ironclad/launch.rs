@@ -176,7 +176,7 @@ mod tests {
         .unwrap()
     }
 
-    fn of(attributes: Value, use_defaults: bool) -> Result<Launch, Error> {
+    fn of(attributes: &Value, use_defaults: bool) -> Result<Launch, Error> {
         let attributes = attributes.as_object().unwrap().clone().into_iter().collect();
         launch(&template(), attributes, use_defaults)
     }
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn a_launch_is_sorted_by_what_the_template_knows() {
         let made = of(
-            json!({
+            &json!({
                 "counterpartyName": " Acme\n", "ends": "2026-02-28T00:00:00.000Z",
                 "draft": [{"file": "a"}, {"file": "b"}],
                 "counterpartySignerName": "Bob", "counterpartySignerEmail": "bob@example.org",
@@ -202,10 +202,10 @@ mod tests {
 
     #[test]
     fn a_default_counts_where_it_is_wanted() {
-        assert!(of(json!({"counterpartyName": "A"}), true).is_ok());
-        let missing = of(json!({"counterpartyName": "A"}), false).unwrap_err();
+        assert!(of(&json!({"counterpartyName": "A"}), true).is_ok());
+        let missing = of(&json!({"counterpartyName": "A"}), false).unwrap_err();
         assert_eq!((missing.code, missing.param.as_deref()), ("MISSING_PARAM", Some("ends")));
-        let missing = of(json!({}), true).unwrap_err();
+        let missing = of(&json!({}), true).unwrap_err();
         assert_eq!(missing.param.as_deref(), Some("counterpartyName"));
     }
 }
