@@ -13,6 +13,7 @@ mod idempotency;
 mod input;
 mod intake;
 mod mailbox;
+mod multipart;
 mod openapi;
 mod outside;
 mod page;
@@ -29,7 +30,7 @@ use std::convert::Infallible;
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{self, MethodRouter};
 
 use crate::api::{
@@ -51,15 +52,16 @@ pub fn service(state: State) -> Service {
 /// Builds the router of everything that listens.
 pub fn router(state: State) -> Router {
     let mut router = Router::new();
-    let all = [api(), around_notices(), contracts(), in_vendors_places(), outside()];
-    for Route { path, handler, .. } in all.into_iter().flatten() {
+    let vendors = [in_vendors_places(), in_ironclads_place()];
+    let all = [api(), around_notices(), contracts(), outside()].into_iter().chain(vendors);
+    for Route { path, handler, .. } in all.flatten() {
         router = router.route(path, handler);
     }
     router
         .fallback(outside::no_such_route)
         .method_not_allowed_fallback(outside::method_not_allowed)
         .layer(from_fn(panic::contain))
-        .layer(from_fn(vendors::in_their_words))
+        .layer(from_fn_with_state(state.clone(), vendors::in_their_words))
         .with_state(state)
 }
 
@@ -178,11 +180,43 @@ fn in_vendors_places() -> Vec<Route> {
         post("/Api/v6.0/envelope/cancel", esaw::cancel),
         post("/fintechos/esign/sign", fintechos::sign),
         post("/fintechos/esign/downloadSignedDocument", fintechos::download),
-        post("/public/api/v1/webhooks", ironclad::create),
-        get("/public/api/v1/webhooks", ironclad::list),
-        get("/public/api/v1/webhooks/{id}", ironclad::read),
-        patch("/public/api/v1/webhooks/{id}", ironclad::update),
-        delete("/public/api/v1/webhooks/{id}", ironclad::delete),
+        post("/public/api/v1/webhooks", ironclad::webhooks::create),
+        get("/public/api/v1/webhooks", ironclad::webhooks::list),
+        get("/public/api/v1/webhooks/{id}", ironclad::webhooks::read),
+        patch("/public/api/v1/webhooks/{id}", ironclad::webhooks::update),
+        delete("/public/api/v1/webhooks/{id}", ironclad::webhooks::delete),
+    ]
+}
+
+/// What Ironclad's clients call about workflows.
+fn in_ironclads_place() -> Vec<Route> {
+    use ironclad::{comments, course, documents, people, review, workflows};
+    vec![
+        post("/public/api/v1/workflows", workflows::create),
+        get("/public/api/v1/workflows", workflows::list),
+        post("/public/api/v1/workflows/async", workflows::create_later),
+        get("/public/api/v1/workflows/async/{job}", workflows::job),
+        get("/public/api/v1/workflows/{id}", workflows::read),
+        patch("/public/api/v1/workflows/{id}/attributes", review::attributes),
+        get("/public/api/v1/workflows/{id}/approvals", review::approvals),
+        patch("/public/api/v1/workflows/{id}/approvals/{role}", review::approve),
+        get("/public/api/v1/workflows/{id}/approval-requests", review::approval_requests),
+        get("/public/api/v1/workflows/{id}/turn-history", review::turns),
+        post("/public/api/v1/workflows/{id}/comment", comments::create_without_answer),
+        post("/public/api/v1/workflows/{id}/comments", comments::create),
+        get("/public/api/v1/workflows/{id}/comments", comments::list),
+        get("/public/api/v1/workflows/{id}/comments/{comment}", comments::read),
+        get("/public/api/v1/workflows/{id}/documents", documents::list),
+        post("/public/api/v1/workflows/{id}/documents/{attribute}", documents::add),
+        patch("/public/api/v1/workflows/{id}/signature-packet", documents::packet),
+        get("/public/api/v1/workflows/{id}/document/{key}/download", documents::download),
+        get("/public/api/v1/workflows/{id}/participants", people::participants),
+        patch("/public/api/v1/workflows/{id}/roles/{role}", people::assign),
+        get("/public/api/v1/workflows/{id}/roles/{role}/eligible-assignees", people::assignees),
+        post("/public/api/v1/workflows/{id}/cancel", course::cancel),
+        post("/public/api/v1/workflows/{id}/pause", course::pause),
+        post("/public/api/v1/workflows/{id}/resume", course::resume),
+        patch("/public/api/v1/workflows/{id}/revert-to-review", course::revert),
     ]
 }
 
@@ -192,6 +226,7 @@ fn contracts() -> Vec<Route> {
         post("/api/v1/workflows", workflows::launch),
         get("/api/v1/workflows", workflows::list),
         get("/api/v1/workflows/{id}", workflows::read),
+        delete("/api/v1/workflows/{id}", workflows::delete),
         post("/api/v1/workflows/{id}/actions", workflows::act),
         get("/api/v1/workflows/{id}/documents/{did}/content", workflows::download),
         post("/api/v1/workflow-templates", workflows::create_template),
@@ -213,6 +248,7 @@ fn outside() -> Vec<Route> {
         get("/metrics", outside::metrics),
         get("/.well-known/jwks.json", outside::jwks),
         get("/public/api/v1/webhooks/verification-key", outside::verification_key),
+        post("/oauth/token", ironclad::token::issue),
         get("/mailbox", mailbox::list),
         get("/mailbox/{id}", mailbox::show),
         get("/feedback/{token}", feedback::take),

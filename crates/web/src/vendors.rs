@@ -10,7 +10,7 @@ pub(crate) mod fintechos;
 pub(crate) mod ironclad;
 
 use axum::body::Body;
-use axum::extract::Request as Incoming;
+use axum::extract::{self, Request as Incoming};
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
@@ -24,18 +24,27 @@ use serde_json::Value;
 use crate::api::requests::signing_url;
 use crate::auth::Caller;
 use crate::problem::{Halt, Problem};
+use crate::state::State;
 
 /// Has the answers under a vendor's paths say problems in its words.
-pub(crate) async fn in_their_words(incoming: Incoming, next: Next) -> Response {
+pub(crate) async fn in_their_words(
+    extract::State(state): extract::State<State>,
+    incoming: Incoming,
+    next: Next,
+) -> Response {
     let vendor = Face::of(incoming.uri().path());
     let mut response = next.run(incoming).await;
     let Some(vendor) = vendor else { return response };
+    if vendor == Face::Ironclad {
+        ironclad::name(&mut response, &state);
+    }
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     match vendor {
         Face::Clickwrap => clickwrap::say(response, &problem),
         Face::Esaw => esaw::say(response, &problem, str::to_owned),
         Face::Fintechos => esaw::say(response, &problem, face::fintechos::place),
         Face::Ironclad => ironclad::say(response, &problem),
+        Face::OAuth => ironclad::token::say(response, &problem),
     }
 }
 
@@ -84,6 +93,8 @@ enum Face {
     Fintechos,
     /// Ironclad's.
     Ironclad,
+    /// That of OAuth, where tokens for Ironclad's are given.
+    OAuth,
 }
 
 impl Face {
@@ -97,6 +108,7 @@ impl Face {
             ("/Api/v6.0", Self::Esaw),
             ("/fintechos", Self::Fintechos),
             ("/public/api/v1", Self::Ironclad),
+            ("/oauth", Self::OAuth),
         ];
         places.into_iter().find(|(place, _)| is_below(place)).map(|(_, vendor)| vendor)
     }

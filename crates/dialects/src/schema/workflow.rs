@@ -19,7 +19,13 @@ pub(super) fn data(kind: Kind) -> Value {
 fn change(what: &str) -> (&'static [&'static str], Value) {
     match what {
         "launched" => (&["workflow"], json!({"workflow": whole()})),
-        "updated" => (&[], json!({"title": text(), "metadata": {"type": "object"}})),
+        "updated" => (
+            &[],
+            json!({
+                "title": text(), "metadata": {"type": "object"},
+                "packet_documents": list(id("doc")),
+            }),
+        ),
         "completed" => (&["record_ids"], json!({"record_ids": list(id("rec"))})),
         "cancelled" => (&[], json!({"reason": text()})),
         "step_updated" => (&["transition"], json!({"transition": transition()})),
@@ -107,8 +113,10 @@ fn whole() -> Value {
     let members = json!({
         "id": id("wfl"), "account_id": id("acc"), "title": text(), "template": any(),
         "creator": text(), "step": step(), "status": status(), "turn": party(),
+        "number": {"type": "integer", "minimum": 0}, "turns": list(any()), "approval_requests": list(any()),
         "attributes": any(), "roles": any(), "approvals": any(), "participants": list(text()),
         "comments": list(comment()), "documents": list(document()),
+        "packet_documents": list(id("doc")),
         "counterparties": list(any()), "signers": list(signatory()), "packet": any(),
         "uploads": list(document()), "metadata": any(), "created_at": moment(),
         "updated_at": moment(),

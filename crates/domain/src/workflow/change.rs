@@ -34,6 +34,9 @@ pub enum Change {
         /// All notes anew.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         metadata: Option<BTreeMap<String, Value>>,
+        /// Which documents are signed now, in this order.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        packet_documents: Option<Vec<DocumentId>>,
     },
     /// It was filed.
     Completed {
@@ -290,10 +293,19 @@ impl Workflow {
 
     /// Makes a change.
     pub(super) fn apply(&mut self, change: &Change, by: &str, at: Timestamp) {
+        self.make(change, by, at);
+        self.follow_turn(by, at);
+        self.follow_approvals(change, by, at);
+    }
+
+    fn make(&mut self, change: &Change, by: &str, at: Timestamp) {
         self.updated_at = at;
         match change {
             Change::Launched { workflow } => *self = workflow.as_ref().clone(),
-            Change::Updated { title, metadata } => {
+            Change::Updated { title, metadata, packet_documents } => {
+                if let Some(documents) = packet_documents {
+                    self.packet_documents = Some(documents.clone());
+                }
                 self.title = title.clone().unwrap_or_else(|| self.title.clone());
                 self.metadata = metadata.clone().unwrap_or_else(|| self.metadata.clone());
             }
@@ -384,9 +396,19 @@ impl Workflow {
     /// Makes a change of documents.
     fn apply_documents(&mut self, change: &Change) {
         if let Change::DocumentsAdded { documents } = change {
+            let is_signed = |new: &&Document| {
+                let mut places = self.template.documents.iter();
+                places.any(|place| place.in_packet && place.id == new.place)
+            };
+            if let Some(chosen) = &mut self.packet_documents {
+                chosen.extend(documents.iter().filter(is_signed).map(|document| document.id));
+            }
             self.documents.extend(documents.iter().cloned());
         } else if let Change::DocumentsRemoved { document_ids } = change {
             self.documents.retain(|document| !document_ids.contains(&document.id));
+            if let Some(chosen) = &mut self.packet_documents {
+                chosen.retain(|id| !document_ids.contains(id));
+            }
         } else if let Change::DocumentsUpdated { documents } = change {
             for document in documents {
                 self.put_document(document);

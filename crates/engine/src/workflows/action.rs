@@ -56,11 +56,17 @@ pub enum Action {
         /// Those removed.
         #[serde(default)]
         remove: BTreeSet<String>,
+        /// What is said with that; for vendors' interfaces.
+        #[serde(skip)]
+        comment: Option<NewWord>,
     },
     /// Give the approval of a role.
     Approve {
         /// Which role.
         role: String,
+        /// Whether the workflow goes to the signatures with the last one; for vendors' interfaces.
+        #[serde(skip)]
+        advances: bool,
     },
     /// Take it back.
     ResetApproval {
@@ -103,6 +109,9 @@ pub enum Action {
     AddDocuments {
         /// Which.
         documents: Vec<NewDocument>,
+        /// What is said with that; for vendors' interfaces.
+        #[serde(skip)]
+        comment: Option<NewWord>,
     },
     /// Remove documents.
     RemoveDocuments {
@@ -113,11 +122,19 @@ pub enum Action {
     UpdateDocuments {
         /// Which.
         documents: Vec<NewVersion>,
+        /// What is said with that; for vendors' interfaces.
+        #[serde(skip)]
+        comment: Option<NewWord>,
     },
     /// Rename documents.
     RenameDocuments {
         /// Which.
         documents: Vec<NewName>,
+    },
+    /// Say which documents are signed, in which order.
+    OrderPacket {
+        /// Which; documents that are not named are not signed.
+        document_ids: Vec<DocumentId>,
     },
     /// Work on one document.
     EditDocument {
@@ -211,6 +228,20 @@ pub enum Action {
         #[serde(default)]
         reason: Option<String>,
     },
+}
+
+impl Action {
+    /// Gives what is said beside an action that says nothing itself.
+    pub(super) const fn said(&self) -> Option<&NewWord> {
+        if let Self::SetAttributes { comment, .. }
+        | Self::AddDocuments { comment, .. }
+        | Self::UpdateDocuments { comment, .. } = self
+        {
+            comment.as_ref()
+        } else {
+            None
+        }
+    }
 }
 
 /// Something that is to be said.
@@ -321,14 +352,16 @@ fn check_action(flaws: &mut Flaws, action: &mut Action) {
                 flaws.note("emoji_id", "expected 1 to 64 of `a-z A-Z 0-9 _ -`");
             }
         }
-        Action::AddDocuments { documents } => {
+        Action::AddDocuments { documents, comment } => {
+            check_said(flaws, comment);
             batch(flaws, documents.len());
             for (at, new) in documents.iter_mut().enumerate() {
                 let path = format!("documents[{at}].");
                 file(flaws, &path, (&mut new.name, &mut new.media_type, &new.content_base64));
             }
         }
-        Action::UpdateDocuments { documents } => {
+        Action::UpdateDocuments { documents, comment } => {
+            check_said(flaws, comment);
             batch(flaws, documents.len());
             for (at, new) in documents.iter_mut().enumerate() {
                 let path = format!("documents[{at}].");
@@ -369,23 +402,19 @@ fn check_action(flaws: &mut Flaws, action: &mut Action) {
         Action::ReassignSigner { person, .. } => {
             check::person(flaws, "person.", person, Reach::Either);
         }
-        Action::Pause { comment } | Action::Resume { comment } => {
-            if let Some(comment) = comment {
-                check_word(flaws, "comment.", comment);
-            }
-        }
+        Action::SetAttributes { comment, .. }
+        | Action::Pause { comment }
+        | Action::Resume { comment } => check_said(flaws, comment),
         Action::CancelPacket { reason } => check_reason(flaws, reason),
         Action::Cancel { comment, reason } => {
-            if let Some(comment) = comment {
-                check_word(flaws, "comment.", comment);
-            }
+            check_said(flaws, comment);
             check_reason(flaws, reason);
         }
-        Action::SetAttributes { .. }
-        | Action::Approve { .. }
+        Action::Approve { .. }
         | Action::ResetApproval { .. }
         | Action::RemoveComment { .. }
         | Action::RemoveDocuments { .. }
+        | Action::OrderPacket { .. }
         | Action::ChangeTurn { .. }
         | Action::RemoveSigner { .. }
         | Action::Advance
@@ -403,6 +432,12 @@ fn batch(flaws: &mut Flaws, count: usize) {
 
 fn check_word(flaws: &mut Flaws, path: &str, word: &mut NewWord) {
     word.text = flaws.take(format!("{path}text"), check::prose(&word.text, COMMENT_CHARS_MAX));
+}
+
+fn check_said(flaws: &mut Flaws, word: &mut Option<NewWord>) {
+    if let Some(word) = word {
+        check_word(flaws, "comment.", word);
+    }
 }
 
 fn check_reason(flaws: &mut Flaws, reason: &mut Option<String>) {

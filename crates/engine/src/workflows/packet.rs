@@ -62,6 +62,7 @@ impl Engine {
     }
 
     /// Carries an action out that the packet's request is acted on for; `None` for any other.
+    #[expect(clippy::too_many_lines, reason = "one arm for each action")]
     pub(super) async fn act_on_packet(
         &self,
         (workflow, version): &(Workflow, Version),
@@ -115,6 +116,7 @@ impl Engine {
             | Action::RemoveDocuments { .. }
             | Action::UpdateDocuments { .. }
             | Action::RenameDocuments { .. }
+            | Action::OrderPacket { .. }
             | Action::EditDocument { .. }
             | Action::Invite { .. }
             | Action::RevokeInvite { .. }
