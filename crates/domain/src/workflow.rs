@@ -19,6 +19,7 @@ mod packet;
 mod people;
 mod refused;
 mod review;
+mod schedule;
 mod signers;
 mod template;
 #[cfg(test)]
@@ -43,6 +44,9 @@ pub use crate::workflow::documents::Written;
 pub use crate::workflow::launch::Launch;
 pub use crate::workflow::packet::Upload;
 pub use crate::workflow::refused::{Action, Refused};
+pub use crate::workflow::schedule::{
+    NewReminder, NewSchedule, REMIND_DAYS_MAX, Schedule, Scheduling,
+};
 pub use crate::workflow::template::{
     ApprovalGroup, Attribute, AttributeKind, DocumentPlace, Invalid, ORDER_MAX, Part, RoleSpec,
     Template, is_id,
@@ -88,6 +92,9 @@ pub struct Workflow {
     pub signers: Vec<Signatory>,
     /// Where the signature packet stands.
     pub packet: Packet,
+    /// When it is sent by itself, if it is to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
     /// Papers that were signed elsewhere and uploaded.
     pub uploads: Vec<Document>,
     /// The account's own notes.
@@ -414,8 +421,8 @@ impl Workflow {
     pub fn possible(&self) -> Vec<Action> {
         use Action::{
             Advance, Approve, Assign, Attributes, Cancel, CancelPacket, Comment, Complete,
-            Documents, Invite, Pause, Resume, Revert, SendPacket, Signers, Turn, Update,
-            UploadSigned,
+            Documents, Invite, Pause, RemindSigner, Resume, Revert, SchedulePacket, SendPacket,
+            Signers, Turn, Update, UploadSigned,
         };
         let mut actions = vec![Update, Comment];
         match (&self.state, self.step) {
@@ -429,8 +436,10 @@ impl Workflow {
             (State::Active, Step::Sign) => {
                 actions.push(Assign);
                 actions.extend(match self.packet {
-                    Packet::NotSent => vec![Signers, SendPacket, UploadSigned, Revert],
-                    Packet::Sent { .. } => vec![Signers, CancelPacket],
+                    Packet::NotSent => {
+                        vec![Signers, SendPacket, SchedulePacket, UploadSigned, Revert]
+                    }
+                    Packet::Sent { .. } => vec![Signers, RemindSigner, CancelPacket],
                     Packet::Signed { .. } => vec![CancelPacket, Advance, Revert],
                 });
             }
@@ -466,7 +475,7 @@ impl Workflow {
         if title.is_none() && metadata.is_none() {
             return Ok(self.unchanged());
         }
-        Ok(self.take(vec![Change::Updated { title, metadata }], (by, now)))
+        Ok(self.take(vec![Change::Updated { title, metadata, schedule: None }], (by, now)))
     }
 
     /// Refuses an action that is not possible as the workflow stands.
@@ -476,7 +485,10 @@ impl Workflow {
             return Ok(());
         }
         if matches!(self.packet, Packet::Sent { .. })
-            && matches!(action, Action::SendPacket | Action::UploadSigned | Action::Revert)
+            && matches!(
+                action,
+                Action::SendPacket | Action::SchedulePacket | Action::UploadSigned | Action::Revert
+            )
         {
             return Err(Refused::PacketOut);
         }
@@ -492,7 +504,7 @@ impl Workflow {
     /// Applies changes one after the other, and says that the workflow was updated by them.
     fn take(mut self, mut changes: Vec<Change>, (by, now): (&str, Timestamp)) -> Done {
         if !changes.is_empty() && changes.iter().all(Change::is_update) {
-            changes.push(Change::Updated { title: None, metadata: None });
+            changes.push(Change::Updated { title: None, metadata: None, schedule: None });
         }
         let mut happened = Vec::with_capacity(changes.len());
         for change in changes {

@@ -8,6 +8,7 @@
 mod action;
 mod decide;
 mod packet;
+mod schedule;
 mod templates;
 
 use std::borrow::Cow;
@@ -104,7 +105,7 @@ impl Engine {
         once: &Once<'_, Workflow>,
     ) -> Result<Workflow, Refusal> {
         self.refuse_known(account, once).await?;
-        let act = action::checked(act)?;
+        let act = action::checked(act, self.now())?;
         insist(|| async {
             let now = self.now();
             let before = self.load_workflow(account, id).await?;
@@ -200,6 +201,9 @@ impl Engine {
             return Err(Refusal::Invalid(vec![Flaw::new("", message)]));
         }
         commit.writes.push(Write::Setting(Guarded { version, value }));
+        if happened.iter().any(|happening| happening.change.moves_schedule()) {
+            commit.writes.push(schedule::timer(workflow));
+        }
         for happening in happened {
             let event = event(EventId::new(self.mint(commit.at)), happening, commit.at)?;
             commit.events.push(Said { event, audience: Audience::Subscribers });

@@ -19,7 +19,10 @@ pub(super) fn data(kind: Kind) -> Value {
 fn change(what: &str) -> (&'static [&'static str], Value) {
     match what {
         "launched" => (&["workflow"], json!({"workflow": whole()})),
-        "updated" => (&[], json!({"title": text(), "metadata": {"type": "object"}})),
+        "updated" => (
+            &[],
+            json!({"title": text(), "metadata": {"type": "object"}, "schedule": scheduling()}),
+        ),
         "completed" => (&["record_ids"], json!({"record_ids": list(id("rec"))})),
         "cancelled" => (&[], json!({"reason": text()})),
         "step_updated" => (&["transition"], json!({"transition": transition()})),
@@ -72,7 +75,7 @@ fn packet_change(what: &str) -> (&'static [&'static str], Value) {
             &["role_name", "person"],
             json!({
                 "role_name": text(), "person": object(&["name", "email"], person()),
-                "signer_id": id("sgn"),
+                "signer_id": id("sgn"), "reason": text(),
             }),
         ),
         "signature_packet_sent" => (
@@ -91,6 +94,19 @@ fn packet_change(what: &str) -> (&'static [&'static str], Value) {
         // Paused, resumed, signed by all: the change says nothing but its name.
         _ => (&[], json!({})),
     }
+}
+
+/// What became of sending the packet at a moment said before.
+fn scheduling() -> Value {
+    let schedule = json!({
+        "send_at": moment(), "remind_days_before": {"type": "integer"}, "reminded_at": moment(),
+        "by": text(),
+    });
+    let members = json!({
+        "is": one_of(&["set", "reminded", "off"]),
+        "schedule": object(&["send_at", "by"], schedule), "reason": text(),
+    });
+    object(&["is"], members)
 }
 
 fn brief() -> Value {
