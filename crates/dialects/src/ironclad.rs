@@ -284,18 +284,18 @@ pub(crate) fn webhook_id(endpoint: &Endpoint) -> String {
 }
 
 /// Gives the vendor's form of an id: the second it was minted in, and 64 bits that follow from it.
-fn id_of(bits: u128, minted_at: Timestamp, prefix: &str) -> String {
+pub(crate) fn id_of(bits: u128, minted_at: Timestamp, prefix: &str) -> String {
     let chance = derive::bits(prefix, AccountId::new(bits), "ironclad") >> 64;
     format!("{:08x}{chance:016x}", minted_at.as_seconds() & 0xffff_ffff)
 }
 
 /// Gives the vendor's form of a person: 96 bits that follow from the account and the mail address.
-fn user_id(account: AccountId, email: &str) -> String {
+pub fn user_id(account: AccountId, email: &str) -> String {
     format!("{:024x}", derive::bits("ironclad user", account, email) >> 32)
 }
 
 /// Gives the vendor's form of a document: 11 letters and digits.
-fn document_key(id: DocumentId) -> String {
+pub fn document_key(id: DocumentId) -> String {
     let mut rest = derive::bits("ironclad document", AccountId::new(id.bits()), "");
     let mut key = String::with_capacity(KEY_CHARS);
     for _ in 0..KEY_CHARS {

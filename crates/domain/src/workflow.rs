@@ -10,6 +10,7 @@
 //!
 //! Source of steps, turns and moments: <https://developer.ironcladapp.com/reference/webhooks>.
 
+mod approval_requests;
 mod approvals;
 mod change;
 mod comments;
@@ -24,6 +25,7 @@ mod signers;
 mod template;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +40,7 @@ use crate::request::SigningOrder;
 use crate::signer::Person;
 use crate::time::Timestamp;
 
+pub use crate::workflow::approval_requests::{ApprovalRequest, ApprovalRequestEnd};
 pub use crate::workflow::change::{Change, Collected, Renamed};
 pub use crate::workflow::comments::Say;
 pub use crate::workflow::documents::Written;
@@ -51,6 +54,7 @@ pub use crate::workflow::template::{
     ApprovalGroup, Attribute, AttributeKind, DocumentPlace, Invalid, ORDER_MAX, Part, RoleSpec,
     Template, is_id,
 };
+pub use crate::workflow::turns::Turn;
 
 /// A contract workflow. Its serialised form is what the API shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +64,9 @@ pub struct Workflow {
     /// Whose it is.
     #[serde(rename = "account_id")]
     pub account: AccountId,
+    /// The how manieth of the account it is, from 1; 0 of one that is older than the counting.
+    #[serde(default)]
+    pub number: u32,
     /// What it is about, in a few words.
     pub title: String,
     /// What it was launched from, as that was then.
@@ -74,18 +81,27 @@ pub struct Workflow {
     /// Who is to act in review; nobody elsewhere, and nobody while it is paused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub turn: Option<Party>,
+    /// The turns that there were, oldest first, the present one last; the newest 500.
+    #[serde(default)]
+    pub turns: Vec<Turn>,
     /// What is known of the contract, by the template's ids.
     pub attributes: BTreeMap<String, Value>,
     /// Who has which role, by the template's ids.
     pub roles: BTreeMap<String, User>,
     /// The approvals that were given, by the role whose it is.
     pub approvals: BTreeMap<String, Approval>,
+    /// The approvals that were waited for, oldest first; the newest 500.
+    #[serde(default)]
+    pub approval_requests: Vec<ApprovalRequest>,
     /// Mail addresses of those who take part.
     pub participants: BTreeSet<String>,
     /// What was said, oldest first.
     pub comments: Vec<Comment>,
     /// Its documents, in the order in which they came.
     pub documents: Vec<Document>,
+    /// Which documents are signed, in this order; unless somebody said so, those in places that are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packet_documents: Option<Vec<DocumentId>>,
     /// Those invited from the other side, and those whose invitation was revoked.
     pub counterparties: Vec<Counterparty>,
     /// Who signs, by the name of the part.
@@ -475,7 +491,8 @@ impl Workflow {
         if title.is_none() && metadata.is_none() {
             return Ok(self.unchanged());
         }
-        Ok(self.take(vec![Change::Updated { title, metadata, schedule: None }], (by, now)))
+        let change = Change::Updated { title, metadata, packet_documents: None, schedule: None };
+        Ok(self.take(vec![change], (by, now)))
     }
 
     /// Refuses an action that is not possible as the workflow stands.
@@ -504,7 +521,12 @@ impl Workflow {
     /// Applies changes one after the other, and says that the workflow was updated by them.
     fn take(mut self, mut changes: Vec<Change>, (by, now): (&str, Timestamp)) -> Done {
         if !changes.is_empty() && changes.iter().all(Change::is_update) {
-            changes.push(Change::Updated { title: None, metadata: None, schedule: None });
+            changes.push(Change::Updated {
+                title: None,
+                metadata: None,
+                packet_documents: None,
+                schedule: None,
+            });
         }
         let mut happened = Vec::with_capacity(changes.len());
         for change in changes {

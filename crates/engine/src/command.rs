@@ -232,12 +232,24 @@ impl<T: ?Sized> Once<'_, T> {
 const TRIES_MAX: u32 = 5;
 
 /// Makes tries until one is not outrun, at most [`TRIES_MAX`].
-pub(crate) async fn insist<T, F>(mut a_try: impl FnMut() -> F + Send) -> Result<T, Refusal>
+pub(crate) async fn insist<T, F>(a_try: impl FnMut() -> F + Send) -> Result<T, Refusal>
 where
     T: Send,
     F: Future<Output = Result<T, Refusal>> + Send,
 {
-    for _ in 1..TRIES_MAX {
+    insist_for(TRIES_MAX, a_try).await
+}
+
+/// Makes tries until one is not outrun, at most so many.
+pub(crate) async fn insist_for<T, F>(
+    tries_max: u32,
+    mut a_try: impl FnMut() -> F + Send,
+) -> Result<T, Refusal>
+where
+    T: Send,
+    F: Future<Output = Result<T, Refusal>> + Send,
+{
+    for _ in 1..tries_max {
         match a_try().await {
             Err(Refusal::Contended { .. }) => {}
             done => return done,

@@ -46,6 +46,7 @@ pub mod shortener;
 pub mod sources;
 pub mod suppressions;
 mod timers;
+pub mod tokens;
 pub mod workflows;
 
 use std::borrow::Cow;
@@ -342,6 +343,11 @@ impl Engine {
         let mut dice = self.inner.dice.lock().unwrap_or_else(PoisonError::into_inner);
         let Dice { mint, chance } = &mut *dice;
         mint.next(now, chance.as_mut())
+    }
+
+    /// Draws 128 bits that nobody can foretell.
+    pub fn draw(&self) -> u128 {
+        self.with_chance(|chance| (u128::from(chance.draw()) << 64) | u128::from(chance.draw()))
     }
 
     /// Draws from the source of chance.

@@ -7,29 +7,29 @@
 
 mod action;
 mod decide;
+mod find;
+mod jobs;
+mod launch;
 mod packet;
 mod schedule;
 mod templates;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use domain::event::{DATA_BYTES_MAX, Event};
 use domain::facts::AboutWorkflow;
-use domain::id::{AccountId, DocumentId, EventId, WorkflowId, WorkflowTemplateId};
+use domain::id::{AccountId, DocumentId, EventId, WorkflowId};
 use domain::time::Timestamp;
-use domain::workflow::{Document, Done, Happening, Launch, Workflow};
-use serde::Deserialize;
-use serde_json::Value;
+use domain::workflow::{Document, Done, Happening, Workflow};
 use store::{Audience, Commit, Guarded, Said, SettingKind, Version, Write};
 
 use crate::Engine;
-use crate::check::{self, Flaws, Reach};
 use crate::command::{Flaw, Once, Refusal, insist};
-use crate::requests::NewPerson;
 use crate::settings;
 
 pub use self::action::{Act, Action, NewDocument, NewName, NewPart, NewUser, NewVersion, NewWord};
+pub use self::jobs::Job;
+pub use self::launch::NewWorkflow;
 pub(crate) use self::packet::Beside;
 pub use self::templates::{NewTemplate, TemplatePatch};
 
@@ -38,64 +38,7 @@ const WORKFLOW_BYTES_MAX: usize = 1024 * 1024;
 /// The most workflows of a page.
 const LIST_MAX: u32 = 1_000;
 
-/// A workflow to be launched.
-#[derive(Debug, Clone, Deserialize)]
-pub struct NewWorkflow {
-    /// What it is launched from.
-    pub template_id: WorkflowTemplateId,
-    /// What it is about, 1 to 200 characters.
-    pub title: String,
-    /// Who launches it: a mail address.
-    pub by: String,
-    /// What is known of the contract, by the template's ids.
-    #[serde(default)]
-    pub attributes: BTreeMap<String, Value>,
-    /// Who has which role, by the template's ids.
-    #[serde(default)]
-    pub roles: BTreeMap<String, NewUser>,
-    /// Who signs as what, by the names of the parts.
-    #[serde(default)]
-    pub signers: BTreeMap<String, NewPerson>,
-    /// The account's own notes: at most 50 keys and 16 KiB.
-    #[serde(default)]
-    pub metadata: BTreeMap<String, Value>,
-}
-
 impl Engine {
-    /// Launches a workflow.
-    pub async fn launch_workflow(
-        &self,
-        account: AccountId,
-        input: NewWorkflow,
-        once: &Once<'_, Workflow>,
-    ) -> Result<Workflow, Refusal> {
-        self.refuse_known(account, once).await?;
-        let now = self.now();
-        let (template, _version) = self.load_template(account, input.template_id).await?;
-        let mut flaws = Flaws::default();
-        let by = flaws.take("by", action::email(&input.by));
-        let mut roles = BTreeMap::new();
-        for (id, user) in &input.roles {
-            roles.insert(id.clone(), action::user(&mut flaws, &format!("roles.{id}"), user));
-        }
-        let mut signers = BTreeMap::new();
-        for (name, person) in &input.signers {
-            let path = format!("signers.{name}.");
-            signers.insert(name.clone(), check::person(&mut flaws, &path, person, Reach::Either));
-        }
-        let launch = Launch {
-            id: WorkflowId::new(self.mint(now)),
-            title: flaws.take("title", check::line(&input.title, check::LINE_CHARS_MAX)),
-            attributes: input.attributes,
-            roles,
-            signers,
-            metadata: flaws.take("metadata", check::metadata(input.metadata)),
-        };
-        flaws.none()?;
-        let done = Workflow::launch(template, launch, (&by, now))?;
-        self.commit_workflow((0, done), Vec::new(), now, once).await
-    }
-
     /// Does something with a workflow.
     pub async fn act_on_workflow(
         &self,
@@ -105,7 +48,8 @@ impl Engine {
         once: &Once<'_, Workflow>,
     ) -> Result<Workflow, Refusal> {
         self.refuse_known(account, once).await?;
-        let act = action::checked(act, self.now())?;
+        let act = action::checked(act)?;
+        action::must_come(&act.action, self.now())?;
         insist(|| async {
             let now = self.now();
             let before = self.load_workflow(account, id).await?;

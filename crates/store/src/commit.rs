@@ -145,11 +145,15 @@ pub enum SettingKind {
     Workflow,
     /// The text of a document in one version; named by its id, a colon, and the version.
     DocumentText,
+    /// Which workflow has a number; named by ten digits of it, and `last` for the highest that was given.
+    WorkflowNumber,
+    /// What came of a launch that was not waited for; named by its id.
+    WorkflowJob,
 }
 
 impl SettingKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Provider,
         Self::NoticeRule,
         Self::Template,
@@ -163,6 +167,8 @@ impl SettingKind {
         Self::WorkflowTemplate,
         Self::Workflow,
         Self::DocumentText,
+        Self::WorkflowNumber,
+        Self::WorkflowJob,
     ];
 
     /// Names the kind in the store.
@@ -181,6 +187,8 @@ impl SettingKind {
             Self::WorkflowTemplate => "workflow_template",
             Self::Workflow => "workflow",
             Self::DocumentText => "document_text",
+            Self::WorkflowNumber => "workflow_number",
+            Self::WorkflowJob => "workflow_job",
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Who calls: keys, and what they may do.
+//! Who calls: keys, tokens that stand for one, and what they may do.
 //!
 //! Invariants: a key counts for at most [`KEPT_MS`] after it was read, and is read anew after every change made here;
 //! the text of a key is never kept, only its hash.
-//! Left to others: making and revoking keys (`engine::keys`).
+//! Left to others: making and revoking keys (`engine::keys`), tokens (`engine::tokens`).
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +14,7 @@ use domain::key::{self, Key, Scope};
 use domain::time::{SECOND_MS, Timestamp};
 use engine::Engine;
 use engine::problem::Problem as Page;
+use engine::tokens::is_token;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -120,7 +121,7 @@ where
 }
 
 /// Reads `Authorization: Bearer …`.
-fn bearer(headers: &HeaderMap) -> Result<&str, Halt> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Halt> {
     let missing = "send the header `authorization: Bearer <key>`";
     let text = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or("");
     match text.split_once(' ') {
@@ -151,12 +152,15 @@ impl Keys {
     pub(crate) async fn find(&self, engine: &Engine, text: &str) -> Result<Arc<Key>, Halt> {
         let hash = key::hash(text);
         let now = engine.now();
-        let key = match self.kept(hash.0, now) {
-            Some(key) => key,
-            None => match engine.views().key_by_hash(hash).await? {
-                Some(key) => self.keep(hash.0, Arc::new(key), now),
-                None => return Err(unknown().into()),
-            },
+        let key = if let Some(key) = self.kept(hash.0, now) {
+            key
+        } else {
+            let found = if is_token(text) {
+                engine.key_of_token(text).await?
+            } else {
+                engine.views().key_by_hash(hash).await?
+            };
+            self.keep(hash.0, Arc::new(found.ok_or_else(unknown)?), now)
         };
         if key.revoked_at.is_some() {
             return Err(unknown().into());

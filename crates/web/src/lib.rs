@@ -29,7 +29,7 @@ use std::convert::Infallible;
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{self, MethodRouter};
 
 use crate::api::{
@@ -51,15 +51,16 @@ pub fn service(state: State) -> Service {
 /// Builds the router of everything that listens.
 pub fn router(state: State) -> Router {
     let mut router = Router::new();
-    let all = [api(), around_notices(), contracts(), in_vendors_places(), outside()];
-    for Route { path, handler, .. } in all.into_iter().flatten() {
+    let vendors = [in_vendors_places(), in_ironclads_place()];
+    let all = [api(), around_notices(), contracts(), outside()].into_iter().chain(vendors);
+    for Route { path, handler, .. } in all.flatten() {
         router = router.route(path, handler);
     }
     router
         .fallback(outside::no_such_route)
         .method_not_allowed_fallback(outside::method_not_allowed)
         .layer(from_fn(panic::contain))
-        .layer(from_fn(vendors::in_their_words))
+        .layer(from_fn_with_state(state.clone(), vendors::in_their_words))
         .with_state(state)
 }
 
@@ -178,11 +179,22 @@ fn in_vendors_places() -> Vec<Route> {
         post("/Api/v6.0/envelope/cancel", esaw::cancel),
         post("/fintechos/esign/sign", fintechos::sign),
         post("/fintechos/esign/downloadSignedDocument", fintechos::download),
-        post("/public/api/v1/webhooks", ironclad::create),
-        get("/public/api/v1/webhooks", ironclad::list),
-        get("/public/api/v1/webhooks/{id}", ironclad::read),
-        patch("/public/api/v1/webhooks/{id}", ironclad::update),
-        delete("/public/api/v1/webhooks/{id}", ironclad::delete),
+        post("/public/api/v1/webhooks", ironclad::webhooks::create),
+        get("/public/api/v1/webhooks", ironclad::webhooks::list),
+        get("/public/api/v1/webhooks/{id}", ironclad::webhooks::read),
+        patch("/public/api/v1/webhooks/{id}", ironclad::webhooks::update),
+        delete("/public/api/v1/webhooks/{id}", ironclad::webhooks::delete),
+    ]
+}
+
+/// What Ironclad's clients call about workflows, below `/public/api/v1`.
+fn in_ironclads_place() -> Vec<Route> {
+    vec![
+        get("/public/api/v1/workflows/{id}/participants", ironclad::people::participants),
+        post("/public/api/v1/workflows/{id}/cancel", ironclad::course::cancel),
+        post("/public/api/v1/workflows/{id}/pause", ironclad::course::pause),
+        post("/public/api/v1/workflows/{id}/resume", ironclad::course::resume),
+        patch("/public/api/v1/workflows/{id}/revert-to-review", ironclad::course::revert),
     ]
 }
 
@@ -192,6 +204,7 @@ fn contracts() -> Vec<Route> {
         post("/api/v1/workflows", workflows::launch),
         get("/api/v1/workflows", workflows::list),
         get("/api/v1/workflows/{id}", workflows::read),
+        delete("/api/v1/workflows/{id}", workflows::delete),
         post("/api/v1/workflows/{id}/actions", workflows::act),
         get("/api/v1/workflows/{id}/documents/{did}/content", workflows::download),
         post("/api/v1/workflow-templates", workflows::create_template),

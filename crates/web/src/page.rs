@@ -60,6 +60,17 @@ impl Query {
         value
     }
 
+    /// Takes a number that lies between two others, or is one of them.
+    pub(crate) fn within(&mut self, name: &str, (least, most): (u32, u32)) -> Option<u32> {
+        let expected = format!("a number from {least} to {most}");
+        let number = self.take(name, &expected)?;
+        if (least..=most).contains(&number) {
+            return Some(number);
+        }
+        self.flaws.push(Flaw::new(name, format!("expected {expected}")));
+        None
+    }
+
     /// Takes a parameter that is one of a few words.
     pub(crate) fn one_of(&mut self, name: &str, words: &[&str]) -> Option<String> {
         let text = self.text(name)?;

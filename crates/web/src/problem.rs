@@ -36,6 +36,8 @@ pub(crate) enum Halt {
     Problem(Box<Problem>),
     /// The call was answered before; here is that answer.
     Known(Reply),
+    /// Something is wrong, and this says it in the words of the vendor whose client calls.
+    Said(Box<Response>),
 }
 
 /// What a handler gives.
@@ -198,6 +200,7 @@ impl IntoResponse for Halt {
         match self {
             Self::Problem(problem) => problem.into_response(),
             Self::Known(reply) => answer::replayed(reply),
+            Self::Said(response) => *response,
         }
     }
 }

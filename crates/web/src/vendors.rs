@@ -10,7 +10,7 @@ pub(crate) mod fintechos;
 pub(crate) mod ironclad;
 
 use axum::body::Body;
-use axum::extract::Request as Incoming;
+use axum::extract::{self, Request as Incoming};
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
@@ -24,12 +24,20 @@ use serde_json::Value;
 use crate::api::requests::signing_url;
 use crate::auth::Caller;
 use crate::problem::{Halt, Problem};
+use crate::state::State;
 
 /// Has the answers under a vendor's paths say problems in its words.
-pub(crate) async fn in_their_words(incoming: Incoming, next: Next) -> Response {
+pub(crate) async fn in_their_words(
+    extract::State(state): extract::State<State>,
+    incoming: Incoming,
+    next: Next,
+) -> Response {
     let vendor = Face::of(incoming.uri().path());
     let mut response = next.run(incoming).await;
     let Some(vendor) = vendor else { return response };
+    if vendor == Face::Ironclad {
+        ironclad::name(&mut response, &state);
+    }
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     match vendor {
         Face::Clickwrap => clickwrap::say(response, &problem),

@@ -53,6 +53,8 @@ impl Cast {
     fn launch(&self) -> Launch {
         Launch {
             id: WorkflowId::new(self.bits("sample workflow")),
+            number: 1,
+            use_defaults: true,
             title: "NDA with Example Ltd".to_owned(),
             attributes: [("counterpartyName".to_owned(), json!("Example Ltd"))].into(),
             roles: [("owner".to_owned(), user(ALEX, "Alex Miller"))].into(),

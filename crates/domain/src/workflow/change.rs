@@ -34,6 +34,9 @@ pub enum Change {
         /// All notes anew.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         metadata: Option<BTreeMap<String, Value>>,
+        /// Which documents are signed now, in this order.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        packet_documents: Option<Vec<DocumentId>>,
         /// What became of sending the packet by itself.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         schedule: Option<Scheduling>,
@@ -307,16 +310,16 @@ impl Workflow {
 
     /// Makes a change.
     pub(super) fn apply(&mut self, change: &Change, by: &str, at: Timestamp) {
+        self.make(change, by, at);
+        self.follow_turn(by, at);
+        self.follow_approvals(change, by, at);
+    }
+
+    fn make(&mut self, change: &Change, by: &str, at: Timestamp) {
         self.updated_at = at;
         match change {
             Change::Launched { workflow } => *self = workflow.as_ref().clone(),
-            Change::Updated { title, metadata, schedule } => {
-                self.title = title.clone().unwrap_or_else(|| self.title.clone());
-                self.metadata = metadata.clone().unwrap_or_else(|| self.metadata.clone());
-                if let Some(scheduling) = schedule {
-                    self.apply_scheduling(scheduling, at);
-                }
-            }
+            Change::Updated { .. } => self.apply_update(change, at),
             Change::Completed { .. }
             | Change::Cancelled { .. }
             | Change::Paused
@@ -378,6 +381,21 @@ impl Workflow {
         }
     }
 
+    /// Makes a change that has no word of its own.
+    fn apply_update(&mut self, change: &Change, at: Timestamp) {
+        let Change::Updated { title, metadata, packet_documents, schedule } = change else {
+            return;
+        };
+        self.title = title.clone().unwrap_or_else(|| self.title.clone());
+        self.metadata = metadata.clone().unwrap_or_else(|| self.metadata.clone());
+        if let Some(documents) = packet_documents {
+            self.packet_documents = Some(documents.clone());
+        }
+        if let Some(scheduling) = schedule {
+            self.apply_scheduling(scheduling, at);
+        }
+    }
+
     /// Makes a change of step, turn or state.
     fn apply_course(&mut self, change: &Change, at: Timestamp) {
         if let Change::Completed { record_ids } = change {
@@ -405,9 +423,19 @@ impl Workflow {
     /// Makes a change of documents.
     fn apply_documents(&mut self, change: &Change) {
         if let Change::DocumentsAdded { documents } = change {
+            let is_signed = |new: &&Document| {
+                let mut places = self.template.documents.iter();
+                places.any(|place| place.in_packet && place.id == new.place)
+            };
+            if let Some(chosen) = &mut self.packet_documents {
+                chosen.extend(documents.iter().filter(is_signed).map(|document| document.id));
+            }
             self.documents.extend(documents.iter().cloned());
         } else if let Change::DocumentsRemoved { document_ids } = change {
             self.documents.retain(|document| !document_ids.contains(&document.id));
+            if let Some(chosen) = &mut self.packet_documents {
+                chosen.retain(|id| !document_ids.contains(id));
+            }
         } else if let Change::DocumentsUpdated { documents } = change {
             for document in documents {
                 self.put_document(document);

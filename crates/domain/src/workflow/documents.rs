@@ -128,6 +128,41 @@ impl Workflow {
         Ok(self.take_some(renamed, change, (by, now)))
     }
 
+    /// Says which documents are signed, in which order.
+    pub fn order_packet(
+        self,
+        ids: Vec<DocumentId>,
+        (by, now): (&str, Timestamp),
+    ) -> Result<Done, Refused> {
+        self.must(Action::Documents)?;
+        let mut seen = BTreeSet::new();
+        for id in &ids {
+            self.document(*id)?;
+            if !seen.insert(*id) {
+                return Err(Refused::Taken { what: "document", id: id.to_string() });
+            }
+        }
+        if self.packet_documents().map(|document| document.id).eq(ids.iter().copied()) {
+            return Ok(self.unchanged());
+        }
+        let packet_documents = Some(ids);
+        let change =
+            Change::Updated { title: None, metadata: None, packet_documents, schedule: None };
+        Ok(self.take(vec![change], (by, now)))
+    }
+
+    /// Lists the documents that are signed, in their order.
+    pub fn packet_documents(&self) -> impl Iterator<Item = &Document> {
+        let chosen = self.packet_documents.as_deref();
+        let by_choice = chosen.into_iter().flatten().filter_map(|id| self.document(*id).ok());
+        let by_place = self.documents.iter().filter(move |document| {
+            let places = self.template.documents.iter();
+            let mut signed = places.filter(|place| place.in_packet);
+            chosen.is_none() && signed.any(|place| place.id == document.place)
+        });
+        by_choice.chain(by_place)
+    }
+
     /// Finds a document.
     pub fn document(&self, id: DocumentId) -> Result<&Document, Refused> {
         let found = self.documents.iter().find(|document| document.id == id);

@@ -17,8 +17,12 @@ use crate::time::Timestamp;
 pub struct Launch {
     /// The id it gets.
     pub id: WorkflowId,
+    /// The how manieth of the account it is.
+    pub number: u32,
     /// What it is about, 1 to 200 characters.
     pub title: String,
+    /// Whether attributes that are not given are what the template says they are by default.
+    pub use_defaults: bool,
     /// What is known of the contract, by the template's ids.
     pub attributes: BTreeMap<String, Value>,
     /// Who has which role, by the template's ids.
@@ -36,8 +40,9 @@ impl Workflow {
         launch: Launch,
         (by, now): (&str, Timestamp),
     ) -> Result<Done, Refused> {
-        let Launch { id, title, attributes, roles, signers, metadata } = launch;
-        let attributes = first_attributes(&template, attributes)?;
+        let Launch { id, number, title, use_defaults, attributes, roles, signers, metadata } =
+            launch;
+        let attributes = first_attributes(&template, attributes, use_defaults)?;
         check_roles(&template, &roles)?;
         if let Some(unknown) = signers
             .keys()
@@ -54,17 +59,21 @@ impl Workflow {
         let workflow = Self {
             id,
             account: template.account,
+            number,
             title,
             creator: by.to_owned(),
             step: Step::Create,
             state: State::Active,
             turn: None,
+            turns: Vec::new(),
             attributes,
             roles: BTreeMap::new(),
             approvals: BTreeMap::new(),
+            approval_requests: Vec::new(),
             participants: BTreeSet::from([by.to_owned()]),
             comments: Vec::new(),
             documents: Vec::new(),
+            packet_documents: None,
             counterparties: Vec::new(),
             signers: signatories.collect(),
             packet: Packet::NotSent,
@@ -116,15 +125,16 @@ impl Workflow {
     }
 }
 
-/// Gives what is known at the launch: what was given, and else the defaults.
+/// Gives what is known at the launch: what was given, and else the defaults, if they are wanted.
 fn first_attributes(
     template: &Template,
     given: BTreeMap<String, Value>,
+    use_defaults: bool,
 ) -> Result<BTreeMap<String, Value>, Refused> {
     for (id, value) in &given {
         check(template, id, value)?;
     }
-    let defaults = template.attributes.iter();
+    let defaults = template.attributes.iter().filter(|_| use_defaults);
     let defaults = defaults.filter_map(|known| Some((known.id.clone(), known.default.clone()?)));
     let attributes: BTreeMap<_, _> = defaults.chain(given).collect();
     match template.attributes.iter().find(|a| a.required && !attributes.contains_key(&a.id)) {

@@ -150,5 +150,6 @@ impl Workflow {
 }
 
 fn scheduling(scheduling: Scheduling) -> Change {
-    Change::Updated { title: None, metadata: None, schedule: Some(scheduling) }
+    let schedule = Some(scheduling);
+    Change::Updated { title: None, metadata: None, packet_documents: None, schedule }
 }

@@ -87,6 +87,8 @@ fn template() -> Template {
 fn launched() -> Done {
     let launch = Launch {
         id: WorkflowId::new(2),
+        number: 1,
+        use_defaults: true,
         title: "NDA with Acme".to_owned(),
         attributes: [("counterpartyName".to_owned(), json!("Acme"))].into(),
         roles: [("owner".to_owned(), user(ADA))].into(),
@@ -471,5 +473,30 @@ fn what_is_scheduled_is_told_before_and_ends_when_the_packet_goes_out() {
     assert_eq!(due, START.plus_millis(9 * DAY_MS));
     world.send().unwrap();
     assert_eq!(world.workflow.schedule, None);
+    assert_eq!(world.replayed(), world.workflow);
+}
+
+#[test]
+fn turns_and_approvals_that_were_waited_for_are_remembered() {
+    let mut world = World::new();
+    world.act(|w, with| w.change_turn(Party::Counterparty, with)).unwrap();
+    world.act(|w, with| w.approve("legal", with)).unwrap();
+    world.act(|w, with| w.pause(None, with)).unwrap();
+    let turn = |turn: &Turn| (turn.number, turn.party, turn.ended_at.is_some());
+    let turns: Vec<_> = world.workflow.turns.iter().map(turn).collect();
+    assert_eq!(turns, [(1, Party::Internal, true), (2, Party::Counterparty, true)]);
+    world.act(|w, with| w.resume(None, with)).unwrap();
+    let roles: BTreeMap<_, _> = [("owner".to_owned(), user(BOB))].into();
+    world.act(|w, with| w.assign_roles(roles, with)).unwrap();
+    world.act(|w, with| w.reset_approval("legal", with)).unwrap();
+    world.act(|w, with| w.cancel((None, None), with)).unwrap();
+    let of = |wanted: &str| -> Vec<String> {
+        let requests = world.workflow.approval_requests.iter();
+        let requests = requests.filter(|request| request.role == wanted);
+        let json = |request| serde_json::to_value(request).unwrap()["end"].clone();
+        requests.map(|request| json(request).as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(of("legal"), ["approved", "cancelled"]);
+    assert_eq!(of("owner"), ["paused", "reassigned", "removed"]);
     assert_eq!(world.replayed(), world.workflow);
 }

@@ -120,6 +120,11 @@ pub enum Action {
         /// Which.
         documents: Vec<NewName>,
     },
+    /// Say which documents are signed, in which order.
+    OrderPacket {
+        /// Which; documents that are not named are not signed.
+        document_ids: Vec<DocumentId>,
+    },
     /// Work on one document.
     EditDocument {
         /// Which, and its text.
@@ -314,17 +319,17 @@ const fn first() -> u32 {
 }
 
 /// Checks an action, and gives it as it is to be carried out.
-pub(super) fn checked(act: Act, now: Timestamp) -> Result<Act, Refusal> {
+pub(super) fn checked(act: Act) -> Result<Act, Refusal> {
     let Act { by, mut action } = act;
     let mut flaws = Flaws::default();
     let by = by.map(|by| flaws.take("by", email(&by)));
-    check_action(&mut flaws, &mut action, now);
+    check_action(&mut flaws, &mut action);
     flaws.none()?;
     Ok(Act { by, action })
 }
 
 #[expect(clippy::too_many_lines, reason = "one arm for each action")]
-fn check_action(flaws: &mut Flaws, action: &mut Action, now: Timestamp) {
+fn check_action(flaws: &mut Flaws, action: &mut Action) {
     match action {
         Action::Update { title, metadata } => {
             *title = title
@@ -390,8 +395,7 @@ fn check_action(flaws: &mut Flaws, action: &mut Action, now: Timestamp) {
             check::person(flaws, "person.", person, Reach::Either);
             check_reason(flaws, reason);
         }
-        Action::SchedulePacket { send_at, remind_days_before } => {
-            *send_at = flaws.take("send_at", check::future(*send_at, now));
+        Action::SchedulePacket { remind_days_before, .. } => {
             if let Patch::Set(days) = remind_days_before
                 && !(1..=REMIND_DAYS_MAX).contains(days)
             {
@@ -416,6 +420,7 @@ fn check_action(flaws: &mut Flaws, action: &mut Action, now: Timestamp) {
         | Action::ResetApproval { .. }
         | Action::RemoveComment { .. }
         | Action::RemoveDocuments { .. }
+        | Action::OrderPacket { .. }
         | Action::ChangeTurn { .. }
         | Action::RemoveSigner { .. }
         | Action::Advance
@@ -425,6 +430,14 @@ fn check_action(flaws: &mut Flaws, action: &mut Action, now: Timestamp) {
         | Action::RemindSigner { .. }
         | Action::Complete => {}
     }
+}
+
+/// Refuses a moment that is not in the future.
+pub(super) fn must_come(action: &Action, now: Timestamp) -> Result<(), Refusal> {
+    if let Action::SchedulePacket { send_at, .. } = action {
+        check::sole("send_at", check::future(*send_at, now))?;
+    }
+    Ok(())
 }
 
 fn batch(flaws: &mut Flaws, count: usize) {

@@ -99,6 +99,7 @@ impl Engine {
             | Action::AddSigner { .. }
             | Action::RemoveSigner { .. }
             | Action::ReassignSigner { .. }
+            | Action::OrderPacket { .. }
             | Action::Advance
             | Action::Revert
             | Action::SendPacket
@@ -162,6 +163,7 @@ fn plain(workflow: Workflow, action: &Action, with: (&str, Timestamp)) -> Result
             workflow.asked(&role_name)?;
             Ok(Done { workflow, happened: Vec::new() })
         }
+        Action::OrderPacket { document_ids } => workflow.order_packet(document_ids, with),
         Action::Advance => workflow.advance(with),
         Action::Revert => workflow.revert(with),
         Action::CancelPacket { .. } => workflow.void_packet(with),

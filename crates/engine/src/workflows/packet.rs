@@ -114,6 +114,7 @@ impl Engine {
             | Action::RemoveDocuments { .. }
             | Action::UpdateDocuments { .. }
             | Action::RenameDocuments { .. }
+            | Action::OrderPacket { .. }
             | Action::EditDocument { .. }
             | Action::Invite { .. }
             | Action::RevokeInvite { .. }

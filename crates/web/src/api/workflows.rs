@@ -49,6 +49,13 @@ pub(crate) async fn read(Path(id): Path<WorkflowId>, caller: Caller) -> Answer {
     Ok(answer::ok(&caller.engine().workflow(caller.account(), id).await?))
 }
 
+/// `DELETE /workflows/{id}`.
+pub(crate) async fn delete(Path(id): Path<WorkflowId>, caller: Caller) -> Answer {
+    caller.may(Scope::Requests)?;
+    caller.engine().delete_workflow(caller.account(), id).await?;
+    Ok(answer::nothing())
+}
+
 /// `POST /workflows/{id}/actions`.
 pub(crate) async fn act(Path(id): Path<WorkflowId>, input: Input<BATCH_BYTES_MAX>) -> Answer {
     input.may(Scope::Requests)?;

@@ -26,6 +26,7 @@ enum Command {
     UpdateDocuments(u8, u8),
     RenameDocuments(u8, u8),
     EditDocument(u8, u8),
+    OrderPacket(u8, u8),
     Invite(u8),
     Revoke(u8),
     Turn(bool),
@@ -61,9 +62,10 @@ fn command() -> impl Strategy<Value = Command> {
     use Command::{
         AddDocuments, AddSigner, Advance, Approve, Assign, Attributes, Cancel, CancelRequest,
         Comment, Complete, Decline, DeleteRequest, EditComment, EditDocument, ExpireRequest,
-        HandOver, Invite, Pause, React, ReassignSigner, RemoveComment, RemoveDocuments,
-        RemoveSigner, RenameDocuments, ResetApproval, Resume, Revert, Revoke, Schedule, Send, Sign,
-        Turn, Unreact, Unschedule, Update, UpdateDocuments, Upload, Void, Wait,
+        HandOver, Invite, OrderPacket, Pause, React, ReassignSigner, RemoveComment,
+        RemoveDocuments, RemoveSigner, RenameDocuments, ResetApproval, Resume, Revert, Revoke,
+        Schedule, Send, Sign, Turn, Unreact, Unschedule, Update, UpdateDocuments, Upload, Void,
+        Wait,
     };
     let n = || 0..5_u8;
     prop_oneof![
@@ -84,6 +86,7 @@ fn command() -> impl Strategy<Value = Command> {
             (n(), n()).prop_map(|(a, b)| UpdateDocuments(a, b)),
             (n(), n()).prop_map(|(a, b)| RenameDocuments(a, b)),
             (n(), n()).prop_map(|(a, b)| EditDocument(a, b)),
+            (n(), n()).prop_map(|(a, b)| OrderPacket(a, b)),
         ],
         4 => prop_oneof![
             n().prop_map(Invite),
@@ -140,7 +143,8 @@ impl World {
             | Command::RemoveDocuments(_)
             | Command::UpdateDocuments(..)
             | Command::RenameDocuments(..)
-            | Command::EditDocument(..) => return self.carry_out_texts(command),
+            | Command::EditDocument(..)
+            | Command::OrderPacket(..) => return self.carry_out_texts(command),
             Command::Invite(_)
             | Command::Revoke(_)
             | Command::Turn(_)
@@ -247,6 +251,8 @@ impl World {
             self.act(|w, with| w.rename_documents(new, with))
         } else if let Command::EditDocument(n, m) = command {
             self.act(|w, with| w.edit_document(document(*n), written(&m.to_string()), with))
+        } else if let Command::OrderPacket(n, m) = command {
+            self.act(|w, with| w.order_packet(vec![document(*n), document(*m)], with))
         } else {
             Ok(())
         };
@@ -301,6 +307,16 @@ impl World {
         let w = &self.workflow;
         let is_active = w.state == State::Active;
         assert_eq!(w.turn.is_some(), is_active && w.step == Step::Review, "whose turn it is");
+        let turns = w.turns.iter().filter(|turn| turn.ended_at.is_none());
+        assert!(turns.map(|turn| turn.party).eq(w.turn), "a turn that is not noted");
+        let open = w.approval_requests.iter().filter(|request| request.end.is_none());
+        let is_due = |request: &&ApprovalRequest| {
+            w.turn.is_some() && !w.approvals.contains_key(&request.role)
+        };
+        assert!(open.clone().all(|request| is_due(&request)), "waited for in vain");
+        let is_approved = w.step > Step::Review || w.approvals_missing().is_empty();
+        assert_eq!(open.count() == 0, is_approved || w.turn.is_none(), "nobody is waited for");
+        assert!(w.packet_documents().all(|signed| w.documents.contains(signed)), "lost paper");
         let groups = w.template.approval_groups.iter();
         let given = |role: &String| w.approvals.contains_key(role);
         let groups: Vec<(bool, bool)> =
@@ -353,7 +369,8 @@ fn action(command: &Command) -> Option<Action> {
         | Command::RemoveDocuments(_)
         | Command::UpdateDocuments(..)
         | Command::RenameDocuments(..)
-        | Command::EditDocument(..) => Action::Documents,
+        | Command::EditDocument(..)
+        | Command::OrderPacket(..) => Action::Documents,
         Command::Invite(_) | Command::Revoke(_) => Action::Invite,
         Command::Turn(_) => Action::Turn,
         Command::Assign(..) => Action::Assign,

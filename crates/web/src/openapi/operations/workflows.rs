@@ -40,6 +40,17 @@ pub(crate) const OPERATIONS: &[Operation] = &[
         answer: Some("Workflow"),
     },
     Operation {
+        method: "delete",
+        path: "/api/v1/workflows/{id}",
+        id: "deleteWorkflows",
+        summary: "Delete a workflow with its documents; refused while its packet is with its signers",
+        scopes: &[Scope::Requests],
+        query: &[],
+        body: None,
+        status: "204",
+        answer: None,
+    },
+    Operation {
         method: "post",
         path: "/api/v1/workflows/{id}/actions",
         id: "actOnWorkflows",
