@@ -10,6 +10,7 @@ pub mod esaw;
 pub mod fintechos;
 mod form;
 pub mod ironclad;
+pub mod multipart;
 
 use std::collections::BTreeMap;
 

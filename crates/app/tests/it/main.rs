@@ -48,6 +48,8 @@ mod settings;
 #[cfg(test)]
 mod shortener;
 #[cfg(test)]
+mod sign_step;
+#[cfg(test)]
 mod twins;
 #[cfg(test)]
 mod vendors;

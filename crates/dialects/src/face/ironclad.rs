@@ -10,6 +10,7 @@ pub mod course;
 mod errors;
 mod ids;
 mod people;
+pub mod signing;
 pub mod webhooks;
 
 pub use self::errors::{Error, code, param};

@@ -8,6 +8,7 @@ mod act;
 pub(crate) mod course;
 mod find;
 pub(crate) mod people;
+pub(crate) mod signing;
 pub(crate) mod webhooks;
 mod who;
 

@@ -13,6 +13,7 @@ use domain::workflow::Workflow;
 use engine::Idempotency;
 use engine::face::ironclad::{Error, People, user_id};
 use engine::tokens::is_token;
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
 use crate::auth::{Caller, bearer};
@@ -119,6 +120,7 @@ pub(super) async fn email_of(
 #[derive(Debug)]
 pub(crate) struct Call<const BYTES_MAX: usize = BODY_BYTES_MAX> {
     pub(super) actor: Actor,
+    content_type: String,
     body: Bytes,
 }
 
@@ -129,7 +131,9 @@ impl<const BYTES_MAX: usize> FromRequest<State> for Call<BYTES_MAX> {
         let (mut parts, body) = incoming.into_parts();
         let actor = Actor::from_request_parts(&mut parts, state).await?;
         let body = input::read(&parts.headers, body, BYTES_MAX).await?;
-        Ok(Self { actor, body })
+        let content_type = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+        let content_type = content_type.unwrap_or_default().to_owned();
+        Ok(Self { actor, content_type, body })
     }
 }
 
@@ -147,6 +151,11 @@ impl<const BYTES_MAX: usize> Call<BYTES_MAX> {
     /// Gives the idempotency key, if there is one; one that was answered before ends the call with that answer.
     pub(super) async fn once(&self) -> Result<Option<Idempotency>, Halt> {
         idempotency::ask(&self.actor.caller, &self.body).await
+    }
+
+    /// Gives what the body says that it is.
+    pub(super) fn content_type(&self) -> &str {
+        &self.content_type
     }
 
     /// Gives the body, whatever it says that it is.
