@@ -10,7 +10,6 @@ pub mod esaw;
 pub mod fintechos;
 mod form;
 pub mod ironclad;
-pub mod multipart;
 
 use std::collections::BTreeMap;
 

@@ -13,6 +13,7 @@ mod idempotency;
 mod input;
 mod intake;
 mod mailbox;
+mod multipart;
 mod openapi;
 mod outside;
 mod page;
@@ -188,14 +189,35 @@ fn in_vendors_places() -> Vec<Route> {
     ]
 }
 
-/// What Ironclad's clients call about workflows, below `/public/api/v1`.
+/// What Ironclad's clients call about workflows.
 fn in_ironclads_place() -> Vec<Route> {
+    use ironclad::{comments, course, documents, people, review, workflows};
     vec![
-        get("/public/api/v1/workflows/{id}/participants", ironclad::people::participants),
-        post("/public/api/v1/workflows/{id}/cancel", ironclad::course::cancel),
-        post("/public/api/v1/workflows/{id}/pause", ironclad::course::pause),
-        post("/public/api/v1/workflows/{id}/resume", ironclad::course::resume),
-        patch("/public/api/v1/workflows/{id}/revert-to-review", ironclad::course::revert),
+        post("/public/api/v1/workflows", workflows::create),
+        get("/public/api/v1/workflows", workflows::list),
+        post("/public/api/v1/workflows/async", workflows::create_later),
+        get("/public/api/v1/workflows/async/{job}", workflows::job),
+        get("/public/api/v1/workflows/{id}", workflows::read),
+        patch("/public/api/v1/workflows/{id}/attributes", review::attributes),
+        get("/public/api/v1/workflows/{id}/approvals", review::approvals),
+        patch("/public/api/v1/workflows/{id}/approvals/{role}", review::approve),
+        get("/public/api/v1/workflows/{id}/approval-requests", review::approval_requests),
+        get("/public/api/v1/workflows/{id}/turn-history", review::turns),
+        post("/public/api/v1/workflows/{id}/comment", comments::create_without_answer),
+        post("/public/api/v1/workflows/{id}/comments", comments::create),
+        get("/public/api/v1/workflows/{id}/comments", comments::list),
+        get("/public/api/v1/workflows/{id}/comments/{comment}", comments::read),
+        get("/public/api/v1/workflows/{id}/documents", documents::list),
+        post("/public/api/v1/workflows/{id}/documents/{attribute}", documents::add),
+        patch("/public/api/v1/workflows/{id}/signature-packet", documents::packet),
+        get("/public/api/v1/workflows/{id}/document/{key}/download", documents::download),
+        get("/public/api/v1/workflows/{id}/participants", people::participants),
+        patch("/public/api/v1/workflows/{id}/roles/{role}", people::assign),
+        get("/public/api/v1/workflows/{id}/roles/{role}/eligible-assignees", people::assignees),
+        post("/public/api/v1/workflows/{id}/cancel", course::cancel),
+        post("/public/api/v1/workflows/{id}/pause", course::pause),
+        post("/public/api/v1/workflows/{id}/resume", course::resume),
+        patch("/public/api/v1/workflows/{id}/revert-to-review", course::revert),
     ]
 }
 
@@ -252,6 +274,7 @@ fn outside() -> Vec<Route> {
         get("/metrics", outside::metrics),
         get("/.well-known/jwks.json", outside::jwks),
         get("/public/api/v1/webhooks/verification-key", outside::verification_key),
+        post("/oauth/token", ironclad::token::issue),
         get("/mailbox", mailbox::list),
         get("/mailbox/{id}", mailbox::show),
         get("/feedback/{token}", feedback::take),

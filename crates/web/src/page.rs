@@ -34,9 +34,18 @@ pub(crate) struct Query {
 impl Query {
     /// Reads the query of a URL.
     pub(crate) fn of(uri: &Uri) -> Self {
+        Self::with_lists(uri, &[])
+    }
+
+    /// Reads the query of a URL in which some parameters may be given several times, which is the same as once with commas.
+    pub(crate) fn with_lists(uri: &Uri, lists: &[&str]) -> Self {
         let mut query = Self { given: BTreeMap::new(), flaws: Vec::new() };
         for (name, value) in form_urlencoded::parse(uri.query().unwrap_or("").as_bytes()) {
-            if query.given.insert(name.clone().into_owned(), value.into_owned()).is_some() {
+            if lists.contains(&&*name) {
+                let list = query.given.entry(name.into_owned()).or_default();
+                list.extend((!list.is_empty()).then_some(','));
+                list.push_str(&value);
+            } else if query.given.insert(name.clone().into_owned(), value.into_owned()).is_some() {
                 query
                     .flaws
                     .push(Flaw::new(name, "given twice; give several values as one, with commas"));

@@ -44,6 +44,7 @@ pub(crate) async fn in_their_words(
         Face::Esaw => esaw::say(response, &problem, str::to_owned),
         Face::Fintechos => esaw::say(response, &problem, face::fintechos::place),
         Face::Ironclad => ironclad::say(response, &problem),
+        Face::OAuth => ironclad::token::say(response, &problem),
     }
 }
 
@@ -92,6 +93,8 @@ enum Face {
     Fintechos,
     /// Ironclad's.
     Ironclad,
+    /// That of OAuth, where tokens for Ironclad's are given.
+    OAuth,
 }
 
 impl Face {
@@ -105,6 +108,7 @@ impl Face {
             ("/Api/v6.0", Self::Esaw),
             ("/fintechos", Self::Fintechos),
             ("/public/api/v1", Self::Ironclad),
+            ("/oauth", Self::OAuth),
         ];
         places.into_iter().find(|(place, _)| is_below(place)).map(|(_, vendor)| vendor)
     }

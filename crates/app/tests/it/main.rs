@@ -23,6 +23,8 @@ mod idle;
 #[cfg(test)]
 mod intake;
 #[cfg(test)]
+mod ironclad;
+#[cfg(test)]
 mod nodes;
 #[cfg(test)]
 mod notices;

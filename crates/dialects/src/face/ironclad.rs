@@ -6,12 +6,17 @@
 //! (<https://developer.ironcladapp.com/reference/>, mid 2026), named in each file; what only recorded calls show is said to be
 //! observed.
 
+pub mod comments;
 pub mod course;
+pub mod documents;
 mod errors;
 mod ids;
+pub mod launch;
 mod people;
+pub mod review;
 pub mod signing;
 pub mod webhooks;
+pub mod workflow;
 
 pub use self::errors::{Error, code, param};
 pub use self::ids::{

@@ -8,6 +8,19 @@ use super::{Action, Change, Done, Packet, Party, Refused, State, Step, Transitio
 use crate::id::RecordId;
 use crate::time::Timestamp;
 
+impl Done {
+    /// Goes to the signatures as well, if something happened and nobody's approval is missing any more.
+    pub fn and_advance(self, with: (&str, Timestamp)) -> Result<Self, Refused> {
+        if self.happened.is_empty() || !self.workflow.approvals_missing().is_empty() {
+            return Ok(self);
+        }
+        let Self { workflow, mut happened } = self;
+        let next = workflow.advance(with)?;
+        happened.extend(next.happened);
+        Ok(Self { happened, ..next })
+    }
+}
+
 impl Workflow {
     /// Halts it in review, with a word on why.
     pub fn pause(self, say: Option<Say>, (by, now): (&str, Timestamp)) -> Result<Done, Refused> {

@@ -57,11 +57,17 @@ pub enum Action {
         /// Those removed.
         #[serde(default)]
         remove: BTreeSet<String>,
+        /// What is said with that; for vendors' interfaces.
+        #[serde(skip)]
+        comment: Option<NewWord>,
     },
     /// Give the approval of a role.
     Approve {
         /// Which role.
         role: String,
+        /// Whether the workflow goes to the signatures with the last one; for vendors' interfaces.
+        #[serde(skip)]
+        advances: bool,
     },
     /// Take it back.
     ResetApproval {
@@ -104,6 +110,9 @@ pub enum Action {
     AddDocuments {
         /// Which.
         documents: Vec<NewDocument>,
+        /// What is said with that; for vendors' interfaces.
+        #[serde(skip)]
+        comment: Option<NewWord>,
     },
     /// Remove documents.
     RemoveDocuments {
@@ -114,6 +123,9 @@ pub enum Action {
     UpdateDocuments {
         /// Which.
         documents: Vec<NewVersion>,
+        /// What is said with that; for vendors' interfaces.
+        #[serde(skip)]
+        comment: Option<NewWord>,
     },
     /// Rename documents.
     RenameDocuments {
@@ -238,6 +250,20 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Gives what is said beside an action that says nothing itself.
+    pub(super) const fn said(&self) -> Option<&NewWord> {
+        if let Self::SetAttributes { comment, .. }
+        | Self::AddDocuments { comment, .. }
+        | Self::UpdateDocuments { comment, .. } = self
+        {
+            comment.as_ref()
+        } else {
+            None
+        }
+    }
+}
+
 /// Something that is to be said.
 #[derive(Debug, Clone, Deserialize)]
 pub struct NewWord {
@@ -346,14 +372,16 @@ fn check_action(flaws: &mut Flaws, action: &mut Action) {
                 flaws.note("emoji_id", "expected 1 to 64 of `a-z A-Z 0-9 _ -`");
             }
         }
-        Action::AddDocuments { documents } => {
+        Action::AddDocuments { documents, comment } => {
+            check_said(flaws, comment);
             batch(flaws, documents.len());
             for (at, new) in documents.iter_mut().enumerate() {
                 let path = format!("documents[{at}].");
                 file(flaws, &path, (&mut new.name, &mut new.media_type, &new.content_base64));
             }
         }
-        Action::UpdateDocuments { documents } => {
+        Action::UpdateDocuments { documents, comment } => {
+            check_said(flaws, comment);
             batch(flaws, documents.len());
             for (at, new) in documents.iter_mut().enumerate() {
                 let path = format!("documents[{at}].");
@@ -403,20 +431,15 @@ fn check_action(flaws: &mut Flaws, action: &mut Action) {
                 flaws.note("remind_days_before", message);
             }
         }
-        Action::Pause { comment } | Action::Resume { comment } => {
-            if let Some(comment) = comment {
-                check_word(flaws, "comment.", comment);
-            }
-        }
+        Action::SetAttributes { comment, .. }
+        | Action::Pause { comment }
+        | Action::Resume { comment } => check_said(flaws, comment),
         Action::CancelPacket { reason } => check_reason(flaws, reason),
         Action::Cancel { comment, reason } => {
-            if let Some(comment) = comment {
-                check_word(flaws, "comment.", comment);
-            }
+            check_said(flaws, comment);
             check_reason(flaws, reason);
         }
-        Action::SetAttributes { .. }
-        | Action::Approve { .. }
+        Action::Approve { .. }
         | Action::ResetApproval { .. }
         | Action::RemoveComment { .. }
         | Action::RemoveDocuments { .. }
@@ -448,6 +471,12 @@ fn batch(flaws: &mut Flaws, count: usize) {
 
 fn check_word(flaws: &mut Flaws, path: &str, word: &mut NewWord) {
     word.text = flaws.take(format!("{path}text"), check::prose(&word.text, COMMENT_CHARS_MAX));
+}
+
+fn check_said(flaws: &mut Flaws, word: &mut Option<NewWord>) {
+    if let Some(word) = word {
+        check_word(flaws, "comment.", word);
+    }
 }
 
 fn check_reason(flaws: &mut Flaws, reason: &mut Option<String>) {

@@ -25,9 +25,22 @@ pub(super) fn text_name(document: &Document) -> String {
 }
 
 impl Engine {
-    /// Decides what an action comes to, and what else is written with it.
-    #[expect(clippy::too_many_lines, reason = "one arm for each action")]
+    /// Decides what an action comes to, and what is said beside it, and what else is written with it.
     pub(super) fn decide(
+        &self,
+        workflow: Workflow,
+        action: &Action,
+        with: (&str, Timestamp),
+    ) -> Result<(Done, Vec<Write>), Refusal> {
+        let Some(word) = action.said() else { return self.decide_silent(workflow, action, with) };
+        let said = workflow.comment(self.word(word, with.1), with)?;
+        let (done, writes) = self.decide_silent(said.workflow, action, with)?;
+        let happened = [said.happened, done.happened].concat();
+        Ok((Done { happened, ..done }, writes))
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one arm for each action")]
+    fn decide_silent(
         &self,
         workflow: Workflow,
         action: &Action,
@@ -36,7 +49,7 @@ impl Engine {
         let mut texts: BTreeMap<DocumentId, &str> = BTreeMap::new();
         let before = workflow.documents.clone();
         let done = match action {
-            Action::AddDocuments { documents } => {
+            Action::AddDocuments { documents, .. } => {
                 let mut new = Vec::with_capacity(documents.len());
                 for document in documents {
                     let id = DocumentId::new(self.mint(with.1));
@@ -45,7 +58,7 @@ impl Engine {
                 }
                 workflow.add_documents(new, with)
             }
-            Action::UpdateDocuments { documents } => {
+            Action::UpdateDocuments { documents, .. } => {
                 let new = documents.iter().map(|new| (new.document_id, rewritten(new))).collect();
                 texts.extend(documents.iter().map(|n| (n.document_id, n.content_base64.as_str())));
                 workflow.update_documents(new, with)
@@ -127,8 +140,11 @@ impl Engine {
 fn plain(workflow: Workflow, action: &Action, with: (&str, Timestamp)) -> Result<Done, Refused> {
     match action.clone() {
         Action::Update { title, metadata } => workflow.update(title, metadata, with),
-        Action::SetAttributes { set, remove } => workflow.set_attributes(set, remove, with),
-        Action::Approve { role } => workflow.approve(&role, with),
+        Action::SetAttributes { set, remove, .. } => workflow.set_attributes(set, remove, with),
+        Action::Approve { role, advances } => {
+            let done = workflow.approve(&role, with)?;
+            if advances { done.and_advance(with) } else { Ok(done) }
+        }
         Action::ResetApproval { role } => workflow.reset_approval(&role, with),
         Action::EditComment { comment_id, text } => workflow.edit_comment(comment_id, text, with),
         Action::RemoveComment { comment_id } => workflow.remove_comment(comment_id, with),

@@ -160,7 +160,7 @@ fn checked(input: NewWorkflow) -> Result<(Launch, String, Option<Action>), Refus
     if input.documents.is_empty() {
         return Ok((launch, by, None));
     }
-    let action = Action::AddDocuments { documents: input.documents };
+    let action = Action::AddDocuments { documents: input.documents, comment: None };
     let Act { action, .. } = action::checked(Act { by: None, action })?;
     Ok((launch, by, Some(action)))
 }

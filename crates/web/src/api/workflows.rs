@@ -75,15 +75,20 @@ pub(crate) async fn act(Path(id): Path<WorkflowId>, input: Input<BATCH_BYTES_MAX
 pub(crate) async fn download(Path(of): Path<(WorkflowId, DocumentId)>, caller: Caller) -> Answer {
     caller.may(Scope::Requests)?;
     let (document, text) = caller.engine().document_text(caller.account(), of).await?;
+    Ok(file(&document.media_type, text))
+}
+
+/// Answers with the text of a document.
+pub(crate) fn file(media_type: &str, text: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(text));
-    let kind = HeaderValue::from_str(&document.media_type).ok();
+    let kind = HeaderValue::from_str(media_type).ok();
     let headers = response.headers_mut();
     headers
         .insert(CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/octet-stream")));
     // Whoever wrote it chose its type; a browser is to save it, not to run it.
     headers.insert(CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    Ok(answer::unkept(response))
+    answer::unkept(response)
 }
 
 /// `POST /workflow-templates`.

@@ -5,15 +5,21 @@
 //! Left to others: shapes (`dialects::face::ironclad`), deciding (`engine`).
 
 mod act;
+pub(crate) mod comments;
 pub(crate) mod course;
+pub(crate) mod documents;
 mod find;
 pub(crate) mod people;
+pub(crate) mod review;
 pub(crate) mod signing;
+pub(crate) mod token;
 pub(crate) mod webhooks;
 mod who;
+pub(crate) mod workflows;
 
 use axum::response::Response;
-use engine::face::ironclad::{self as face, Error};
+use domain::workflow::Workflow;
+use engine::face::ironclad::{self as face, Error, People};
 use engine::problem::Problem as Page;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
@@ -23,6 +29,7 @@ use serde_json::json;
 use self::find::{find, find_internal};
 use self::who::{Actor, Call};
 use crate::answer;
+use crate::auth::Caller;
 use crate::page::Query;
 use crate::problem::{Halt, Problem};
 use crate::state::State;
@@ -71,6 +78,18 @@ impl Paged {
         let body = json!({"page": self.page, "pageSize": self.size, "count": count, "list": list});
         answer::ok(&body)
     }
+}
+
+/// Gives the people of a workflow, and what the account is called.
+const fn people<'a>(workflow: &'a Workflow, company: &'a str) -> People<'a> {
+    People { workflow, company }
+}
+
+/// Finds what the account is called.
+async fn company(caller: &Caller) -> Result<String, Halt> {
+    let all = caller.engine().views().accounts().await?;
+    let mut own = all.into_iter().filter(|account| account.id == caller.account());
+    Ok(own.next().map(|account| account.name).unwrap_or_default())
 }
 
 impl From<Error> for Halt {

@@ -4,6 +4,8 @@ mod clickwrap;
 mod esaw;
 mod fintechos;
 mod ironclad;
+mod ironclad_tokens;
+mod ironclad_workflows;
 
 use axum::body::Body;
 use http::Request;

@@ -11,12 +11,12 @@ use std::collections::BTreeSet;
 use domain::request::{Request, SigningOrder};
 use domain::signer;
 use domain::time::Timestamp;
-use domain::workflow::{Document, Packet, Party, Schedule, Signatory, Step, Workflow};
+use domain::workflow::{Packet, Party, Schedule, Signatory, Step, Workflow};
 use serde::Serialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{Error, People, document_key, document_version, user_id, workflow_id};
+use super::{Error, People, documents, user_id, workflow_id};
 use crate::face::form::{self, Form};
 
 /// Where the signature packet stands.
@@ -238,9 +238,10 @@ pub fn signatures(workflow: &Workflow, request: Option<&Request>) -> Signatures 
 }
 
 /// Shows what came of a signed paper: the paper, and where others are still to sign, everybody.
-pub fn uploaded(workflow: &Workflow) -> Value {
+pub fn uploaded(people: People<'_>) -> Value {
+    let workflow = people.workflow;
     let (id, title) = (workflow_id(workflow.id), &workflow.title);
-    let paper = workflow.uploads.last().map(|document| paper(workflow, document));
+    let paper = workflow.uploads.last().map(|document| documents::shown(people, document));
     if workflow.step != Step::Sign {
         return json!({"workflowId": id, "title": title, "signed": paper});
     }
@@ -253,20 +254,6 @@ pub fn uploaded(workflow: &Workflow) -> Value {
     };
     let signers: Vec<Value> = workflow.signers.iter().map(one).collect();
     json!({"workflowId": id, "title": title, "signers": signers, "partiallySigned": paper})
-}
-
-fn paper(workflow: &Workflow, document: &Document) -> Value {
-    let key = document_key(document.id);
-    let id = workflow_id(workflow.id);
-    json!({
-        "version": document_version(document), "versionNumber": document.version,
-        "filename": document.name, "key": key,
-        "download": format!("/public/api/v1/workflows/{id}/document/{key}/download"),
-        "lastModified": {
-            "timestamp": document.updated_at,
-            "author": People { workflow, company: "" }.author(&document.by),
-        },
-    })
 }
 
 fn routing(workflow: &Workflow) -> &'static str {

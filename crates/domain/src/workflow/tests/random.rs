@@ -406,7 +406,7 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
 fn random_commands_lead_everywhere() {
     let mut runner = TestRunner::deterministic();
     let (mut reached, mut fell_due) = (BTreeSet::new(), 0);
-    for n in 0..200 {
+    for n in 0..300 {
         let mut world = World::new();
         if n % 2 == 0 {
             world.approve_and_advance();

@@ -4,27 +4,27 @@
 //! paper says that others have signed, and needs a key that may act for signers.
 //! Left to others: shapes (`dialects::face::ironclad::signing`), what is possible (`domain::workflow`), the page (`signing`).
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use domain::id::{RequestId, SignerId};
 use domain::key::Scope;
 use domain::request::Request;
 use domain::workflow::{Packet, Refused, Signatory, Step, Workflow};
+use engine::face::ironclad::Error;
 use engine::face::ironclad::signing::{self as face, Assigned, Embedded, Recipient, Scheduled};
-use engine::face::ironclad::{Error, People};
-use engine::face::multipart;
 use engine::requests::NewPerson;
 use engine::requests::visit::Usage;
-use engine::workflows::{Act, Action, NewDocument};
+use engine::workflows::{Act, Action};
 use engine::{Once, Patch, Refusal};
+use http::header::CONTENT_TYPE;
 use serde_json::json;
 
 use super::act::{Deed, NOTHING, Show};
 use super::who::email_of;
-use super::{Actor, Call, find, find_internal};
+use super::workflows::filed;
+use super::{Actor, Call, company, find, find_internal, people};
 use crate::answer;
 use crate::api::requests::signing_url;
 use crate::auth::{Caller, Name, Path};
+use crate::multipart::parts;
 use crate::problem::{Answer, Halt};
 
 /// The most bytes of a form with a signed paper: the most of a document, and what stands around it.
@@ -108,7 +108,7 @@ pub(crate) async fn reassign(Path((id, role)): Path<(String, String)>, call: Cal
             let email = email_of(call.caller(), Some(&workflow), &user_id).await?;
             let unknown = || Error::invalid("assigned.userId", "there is no user with that id");
             let email = email.ok_or_else(unknown)?;
-            let name = People { workflow: &workflow, company: "" }.name(&email);
+            let name = people(&workflow, "").name(&email);
             NewPerson { email, name, ..NewPerson::default() }
         }
     };
@@ -154,22 +154,22 @@ pub(crate) async fn remind(Path((id, role)): Path<(String, String)>, call: Call)
 pub(crate) async fn upload(Name(id): Name, call: Call<UPLOAD_BYTES_MAX>) -> Answer {
     call.may(Scope::Signing)?;
     let key = call.to_act().await?;
-    let pieces = multipart::pieces(call.content_type(), call.bytes()).unwrap_or_default();
-    let piece = |name: &str| pieces.iter().find(|piece| piece.name == name);
-    let paper = piece("attachment").ok_or_else(face::no_attachment)?;
-    let signed = piece("metadata").map(|piece| face::signed_by(piece.bytes)).transpose()?.flatten();
+    let kind = call.caller().parts.headers.get(CONTENT_TYPE);
+    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let parts = parts(kind, call.body());
+    let parts = parts.map_err(|expected| Error::invalid("attachment", expected))?;
+    let part = |name: &str| parts.iter().find(|part| part.name == name);
+    let paper = part("attachment").ok_or_else(face::no_attachment)?;
+    let signed = part("metadata").map(|part| face::signed_by(&part.body)).transpose()?.flatten();
     let workflow = find_internal(call.caller(), &id).await?;
     must_be_at_sign(&workflow, false)?;
     if signed.iter().flatten().any(|role| workflow.unsigned(role).is_err()) {
         return Err(face::no_such_signers().into());
     }
-    let document = NewDocument {
-        place: String::new(),
-        name: paper.file_name.clone().unwrap_or_else(|| "signed.pdf".to_owned()),
-        media_type: paper.media_type.clone(),
-        content_base64: BASE64_STANDARD.encode(paper.bytes),
-    };
-    let show = |workflow: &Workflow| (200, answer::text(&face::uploaded(workflow)));
+    let document = filed(String::new(), paper);
+    let company = company(call.caller()).await?;
+    let show =
+        |workflow: &Workflow| (200, answer::text(&face::uploaded(people(workflow, &company))));
     let action = Action::UploadSigned { document, role_names: signed };
     call.act(key, Deed::of(&workflow, action), &show).await
 }

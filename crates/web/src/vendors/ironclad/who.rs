@@ -8,12 +8,12 @@
 
 use axum::extract::{FromRequest, FromRequestParts, Request as Incoming};
 use bytes::Bytes;
+use domain::contact::Contact;
 use domain::key::Scope;
 use domain::workflow::Workflow;
 use engine::Idempotency;
 use engine::face::ironclad::{Error, People, user_id};
 use engine::tokens::is_token;
-use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
 use crate::auth::{Caller, bearer};
@@ -26,7 +26,7 @@ use crate::state::State;
 const BY_EMAIL: &str = "x-as-user-email";
 /// Names the acting user by the vendor's id.
 const BY_ID: &str = "x-as-user-id";
-/// Contacts that are read at once, and that are looked through at most, for a user's id.
+/// Contacts that are read at once, and that are looked through at most.
 const CONTACTS_AT_ONCE: u32 = 200;
 const CONTACTS_MAX: usize = 10_000;
 
@@ -101,17 +101,22 @@ pub(super) async fn email_of(
     if known.is_some() {
         return Ok(known);
     }
-    let (mut after, mut looked_through) = (None, 0);
+    let emails = contacts(caller).await?.into_iter();
+    let mut emails = emails.map(|contact| contact.person.email.to_lowercase());
+    Ok(emails.find(|email| user_id(caller.account(), email) == id))
+}
+
+/// Lists the account's contacts, at most so many.
+pub(super) async fn contacts(caller: &Caller) -> Result<Vec<Contact>, Halt> {
+    let (mut all, mut after) = (Vec::new(), None);
     loop {
         let page = store::Page { limit: CONTACTS_AT_ONCE, after };
         let rows = caller.engine().views().contacts(caller.account(), page).await?;
-        let mut emails = rows.iter().map(|contact| contact.person.email.to_lowercase());
-        let found = emails.find(|email| user_id(caller.account(), email) == id);
-        looked_through += rows.len();
+        let is_last = rows.len() < CONTACTS_AT_ONCE as usize;
         after = rows.last().map(|contact| contact.id.bits());
-        let is_last = rows.len() < CONTACTS_AT_ONCE as usize || looked_through >= CONTACTS_MAX;
-        if found.is_some() || is_last {
-            return Ok(found);
+        all.extend(rows);
+        if is_last || all.len() >= CONTACTS_MAX {
+            return Ok(all);
         }
     }
 }
@@ -120,7 +125,6 @@ pub(super) async fn email_of(
 #[derive(Debug)]
 pub(crate) struct Call<const BYTES_MAX: usize = BODY_BYTES_MAX> {
     pub(super) actor: Actor,
-    content_type: String,
     body: Bytes,
 }
 
@@ -131,9 +135,7 @@ impl<const BYTES_MAX: usize> FromRequest<State> for Call<BYTES_MAX> {
         let (mut parts, body) = incoming.into_parts();
         let actor = Actor::from_request_parts(&mut parts, state).await?;
         let body = input::read(&parts.headers, body, BYTES_MAX).await?;
-        let content_type = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-        let content_type = content_type.unwrap_or_default().to_owned();
-        Ok(Self { actor, content_type, body })
+        Ok(Self { actor, body })
     }
 }
 
@@ -153,9 +155,9 @@ impl<const BYTES_MAX: usize> Call<BYTES_MAX> {
         idempotency::ask(&self.actor.caller, &self.body).await
     }
 
-    /// Gives what the body says that it is.
-    pub(super) fn content_type(&self) -> &str {
-        &self.content_type
+    /// Gives the body, to take pieces of.
+    pub(super) const fn body(&self) -> &Bytes {
+        &self.body
     }
 
     /// Gives the body, whatever it says that it is.
