@@ -248,6 +248,9 @@ fn approve(client: &Client<'_>, id: &str) {
     members(&shown["signatures"], "state url");
     client.call("PATCH", &path("revert-to-review"), &Value::Null).expect(204);
     assert_eq!(client.get(&format!("/workflows/{id}"))["step"], "Review");
+    let again = json!({"status": "approved"});
+    client.call("PATCH", &path("approvals/owner"), &again).expect(200);
+    assert_eq!(client.get(&format!("/workflows/{id}"))["step"], "Sign");
 }
 
 #[test]

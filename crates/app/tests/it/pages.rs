@@ -4,6 +4,7 @@ mod clickwrap;
 mod esaw;
 mod fintechos;
 mod insertsign;
+mod ironclad;
 
 use std::fs;
 use std::path::Path;

@@ -21,7 +21,10 @@ fn change(what: &str) -> (&'static [&'static str], Value) {
         "launched" => (&["workflow"], json!({"workflow": whole()})),
         "updated" => (
             &[],
-            json!({"title": text(), "metadata": {"type": "object"}, "schedule": scheduling()}),
+            json!({
+                "title": text(), "metadata": {"type": "object"},
+                "packet_documents": list(id("doc")), "schedule": scheduling(),
+            }),
         ),
         "completed" => (&["record_ids"], json!({"record_ids": list(id("rec"))})),
         "cancelled" => (&[], json!({"reason": text()})),
@@ -123,8 +126,10 @@ fn whole() -> Value {
     let members = json!({
         "id": id("wfl"), "account_id": id("acc"), "title": text(), "template": any(),
         "creator": text(), "step": step(), "status": status(), "turn": party(),
+        "number": any(), "turns": list(any()), "approval_requests": list(any()),
         "attributes": any(), "roles": any(), "approvals": any(), "participants": list(text()),
         "comments": list(comment()), "documents": list(document()),
+        "packet_documents": list(id("doc")),
         "counterparties": list(any()), "signers": list(signatory()), "packet": any(),
         "uploads": list(document()), "metadata": any(), "created_at": moment(),
         "updated_at": moment(),

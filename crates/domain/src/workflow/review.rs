@@ -9,9 +9,9 @@ use crate::id::RecordId;
 use crate::time::Timestamp;
 
 impl Done {
-    /// Goes to the signatures as well, if something happened and nobody's approval is missing any more.
+    /// Goes to the signatures as well, if nobody's approval is missing any more.
     pub fn and_advance(self, with: (&str, Timestamp)) -> Result<Self, Refused> {
-        if self.happened.is_empty() || !self.workflow.approvals_missing().is_empty() {
+        if !self.workflow.approvals_missing().is_empty() {
             return Ok(self);
         }
         let Self { workflow, mut happened } = self;

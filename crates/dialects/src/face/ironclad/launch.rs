@@ -151,3 +151,61 @@ pub fn job(asked: &Value, outcome: Outcome<'_>, base: &str) -> Value {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn template() -> Template {
+        serde_json::from_value(json!({
+            "id": "wft_00000000000000000000000001", "account_id": "acc_00000000000000000000000001",
+            "name": "NDA",
+            "attributes": [
+                {"id": "counterpartyName", "name": "Counterparty", "type": "text", "required": true},
+                {"id": "ends", "name": "Ends", "type": "date", "required": true, "default": "2026-01-31"},
+            ],
+            "roles": [], "approval_groups": [],
+            "documents": [{"id": "draft", "name": "Draft", "in_packet": true}],
+            "signing_order": "parallel",
+            "signers": [
+                {"role_name": "Ours", "party": "internal", "order": 1},
+                {"role_name": "Theirs", "party": "counterparty", "order": 1},
+            ],
+            "created_at": "2026-01-31T00:00:00Z", "updated_at": "2026-01-31T00:00:00Z",
+        }))
+        .unwrap()
+    }
+
+    fn of(attributes: &Value, use_defaults: bool) -> Result<Launch, Error> {
+        let attributes = attributes.as_object().unwrap().clone().into_iter().collect();
+        launch(&template(), attributes, use_defaults)
+    }
+
+    #[test]
+    fn a_launch_is_sorted_by_what_the_template_knows() {
+        let made = of(
+            &json!({
+                "counterpartyName": " Acme\n", "ends": "2026-02-28T00:00:00.000Z",
+                "draft": [{"file": "a"}, {"file": "b"}],
+                "counterpartySignerName": "Bob", "counterpartySignerEmail": "bob@example.org",
+            }),
+            false,
+        );
+        let made = made.unwrap();
+        assert_eq!(made.title, "NDA with Acme");
+        assert_eq!(made.attributes["ends"], "2026-02-28");
+        let files = ["a", "b"].map(|file| ("draft".to_owned(), file.to_owned()));
+        assert_eq!(made.files, files);
+        let bob = ("Theirs".to_owned(), "Bob".to_owned(), "bob@example.org".to_owned());
+        assert_eq!(made.counterparty, Some(bob));
+    }
+
+    #[test]
+    fn a_default_counts_where_it_is_wanted() {
+        assert!(of(&json!({"counterpartyName": "A"}), true).is_ok());
+        let missing = of(&json!({"counterpartyName": "A"}), false).unwrap_err();
+        assert_eq!((missing.code, missing.param.as_deref()), ("MISSING_PARAM", Some("ends")));
+        let missing = of(&json!({}), true).unwrap_err();
+        assert_eq!(missing.param.as_deref(), Some("counterpartyName"));
+    }
+}

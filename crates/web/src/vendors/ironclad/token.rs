@@ -9,8 +9,8 @@ use axum::extract::{Request as Incoming, State as Shared};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use http::HeaderMap;
 use http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
@@ -118,7 +118,6 @@ pub(crate) fn say(response: Response, problem: &Problem) -> Response {
     let status = response.status();
     let error = if status.is_server_error() { "server_error" } else { "invalid_request" };
     let body = json!({"error": error, "error_description": problem.detail()});
-    let status = if status == StatusCode::NOT_FOUND { StatusCode::BAD_REQUEST } else { status };
     let mut response = instead(response, status, &body);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

@@ -127,7 +127,7 @@ pub(crate) async fn list(actor: Actor) -> Answer {
         let rows = caller.engine().workflows(caller.account(), after, READ_AT_ONCE).await?;
         for found in &rows {
             let is_wanted = statuses.iter().any(|status| status == found.state.as_str())
-                && template.as_ref().is_none_or(|id| template_id(found.template.id) == *id)
+                && template.as_ref().is_none_or(|id| is_named(&found.template, id))
                 && since.is_none_or(|since| found.updated_at >= since);
             if !is_wanted {
                 continue;
@@ -230,9 +230,14 @@ const OWNER: &str = "owner";
 
 async fn template(caller: &Caller, id: &str) -> Result<Template, Halt> {
     let all = caller.engine().workflow_templates(caller.account()).await?;
-    let found = all.into_iter().find(|template| template_id(template.id) == id);
+    let found = all.into_iter().find(|template| is_named(template, id));
     let unknown = || Error::invalid("template", "there is no template with that id");
     Ok(found.ok_or_else(unknown)?)
+}
+
+/// Tells whether an id is a template's: the vendor's form of it, or ours, which is where a new client has it from.
+fn is_named(template: &Template, id: &str) -> bool {
+    template_id(template.id) == id || template.id.to_string() == id
 }
 
 /// Makes a document of the part that is to stand at a place.

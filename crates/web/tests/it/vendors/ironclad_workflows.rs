@@ -324,3 +324,53 @@ async fn numbers_are_given_once_also_when_a_workflow_is_deleted() {
     let expected = ["IC-4", "IC-5", "IC-6", "IC-7", "IC-8", "IC-9", "IC-10"].map(|id| json!(id));
     assert_eq!(numbers, expected);
 }
+
+#[tokio::test]
+async fn a_job_can_be_asked_for_during_a_week() {
+    const DAY_MS: i64 = 86_400_000;
+    let world = World::new().await;
+    let (template, _) = launched(&world).await;
+    let launch = json!({"template": template, "attributes": {"counterpartyName": "B"}, "creator": {"type": "email", "email": ADA}});
+    let later = || async {
+        let job = ask(&world, "POST", "/workflows/async", &launch).await.expect(200).json();
+        format!("/workflows/async/{}", job["asyncJobId"].as_str().unwrap())
+    };
+    let first = later().await;
+    world.pass(7 * DAY_MS - 1);
+    let second = later().await;
+    for path in [&first, &second] {
+        ask(&world, "GET", path, &Value::Null).await.expect(200);
+    }
+    world.pass(1);
+    later().await;
+    ask(&world, "GET", &first, &Value::Null).await.expect(404);
+    ask(&world, "GET", &second, &Value::Null).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_launch_that_is_repeated_with_its_key_is_one() {
+    let world = World::new().await;
+    let (template, _) = launched(&world).await;
+    let launch = json!({"template": template, "attributes": {"counterpartyName": "B"}, "creator": {"type": "email", "email": ADA}});
+    let authorization = format!("Bearer {}", world.key);
+    let headers = [
+        ("authorization", authorization.as_str()),
+        ("content-type", "application/json"),
+        ("idempotency-key", "k"),
+    ];
+    for path in ["/workflows", "/workflows/async"] {
+        let headers =
+            headers.map(
+                |(name, value)| {
+                    if name == "idempotency-key" { (name, path) } else { (name, value) }
+                },
+            );
+        let path = format!("/public/api/v1{path}");
+        let body = launch.to_string();
+        let first = call(&world, ("POST", &path), &headers, body.as_bytes()).await.expect(200);
+        let again = call(&world, ("POST", &path), &headers, body.as_bytes()).await.expect(200);
+        assert_eq!(first.text, again.text);
+    }
+    let list = ask(&world, "GET", "/workflows", &Value::Null).await.expect(200).json();
+    assert_eq!(list["count"], 3);
+}
