@@ -5,6 +5,7 @@
 //! Left to others: when to look (`engine::timers`), who is told over which channel ([`crate::notice`]).
 
 use crate::event::Kind;
+use crate::id::SignerId;
 use crate::request::{Action, Happening, Refused, Request, State, Step};
 use crate::time::{HOUR_MS, Timestamp};
 
@@ -29,12 +30,28 @@ impl Request {
             happened.push(Happening { kind: Kind::RequestReminded, signer: Some(signer.id) });
         }
         match again_at {
-            Some(at) if happened.is_empty() => {
-                let wait_s = now.until(at).as_secs().saturating_add(1);
-                Err(Refused::TooSoon { wait_s: u32::try_from(wait_s).unwrap_or(u32::MAX) })
-            }
+            Some(at) if happened.is_empty() => Err(too_soon(at, now)),
             Some(_) | None => Ok(Step { request: self, happened }),
         }
+    }
+
+    /// Reminds one signer whose turn it is, and who was not reminded within the last hour.
+    pub fn remind_signer(mut self, id: SignerId, now: Timestamp) -> Result<Step, Refused> {
+        if !matches!(self.state, State::Sent { .. }) {
+            return Err(self.impossible(Action::Remind));
+        }
+        let found = self.signers.iter_mut().find(|signer| signer.id == id);
+        let signer = found.ok_or(Refused::NoSuchSigner(id))?;
+        if !signer.has_turn() {
+            return Err(Refused::NotTheirs { action: Action::Remind, status: signer.status() });
+        }
+        let free_at = signer.reminded_at.map(|at| at.plus_millis(REMIND_AGAIN_MS));
+        if let Some(at) = free_at.filter(|at| *at > now) {
+            return Err(too_soon(at, now));
+        }
+        signer.reminded_at = Some(now);
+        let happened = vec![Happening { kind: Kind::RequestReminded, signer: Some(id) }];
+        Ok(Step { request: self, happened })
     }
 
     /// Reminds those who have not signed for as many days as the request says, each day once.
@@ -63,6 +80,11 @@ impl Request {
         let turns = self.signers.iter().filter(|signer| signer.has_turn());
         turns.filter_map(|signer| signer.next_reminder(&self.reminders.days)).min()
     }
+}
+
+fn too_soon(again_at: Timestamp, now: Timestamp) -> Refused {
+    let wait_s = now.until(again_at).as_secs().saturating_add(1);
+    Refused::TooSoon { wait_s: u32::try_from(wait_s).unwrap_or(u32::MAX) }
 }
 
 #[cfg(test)]
@@ -156,5 +178,18 @@ mod tests {
         let soon = step.request.clone().remind(NOW.plus_millis(HOUR_MS - 5_000));
         assert_eq!(soon, Err(Refused::TooSoon { wait_s: 6 }));
         assert_eq!(step.request.remind(NOW.plus_millis(HOUR_MS)).unwrap().happened.len(), 1);
+    }
+
+    #[test]
+    fn one_signer_is_reminded_alone_and_in_their_turn_only() {
+        let mut request = sent(None);
+        request.signers.push(Signer { id: SignerId::new(3), ..request.signers[0].clone() });
+        let step = request.remind_signer(SignerId::new(3), NOW).unwrap();
+        let who: Vec<_> = step.happened.iter().map(|happening| happening.signer).collect();
+        assert_eq!(who, [Some(SignerId::new(3))]);
+        let again = step.request.clone().remind_signer(SignerId::new(3), NOW);
+        assert_eq!(again, Err(Refused::TooSoon { wait_s: 3_601 }));
+        let waiting = step.request.remind_signer(SignerId::new(2), NOW);
+        assert!(matches!(waiting, Err(Refused::NotTheirs { .. })), "{waiting:?}");
     }
 }

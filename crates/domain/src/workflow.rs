@@ -20,6 +20,7 @@ mod packet;
 mod people;
 mod refused;
 mod review;
+mod schedule;
 mod signers;
 mod template;
 #[cfg(test)]
@@ -46,6 +47,9 @@ pub use crate::workflow::documents::Written;
 pub use crate::workflow::launch::Launch;
 pub use crate::workflow::packet::Upload;
 pub use crate::workflow::refused::{Action, Refused};
+pub use crate::workflow::schedule::{
+    NewReminder, NewSchedule, REMIND_DAYS_MAX, Schedule, Scheduling,
+};
 pub use crate::workflow::template::{
     ApprovalGroup, Attribute, AttributeKind, DocumentPlace, Invalid, ORDER_MAX, Part, RoleSpec,
     Template, is_id,
@@ -104,6 +108,9 @@ pub struct Workflow {
     pub signers: Vec<Signatory>,
     /// Where the signature packet stands.
     pub packet: Packet,
+    /// When it is sent by itself, if it is to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
     /// Papers that were signed elsewhere and uploaded.
     pub uploads: Vec<Document>,
     /// The account's own notes.
@@ -430,8 +437,8 @@ impl Workflow {
     pub fn possible(&self) -> Vec<Action> {
         use Action::{
             Advance, Approve, Assign, Attributes, Cancel, CancelPacket, Comment, Complete,
-            Documents, Invite, Pause, Resume, Revert, SendPacket, Signers, Turn, Update,
-            UploadSigned,
+            Documents, Invite, Pause, RemindSigner, Resume, Revert, SchedulePacket, SendPacket,
+            Signers, Turn, Update, UploadSigned,
         };
         let mut actions = vec![Update, Comment];
         match (&self.state, self.step) {
@@ -445,8 +452,10 @@ impl Workflow {
             (State::Active, Step::Sign) => {
                 actions.push(Assign);
                 actions.extend(match self.packet {
-                    Packet::NotSent => vec![Signers, SendPacket, UploadSigned, Revert],
-                    Packet::Sent { .. } => vec![Signers, CancelPacket],
+                    Packet::NotSent => {
+                        vec![Signers, SendPacket, SchedulePacket, UploadSigned, Revert]
+                    }
+                    Packet::Sent { .. } => vec![Signers, RemindSigner, CancelPacket],
                     Packet::Signed { .. } => vec![CancelPacket, Advance, Revert],
                 });
             }
@@ -482,7 +491,7 @@ impl Workflow {
         if title.is_none() && metadata.is_none() {
             return Ok(self.unchanged());
         }
-        let change = Change::Updated { title, metadata, packet_documents: None };
+        let change = Change::Updated { title, metadata, packet_documents: None, schedule: None };
         Ok(self.take(vec![change], (by, now)))
     }
 
@@ -493,7 +502,10 @@ impl Workflow {
             return Ok(());
         }
         if matches!(self.packet, Packet::Sent { .. })
-            && matches!(action, Action::SendPacket | Action::UploadSigned | Action::Revert)
+            && matches!(
+                action,
+                Action::SendPacket | Action::SchedulePacket | Action::UploadSigned | Action::Revert
+            )
         {
             return Err(Refused::PacketOut);
         }
@@ -509,7 +521,12 @@ impl Workflow {
     /// Applies changes one after the other, and says that the workflow was updated by them.
     fn take(mut self, mut changes: Vec<Change>, (by, now): (&str, Timestamp)) -> Done {
         if !changes.is_empty() && changes.iter().all(Change::is_update) {
-            changes.push(Change::Updated { title: None, metadata: None, packet_documents: None });
+            changes.push(Change::Updated {
+                title: None,
+                metadata: None,
+                packet_documents: None,
+                schedule: None,
+            });
         }
         let mut happened = Vec::with_capacity(changes.len());
         for change in changes {

@@ -148,6 +148,8 @@ impl From<workflow::Refused> for Refusal {
             | No::HasSigned { .. }
             | No::LastToSign { .. }
             | No::NobodyToSign
+            | No::NotScheduled
+            | No::MomentPassed
             | No::PacketOut
             | No::NotSigned => Self::Impossible { message, possible: Vec::new() },
         }

@@ -7,11 +7,11 @@
 mod draft;
 pub mod short;
 mod steps;
+pub mod visit;
 mod wanted;
 
 use std::collections::BTreeMap;
 
-use domain::chain::sha256;
 use domain::id::{AccountId, RequestId, SignerId};
 use domain::notice::Rules;
 use domain::request::{Action, Callbacks, Reminders, Request, Sender, SigningOrder, State, Step};
@@ -19,11 +19,11 @@ use domain::signer::{Device, Evidence, Role, Via};
 use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
-use store::{Commit, TimerKind, Version, Write};
+use store::{Commit, TimerKind, Write};
 
 use self::draft::{With, draft, patched, reach_of};
 pub(crate) use self::steps::Course;
-use self::steps::{TOKEN_CHARS, must_be_draft, token};
+use self::steps::{must_be_draft, token};
 use crate::Engine;
 use crate::check::{self, Flaws};
 use crate::command::{Once, Patch, Refusal, insist};
@@ -378,22 +378,6 @@ impl Engine {
             Ok(request.reassign(signer, (new_id, person), now)?)
         };
         self.step_request(account, id, &decide, once).await
-    }
-
-    /// Finds whose signing link a token is: the account, the request, its version, and the signer.
-    pub async fn signer_of_token(
-        &self,
-        token: &str,
-    ) -> Result<Option<(AccountId, Request, Version, SignerId)>, Refusal> {
-        if token.len() != TOKEN_CHARS {
-            return Ok(None);
-        }
-        let Some((account, link)) = self.views().link(sha256(token.as_bytes())).await? else {
-            return Ok(None);
-        };
-        let found = self.views().request(account, link.request).await?;
-        let known = found.filter(|(request, _)| request.signer(link.signer).is_some());
-        Ok(known.map(|(request, version)| (account, request, version, link.signer)))
     }
 
     /// Gives the token of a signer's link: the same each time, and known to nobody without the master key.

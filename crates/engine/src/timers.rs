@@ -106,11 +106,16 @@ impl Engine {
             TimerKind::Sweep => self.sweep(timer, now).await,
             TimerKind::Replay => self.step_replay(account, ReplayId::new(subject)).await,
             TimerKind::Silence => self.ask_again(account, RequestId::new(subject)).await,
+            TimerKind::Packet => self.send_scheduled(timer, now).await,
         }
     }
 
     /// Sets a timer again, or clears it.
-    async fn set_timer(&self, timer: Timer, due: Option<Timestamp>) -> Result<(), store::Error> {
+    pub(crate) async fn set_timer(
+        &self,
+        timer: Timer,
+        due: Option<Timestamp>,
+    ) -> Result<(), store::Error> {
         let mut commit = Commit::new(timer.account, self.now());
         commit.writes.push(Write::Timer(timer.kind, timer.subject, due));
         written(self.commit(commit).await.map(|_committed| ()))

@@ -11,6 +11,7 @@ mod find;
 mod jobs;
 mod launch;
 mod packet;
+mod schedule;
 mod templates;
 
 use std::borrow::Cow;
@@ -48,6 +49,7 @@ impl Engine {
     ) -> Result<Workflow, Refusal> {
         self.refuse_known(account, once).await?;
         let act = action::checked(act)?;
+        action::must_come(&act.action, self.now())?;
         insist(|| async {
             let now = self.now();
             let before = self.load_workflow(account, id).await?;
@@ -143,6 +145,9 @@ impl Engine {
             return Err(Refusal::Invalid(vec![Flaw::new("", message)]));
         }
         commit.writes.push(Write::Setting(Guarded { version, value }));
+        if happened.iter().any(|happening| happening.change.moves_schedule()) {
+            commit.writes.push(schedule::timer(workflow));
+        }
         for happening in happened {
             let event = event(EventId::new(self.mint(commit.at)), happening, commit.at)?;
             commit.events.push(Said { event, audience: Audience::Subscribers });

@@ -237,7 +237,7 @@ CREATE TABLE timers (
     subject    uuid   NOT NULL,
     node_id    uuid,
     due_at     bigint NOT NULL,
-    kind       text   COLLATE "C" NOT NULL CHECK (kind IN ('expiry', 'reminder', 'probe', 'sweep', 'replay', 'silence')),
+    kind       text   COLLATE "C" NOT NULL CHECK (kind IN ('expiry', 'reminder', 'probe', 'sweep', 'replay', 'silence', 'packet')),
     PRIMARY KEY (account_id, kind, subject)
 ) WITH (fillfactor = 70);
 CREATE INDEX timers_due ON timers (due_at);

@@ -181,7 +181,7 @@ CREATE TABLE timeline (
 -- What falls due by itself.
 CREATE TABLE timers (
     account_id BLOB    NOT NULL,
-    kind       TEXT    NOT NULL CHECK (kind = 'expiry' OR kind = 'reminder' OR kind = 'probe' OR kind = 'sweep' OR kind = 'replay' OR kind = 'silence'),
+    kind       TEXT    NOT NULL CHECK (kind = 'expiry' OR kind = 'reminder' OR kind = 'probe' OR kind = 'sweep' OR kind = 'replay' OR kind = 'silence' OR kind = 'packet'),
     subject    BLOB    NOT NULL,
     due_at     INTEGER NOT NULL,
     PRIMARY KEY (account_id, kind, subject)

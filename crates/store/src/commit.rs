@@ -232,12 +232,21 @@ pub enum TimerKind {
     Replay,
     /// A vendor is asked about a mirror that has been silent; the subject is the request.
     Silence,
+    /// A signature packet is sent at a moment said before, or its account told of that; the subject is the workflow.
+    Packet,
 }
 
 impl TimerKind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Expiry, Self::Reminder, Self::Probe, Self::Sweep, Self::Replay, Self::Silence];
+    pub const ALL: [Self; 7] = [
+        Self::Expiry,
+        Self::Reminder,
+        Self::Probe,
+        Self::Sweep,
+        Self::Replay,
+        Self::Silence,
+        Self::Packet,
+    ];
 
     /// Names the kind in the store.
     pub const fn as_str(self) -> &'static str {
@@ -248,6 +257,7 @@ impl TimerKind {
             Self::Sweep => "sweep",
             Self::Replay => "replay",
             Self::Silence => "silence",
+            Self::Packet => "packet",
         }
     }
 }

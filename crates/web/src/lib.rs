@@ -38,6 +38,7 @@ use crate::api::{
     notices, providers, replays, requests, shortener, signers, sources, stats, suppressions,
     templates, timeline, workflows,
 };
+use crate::vendors::ironclad::signing as sign_step;
 use crate::vendors::{clickwrap, esaw, fintechos, ironclad};
 
 pub use crate::returned::serve_returned_mails;
@@ -52,7 +53,7 @@ pub fn service(state: State) -> Service {
 /// Builds the router of everything that listens.
 pub fn router(state: State) -> Router {
     let mut router = Router::new();
-    let vendors = [in_vendors_places(), in_ironclads_place()];
+    let vendors = [in_vendors_places(), in_ironclads_place(), at_ironclads_sign_step()];
     let all = [api(), around_notices(), contracts(), outside()].into_iter().chain(vendors);
     for Route { path, handler, .. } in all.flatten() {
         router = router.route(path, handler);
@@ -217,6 +218,31 @@ fn in_ironclads_place() -> Vec<Route> {
         post("/public/api/v1/workflows/{id}/pause", course::pause),
         post("/public/api/v1/workflows/{id}/resume", course::resume),
         patch("/public/api/v1/workflows/{id}/revert-to-review", course::revert),
+    ]
+}
+
+/// What Ironclad's clients call at the sign step, below `/public/api/v1`.
+fn at_ironclads_sign_step() -> Vec<Route> {
+    vec![
+        get("/public/api/v1/workflows/{id}/signatures", sign_step::signatures),
+        post("/public/api/v1/workflows/{id}/signatures/recipient-urls", sign_step::link),
+        post(
+            "/public/api/v1/workflows/{id}/signatures/recipient-urls/embedded",
+            sign_step::embedded,
+        ),
+        get("/public/api/v1/workflows/{id}/sign-status", sign_step::status),
+        post("/public/api/v1/workflows/{id}/sign-status/send-signature-request", sign_step::send),
+        post("/public/api/v1/workflows/{id}/sign-status/scheduled-send", sign_step::schedule),
+        patch("/public/api/v1/workflows/{id}/sign-status/scheduled-send", sign_step::reschedule),
+        delete("/public/api/v1/workflows/{id}/sign-status/scheduled-send", sign_step::unschedule),
+        post(
+            "/public/api/v1/workflows/{id}/sign-status/cancel-signature-request",
+            sign_step::cancel,
+        ),
+        patch("/public/api/v1/workflows/{id}/sign-status/signers/{role}", sign_step::reassign),
+        delete("/public/api/v1/workflows/{id}/sign-status/signers/{role}", sign_step::remove),
+        post("/public/api/v1/workflows/{id}/sign-status/signers/{role}/remind", sign_step::remind),
+        post("/public/api/v1/workflows/{id}/upload-signed", sign_step::upload),
     ]
 }
 

@@ -1,9 +1,10 @@
-//! The signer's own page: read, sign, or decline, without a line of script.
+//! The signer's own page: read, sign, or decline, without a line of script. Others may look, by a link of their own.
 //!
 //! Invariants: a GET changes nothing, so that scanners and prefetchers of links leave no trace: a view is noted when a
 //! person asks for the document; a form is taken only from the page itself; what proves a signature is gathered here
-//! and never asked of the signer's browser; whoever holds the token of a link is the signer, and only for that part.
-//! Left to others: what is possible (`domain::request`), what a token is (`engine::requests`).
+//! and never asked of the signer's browser; whoever holds the token of a link is the signer, and only for that part; who only
+//! looks does nothing, and a link that may be used once is used by asking for the document.
+//! Left to others: what is possible (`domain::request`), what a token is (`engine::requests::visit`).
 
 pub(crate) mod document;
 mod origin;
@@ -14,11 +15,12 @@ use std::collections::BTreeMap;
 use axum::extract;
 use axum::extract::Request as Incoming;
 use axum::response::Response;
-use domain::id::{AccountId, SignerId};
+use domain::id::{RequestId, SignerId};
 use domain::request::Request;
 use domain::signer::Via;
 use engine::problem::Problem as Page;
 use engine::requests::SignInput;
+use engine::requests::visit::{Pass, Visit};
 use engine::{Flaw, Once, Refusal};
 use http::header::USER_AGENT;
 use http::request::Parts;
@@ -37,20 +39,12 @@ const USER_AGENT_CHARS_MAX: usize = 512;
 
 type Reached = extract::State<State>;
 
-/// Whose page it is.
-struct Part {
-    account: AccountId,
-    request: Request,
-    signer: SignerId,
-}
-
 /// `GET /s/{token}`.
 pub(crate) async fn show(extract::State(state): Reached, Name(token): Name) -> Response {
-    let part = match find(&state, &token).await {
-        Ok(part) => part,
-        Err(halt) => return document::trouble(halt),
-    };
-    document::page(&part.request, part.signer, &token, &Filled::default())
+    match find(&state, &token).await {
+        Ok(visit) => document::page(&visit, &token, &Filled::default()),
+        Err(halt) => document::trouble(halt),
+    }
 }
 
 /// `POST /s/{token}/view`: a person wants to see the document.
@@ -59,13 +53,24 @@ pub(crate) async fn view(
     Name(token): Name,
     incoming: Incoming,
 ) -> Response {
+    let mut onward = token;
     let acted = async {
-        let (part, _form, _parts) = begin(&state, &token, incoming).await?;
-        let once = Once { key: None, answer: &unsaid };
-        let of = (part.request.id, part.signer);
-        Ok((state.engine().view_signer(part.account, of, &once).await, part, Filled::default()))
+        let (visit, _form, _parts) = begin(&state, &onward, incoming).await?;
+        let viewed = match part(&visit, &[Pass::Open, Pass::Once]) {
+            Ok(of) => state.engine().view_signer(visit.account, of, &Once::unkept()).await,
+            Err(refusal) => Err(refusal),
+        };
+        // Only after the view, so that a process that dies here uses no link up for nothing.
+        if visit.pass == Pass::Once
+            && viewed.is_ok()
+            && let Some(token) = state.engine().use_link(&onward).await?
+        {
+            onward = token;
+        }
+        Ok((viewed, visit, Filled::default()))
     };
-    finish(&token, acted.await)
+    let acted = acted.await;
+    finish(&onward, acted)
 }
 
 /// `POST /s/{token}/sign`.
@@ -75,23 +80,26 @@ pub(crate) async fn sign(
     incoming: Incoming,
 ) -> Response {
     let acted = async {
-        let (part, mut form, parts) = begin(&state, &token, incoming).await?;
+        let (visit, mut form, parts) = begin(&state, &token, incoming).await?;
         let filled = Filled { name: form.remove("name"), ..Filled::default() };
+        let of = match part(&visit, &[Pass::Open]) {
+            Ok(of) => of,
+            Err(refusal) => return Ok((Err(refusal), visit, filled)),
+        };
         if form.remove("consent").as_deref() != Some("yes") {
             let flaw = Flaw::new("consent", "expected your consent");
-            return Ok((Err(Refusal::Invalid(vec![flaw])), part, filled));
+            return Ok((Err(Refusal::Invalid(vec![flaw])), visit, filled));
         }
         let input = SignInput {
             name: filled.name.clone().unwrap_or_default().trim().to_owned(),
-            consent: standing::consent(&part.request.title),
+            consent: standing::consent(&visit.request.title),
             device: None,
             ip: origin::address(&parts, state.settings().trusted_proxies).map(|ip| ip.to_string()),
             user_agent: user_agent(&parts),
             via: Via::Page,
         };
-        let once = Once { key: None, answer: &unsaid };
-        let of = (part.request.id, part.signer);
-        Ok((state.engine().sign_signer(part.account, of, input, &once).await, part, filled))
+        let signed = state.engine().sign_signer(visit.account, of, input, &Once::unkept()).await;
+        Ok((signed, visit, filled))
     };
     finish(&token, acted.await)
 }
@@ -103,20 +111,28 @@ pub(crate) async fn decline(
     incoming: Incoming,
 ) -> Response {
     let acted = async {
-        let (part, mut form, _parts) = begin(&state, &token, incoming).await?;
+        let (visit, mut form, _parts) = begin(&state, &token, incoming).await?;
         let reason = form.remove("reason").filter(|reason| !reason.trim().is_empty());
         let filled = Filled { reason: reason.clone(), ..Filled::default() };
-        let once = Once { key: None, answer: &unsaid };
-        let of = (part.request.id, part.signer);
-        let refused = state.engine().decline_signer(part.account, of, reason, &once).await;
-        Ok((refused, part, filled))
+        let of = match part(&visit, &[Pass::Open]) {
+            Ok(of) => of,
+            Err(refusal) => return Ok((Err(refusal), visit, filled)),
+        };
+        let declined =
+            state.engine().decline_signer(visit.account, of, reason, &Once::unkept()).await;
+        Ok((declined, visit, filled))
     };
     finish(&token, acted.await)
 }
 
-/// The page is its own answer; none is kept.
-fn unsaid(_request: &Request) -> (u16, String) {
-    (204, String::new())
+/// Gives whose part is acted on, if the link is good for that.
+fn part(visit: &Visit, passes: &[Pass]) -> Result<(RequestId, SignerId), Refusal> {
+    let signer = visit.signer.filter(|_| passes.contains(&visit.pass));
+    let refused = || Refusal::Impossible {
+        message: "the link is not good for that".to_owned(),
+        possible: Vec::new(),
+    };
+    Ok((visit.request.id, signer.ok_or_else(refused)?))
 }
 
 /// Takes a form from the page itself, and finds whose it is.
@@ -124,7 +140,7 @@ async fn begin(
     state: &State,
     token: &str,
     incoming: Incoming,
-) -> Result<(Part, BTreeMap<String, String>, Parts), Halt> {
+) -> Result<(Visit, BTreeMap<String, String>, Parts), Halt> {
     let (parts, body) = incoming.into_parts();
     if !origin::is_own(&parts.headers, &state.settings().public_url) {
         return Err(Problem::new(Page::CrossSite, "the form was sent from another site").into());
@@ -134,21 +150,20 @@ async fn begin(
     Ok((find(state, token).await?, form, parts))
 }
 
-async fn find(state: &State, token: &str) -> Result<Part, Halt> {
-    let found = state.engine().signer_of_token(token).await?;
-    let (account, request, _version, signer) = found.ok_or_else(|| Problem::not_found("link"))?;
-    Ok(Part { account, request, signer })
+async fn find(state: &State, token: &str) -> Result<Visit, Halt> {
+    let found = state.engine().visit(token).await?;
+    Ok(found.ok_or_else(|| Problem::not_found("link"))?)
 }
 
 /// What came of a form: the engine's word, whose page it was, and what was filled in.
-type Acted = Result<(Result<Request, Refusal>, Part, Filled), Halt>;
+type Acted = Result<(Result<Request, Refusal>, Visit, Filled), Halt>;
 
 /// Goes back to the page, which shows how things stand now; a form with flaws is shown again as it was filled in.
 fn finish(token: &str, acted: Acted) -> Response {
     match acted {
         Err(halt) => document::trouble(halt),
-        Ok((Err(Refusal::Invalid(flaws)), part, filled)) => {
-            document::page(&part.request, part.signer, token, &Filled { flaws, ..filled })
+        Ok((Err(Refusal::Invalid(flaws)), visit, filled)) => {
+            document::page(&visit, token, &Filled { flaws, ..filled })
         }
         // What is no longer possible has happened already, or never will: the page says which.
         Ok((Ok(_) | Err(Refusal::Impossible { .. }), ..)) => document::back(token),

@@ -22,6 +22,7 @@ mod http;
 mod idle;
 #[cfg(test)]
 mod intake;
+#[cfg(test)]
 mod ironclad;
 #[cfg(test)]
 mod nodes;
@@ -48,6 +49,8 @@ mod service;
 mod settings;
 #[cfg(test)]
 mod shortener;
+#[cfg(test)]
+mod sign_step;
 #[cfg(test)]
 mod twins;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use domain::time::{DAY_MS, Timestamp};
 use serde_json::{Value, json};
 
 use crate::http::{Message, Receiver};
@@ -407,5 +408,78 @@ fn who_may_not_sign_for_others_uploads_no_signed_packet() {
     service.api_as(clerk, "POST", &path, Some(&paper)).expect_problem(403, "scope_missing");
     life.act(&paper);
     assert_eq!(life.read()["step"], "archive");
+    service.stop();
+}
+
+/// Gives the moment of the service's clock, moved on by days and as text.
+fn in_days(service: &Service, days: i64) -> String {
+    let now = service.api("GET", "/clock", None).expect(200).json();
+    let now: Timestamp = now["now"].as_str().unwrap().parse().unwrap();
+    now.plus_millis(days * DAY_MS).to_string()
+}
+
+/// Lists what became of the schedule, oldest first, as the log tells it.
+fn schedulings(service: &Service) -> Vec<Value> {
+    let path = "/events?order=asc&limit=100&type=workflow.updated";
+    let log = service.api("GET", path, None).expect(200).json();
+    let changes = log["data"].as_array().unwrap().iter();
+    let changes = changes.map(|event| event["data"]["change"]["schedule"].clone());
+    changes.filter(|change| !change.is_null()).collect()
+}
+
+#[test]
+fn a_scheduled_packet_goes_out_once_though_the_service_was_away() {
+    let service = Service::develop(&[]);
+    let life = Life::launch(&service);
+    life.approve();
+    let schedule = json!({"action": "schedule_packet", "send_at": in_days(&service, 9), "remind_days_before": 3});
+    let scheduled = life.act(&schedule);
+    assert_eq!(scheduled["schedule"]["remind_days_before"], 3);
+    assert_eq!(scheduled["schedule"]["by"], ADA);
+    let again = life.act(&json!({"action": "schedule_packet", "send_at": in_days(&service, 10)}));
+    assert_eq!(again["schedule"]["remind_days_before"], 3, "what is absent stays");
+    service.advance("8d");
+    until("the reminder", || schedulings(&service).into_iter().find(|is| is["is"] == "reminded"));
+    let id = life.id.clone();
+    let service = Service::develop_in(service.kill(), &[]);
+    // It starts behind the moment of the sending.
+    service.advance("30d");
+    let life = Life { service: &service, id };
+    let sent = until("the packet", || {
+        Some(life.read()).filter(|workflow| workflow["packet"]["status"] == "sent")
+    });
+    assert_eq!(sent["schedule"], Value::Null);
+    let requests = service.api("GET", "/requests", None).expect(200).json();
+    let requests = requests["data"].as_array().unwrap().clone();
+    let packets = requests.iter().filter(|request| request["workflow_id"] == life.id.as_str());
+    assert_eq!(packets.count(), 1, "sent once");
+    let happened = schedulings(&service);
+    let words: Vec<&str> = happened.iter().map(|change| change["is"].as_str().unwrap()).collect();
+    assert_eq!(words, ["set", "set", "reminded"]);
+    service.stop();
+}
+
+#[test]
+fn a_packet_that_cannot_be_sent_at_its_moment_says_why() {
+    let service = Service::develop(&[]);
+    let life = Life::launch(&service);
+    life.approve();
+    life.act(&json!({"action": "schedule_packet", "send_at": in_days(&service, 2)}));
+    let part = json!({
+        "action": "add_signer", "role_name": "Witness", "party": "internal", "order": 3,
+    });
+    life.act(&part);
+    service.advance("3d");
+    let off = until("the end of it", || {
+        schedulings(&service).into_iter().find(|change| change["is"] == "off")
+    });
+    assert_eq!(off["reason"], "nobody is to sign as Witness");
+    let now = life.read();
+    assert_eq!((&now["schedule"], &now["packet"]["status"]), (&Value::Null, &json!("not_sent")));
+    let late = json!({"action": "schedule_packet", "send_at": in_days(&service, -1)});
+    life.try_act(&late).expect_problem(422, "invalid");
+    let nothing = json!({"action": "schedule_packet", "remind_days_before": null});
+    life.try_act(&nothing).expect_problem(409, "impossible");
+    life.try_act(&json!({"action": "unschedule_packet"})).expect_problem(409, "impossible");
     service.stop();
 }

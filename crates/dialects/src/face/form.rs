@@ -1,6 +1,6 @@
 //! A JSON body, taken apart member by member, with the place of everything that has the wrong type.
 //!
-//! Invariant: `null` and a member that is not there are the same; an empty text is none.
+//! Invariant: `null` and a member that is not there are the same, unless asked; an empty text is none.
 
 use std::cell::RefCell;
 
@@ -32,6 +32,11 @@ impl<'a> Form<'a> {
     /// Gives a member as it is.
     pub(super) fn any(&self, name: &str) -> Option<&'a Value> {
         self.value.get(name).filter(|value| !value.is_null())
+    }
+
+    /// Tells whether a member is there and says nothing.
+    pub(super) fn is_null(&self, name: &str) -> bool {
+        self.value.get(name).is_some_and(Value::is_null)
     }
 
     /// Goes on to a member that is an object; what is not there has no members.

@@ -14,6 +14,7 @@ mod ids;
 pub mod launch;
 mod people;
 pub mod review;
+pub mod signing;
 pub mod webhooks;
 pub mod workflow;
 

@@ -155,7 +155,7 @@ impl Life<'_> {
         let witness = || "Witness".to_owned();
         let part = Part { role_name: witness(), party: Party::Internal, order: 3 };
         self.act(|w, with| w.add_signer(part, None, with));
-        self.act(|w, with| w.reassign_signer(&witness(), june(), with));
+        self.act(|w, with| w.reassign_signer(&witness(), (june(), None), with));
         self.act(|w, with| w.remove_signer(&witness(), with));
         self.act(|w, with| w.change_turn(Party::Counterparty, with));
         self.act(|w, with| w.approve("legal", with));
@@ -202,7 +202,7 @@ impl Life<'_> {
     ) {
         let step = self.request.clone().and_then(|request| step(request, self.cast.now).ok());
         let Some(step) = step else { return };
-        self.act(|w, with| Ok(w.hear(&step.request, &step.happened, with)));
+        self.act(|w, with| Ok(w.hear(&step.request, (&step.happened, None), with)));
         self.request = Some(step.request);
     }
 }

@@ -23,7 +23,7 @@ fn change(what: &str) -> (&'static [&'static str], Value) {
             &[],
             json!({
                 "title": text(), "metadata": {"type": "object"},
-                "packet_documents": list(id("doc")),
+                "packet_documents": list(id("doc")), "schedule": scheduling(),
             }),
         ),
         "completed" => (&["record_ids"], json!({"record_ids": list(id("rec"))})),
@@ -78,7 +78,7 @@ fn packet_change(what: &str) -> (&'static [&'static str], Value) {
             &["role_name", "person"],
             json!({
                 "role_name": text(), "person": object(&["name", "email"], person()),
-                "signer_id": id("sgn"),
+                "signer_id": id("sgn"), "reason": text(),
             }),
         ),
         "signature_packet_sent" => (
@@ -97,6 +97,19 @@ fn packet_change(what: &str) -> (&'static [&'static str], Value) {
         // Paused, resumed, signed by all: the change says nothing but its name.
         _ => (&[], json!({})),
     }
+}
+
+/// What became of sending the packet at a moment said before.
+fn scheduling() -> Value {
+    let schedule = json!({
+        "send_at": moment(), "remind_days_before": {"type": "integer"}, "reminded_at": moment(),
+        "by": text(),
+    });
+    let members = json!({
+        "is": one_of(&["set", "reminded", "off"]),
+        "schedule": object(&["send_at", "by"], schedule), "reason": text(),
+    });
+    object(&["is"], members)
 }
 
 fn brief() -> Value {

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Approval, Comment, Counterparty, Document, Packet, Party, Signatory, State, Step, Transition,
-    User, Workflow,
+    Approval, Comment, Counterparty, Document, Packet, Party, Scheduling, Signatory, State, Step,
+    Transition, User, Workflow,
 };
 use crate::event::Kind;
 use crate::id::{CommentId, DocumentId, RecordId, RequestId, SignerId};
@@ -37,6 +37,9 @@ pub enum Change {
         /// Which documents are signed now, in this order.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         packet_documents: Option<Vec<DocumentId>>,
+        /// What became of sending the packet by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        schedule: Option<Scheduling>,
     },
     /// It was filed.
     Completed {
@@ -178,6 +181,9 @@ pub enum Change {
         /// Their id in the request that is out.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signer_id: Option<SignerId>,
+        /// Why, in somebody's words.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// The signature packet was sent.
     SignaturePacketSent {
@@ -265,6 +271,17 @@ impl Change {
         }
     }
 
+    /// Tells whether the change can move the moment at which the packet is sent by itself.
+    pub const fn moves_schedule(&self) -> bool {
+        matches!(
+            self,
+            Self::Updated { schedule: Some(_), .. }
+                | Self::SignaturePacketSent { .. }
+                | Self::StepUpdated { .. }
+                | Self::Cancelled { .. }
+        )
+    }
+
     /// Tells whether the workflow is said to be updated after this.
     pub(super) const fn is_update(&self) -> bool {
         !matches!(
@@ -302,13 +319,7 @@ impl Workflow {
         self.updated_at = at;
         match change {
             Change::Launched { workflow } => *self = workflow.as_ref().clone(),
-            Change::Updated { title, metadata, packet_documents } => {
-                if let Some(documents) = packet_documents {
-                    self.packet_documents = Some(documents.clone());
-                }
-                self.title = title.clone().unwrap_or_else(|| self.title.clone());
-                self.metadata = metadata.clone().unwrap_or_else(|| self.metadata.clone());
-            }
+            Change::Updated { .. } => self.apply_update(change, at),
             Change::Completed { .. }
             | Change::Cancelled { .. }
             | Change::Paused
@@ -370,13 +381,28 @@ impl Workflow {
         }
     }
 
+    /// Makes a change that has no word of its own.
+    fn apply_update(&mut self, change: &Change, at: Timestamp) {
+        let Change::Updated { title, metadata, packet_documents, schedule } = change else {
+            return;
+        };
+        self.title = title.clone().unwrap_or_else(|| self.title.clone());
+        self.metadata = metadata.clone().unwrap_or_else(|| self.metadata.clone());
+        if let Some(documents) = packet_documents {
+            self.packet_documents = Some(documents.clone());
+        }
+        if let Some(scheduling) = schedule {
+            self.apply_scheduling(scheduling, at);
+        }
+    }
+
     /// Makes a change of step, turn or state.
     fn apply_course(&mut self, change: &Change, at: Timestamp) {
         if let Change::Completed { record_ids } = change {
             let record_ids = record_ids.clone();
             self.state = State::Completed { completed_at: at, record_ids };
         } else if let Change::Cancelled { reason } = change {
-            self.turn = None;
+            (self.turn, self.schedule) = (None, None);
             self.state = State::Cancelled { cancelled_at: at, cancel_reason: reason.clone() };
         } else if let Change::Paused = change {
             let paused_turn = self.turn.take().unwrap_or(Party::Internal);
@@ -385,6 +411,7 @@ impl Workflow {
             self.state = State::Active;
         } else if let Change::StepUpdated { transition } = change {
             self.step = transition.to();
+            self.schedule = None;
             if self.step != Step::Review {
                 self.turn = None;
             }
@@ -438,13 +465,14 @@ impl Workflow {
             self.signers.push(signer.clone());
         } else if let Change::SignerRemoved { role_name } = change {
             self.signers.retain(|signer| signer.part.role_name != *role_name);
-        } else if let Change::SignerReassigned { role_name, person, signer_id } = change {
+        } else if let Change::SignerReassigned { role_name, person, signer_id, .. } = change {
             if let Some(signer) = self.signatory_mut(role_name) {
                 signer.person = Some(person.clone());
                 signer.signer_id = *signer_id;
             }
         } else if let Change::SignaturePacketSent { request_id, signer_ids } = change {
             self.packet = Packet::Sent { request_id: *request_id, sent_at: at };
+            self.schedule = None;
             for (role_name, id) in signer_ids {
                 if let Some(signer) = self.signatory_mut(role_name) {
                     signer.signer_id = Some(*id);

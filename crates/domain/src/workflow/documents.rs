@@ -145,7 +145,9 @@ impl Workflow {
         if self.packet_documents().map(|document| document.id).eq(ids.iter().copied()) {
             return Ok(self.unchanged());
         }
-        let change = Change::Updated { title: None, metadata: None, packet_documents: Some(ids) };
+        let packet_documents = Some(ids);
+        let change =
+            Change::Updated { title: None, metadata: None, packet_documents, schedule: None };
         Ok(self.take(vec![change], (by, now)))
     }
 

@@ -77,6 +77,7 @@ impl Workflow {
             counterparties: Vec::new(),
             signers: signatories.collect(),
             packet: Packet::NotSent,
+            schedule: None,
             uploads: Vec::new(),
             metadata,
             created_at: now,

@@ -89,13 +89,14 @@ impl Workflow {
         }
     }
 
-    /// Hears what happened to the request that is the packet; `request` is as it was after that.
+    /// Hears what happened to the request that is the packet, and why a part was handed over; `request` is as it was after
+    /// that.
     ///
     /// Of any other request, and of a packet that is not out, it hears nothing.
     pub fn hear(
         self,
         request: &Request,
-        happened: &[RequestHappening],
+        (happened, reason): (&[RequestHappening], Option<&str>),
         (by, now): (&str, Timestamp),
     ) -> Done {
         let is_out =
@@ -110,7 +111,7 @@ impl Workflow {
             match (happening.kind, signer) {
                 (Kind::SignerSigned, Some(signer)) => signatures.extend(self.collected(signer)),
                 (Kind::SignerReassigned, Some(heir)) => {
-                    changes.extend(self.handed_over(request, heir));
+                    changes.extend(self.handed_over(request, heir, reason));
                 }
                 (kind, _) => changes.extend(ended(kind)),
             }
@@ -175,7 +176,12 @@ impl Workflow {
     }
 
     /// Finds whose part somebody else has taken.
-    fn handed_over(&self, request: &Request, heir: &Signer) -> Option<Change> {
+    fn handed_over(
+        &self,
+        request: &Request,
+        heir: &Signer,
+        reason: Option<&str>,
+    ) -> Option<Change> {
         let is_from = |signer: &&Signer| matches!(signer.state, signer::State::Reassigned { to, .. } if to == heir.id);
         let from = request.signers.iter().find(is_from)?.id;
         let signatory = self.signers.iter().find(|known| known.signer_id == Some(from))?;
@@ -183,6 +189,7 @@ impl Workflow {
             role_name: signatory.part.role_name.clone(),
             person: heir.person.clone(),
             signer_id: Some(heir.id),
+            reason: reason.map(str::to_owned),
         })
     }
 }

@@ -35,6 +35,10 @@ pub enum Action {
     Revert,
     /// Send the signature packet.
     SendPacket,
+    /// Say when the signature packet is sent by itself, or that it is not.
+    SchedulePacket,
+    /// Remind somebody who is asked to sign.
+    RemindSigner,
     /// Upload a packet that was signed elsewhere.
     UploadSigned,
     /// Withdraw the signature packet.
@@ -63,6 +67,8 @@ impl Action {
             Self::Advance => "advance",
             Self::Revert => "revert",
             Self::SendPacket => "send_packet",
+            Self::SchedulePacket => "schedule_packet",
+            Self::RemindSigner => "remind_signer",
             Self::UploadSigned => "upload_signed",
             Self::CancelPacket => "cancel_packet",
             Self::Complete => "complete",
@@ -168,6 +174,12 @@ pub enum Refused {
     /// The packet is with its signers.
     #[error("the signature packet is with its signers; withdraw it first")]
     PacketOut,
+    /// It is not said when the packet is sent by itself.
+    #[error("nothing is scheduled; say when the signature packet is to be sent")]
+    NotScheduled,
+    /// The packet cannot be sent, or the account be reminded of it, in the past.
+    #[error("the moment of the sending, or of its reminder, has passed")]
+    MomentPassed,
     /// The packet is not signed by all.
     #[error("the signature packet is not signed by all")]
     NotSigned,

@@ -4,6 +4,7 @@
 //! by what happens to the request.
 
 use super::{Action, Change, Done, Packet, Part, Refused, SIGNATORIES_MAX, Signatory, Workflow};
+use crate::id::SignerId;
 use crate::signer::Person;
 use crate::time::Timestamp;
 
@@ -42,11 +43,11 @@ impl Workflow {
         Ok(self.take(vec![Change::SignerRemoved { role_name }], (by, now)))
     }
 
-    /// Gives a part to somebody.
+    /// Gives a part to somebody, and says why if anybody did.
     pub fn reassign_signer(
         self,
         role_name: &str,
-        person: Person,
+        (person, reason): (Person, Option<String>),
         (by, now): (&str, Timestamp),
     ) -> Result<Done, Refused> {
         self.must_change_signers()?;
@@ -54,8 +55,15 @@ impl Workflow {
             return Ok(self.unchanged());
         }
         let role_name = role_name.to_owned();
-        let change = Change::SignerReassigned { role_name, person, signer_id: None };
+        let change = Change::SignerReassigned { role_name, person, signer_id: None, reason };
         Ok(self.take(vec![change], (by, now)))
+    }
+
+    /// Finds a part whose packet is out, and which is not signed.
+    pub fn asked(&self, role_name: &str) -> Result<SignerId, Refused> {
+        self.must(Action::RemindSigner)?;
+        let missing = || Refused::NoSuch { what: "signer", id: role_name.to_owned() };
+        self.unsigned(role_name)?.signer_id.ok_or_else(missing)
     }
 
     /// Finds a part that is not signed.

@@ -11,6 +11,7 @@ use crate::facts::AboutWorkflow;
 use crate::id::WorkflowTemplateId;
 use crate::request::{self, Request};
 use crate::signer::{Device, Evidence, Via};
+use crate::time::DAY_MS;
 
 const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const ADA: &str = "ada@example.com";
@@ -104,13 +105,16 @@ struct World {
     log: Vec<(Kind, String, Timestamp)>,
     minted: u128,
     now: Timestamp,
+    /// How often a packet went out at the moment that was said before.
+    fell_due: usize,
 }
 
 impl World {
     fn new() -> Self {
         let done = launched();
         let workflow = done.workflow.clone();
-        let mut world = Self { workflow, request: None, log: Vec::new(), minted: 100, now: START };
+        let log = Vec::new();
+        let mut world = Self { workflow, request: None, log, minted: 100, now: START, fell_due: 0 };
         world.note(done);
         world
     }
@@ -165,7 +169,7 @@ impl World {
         let Some(request) = self.request.clone() else { return false };
         let Ok(step) = step(request, self.now) else { return false };
         let with = (ADA, self.now);
-        let done = self.workflow.clone().hear(&step.request, &step.happened, with);
+        let done = self.workflow.clone().hear(&step.request, (&step.happened, None), with);
         self.request = Some(step.request);
         self.note(done);
         true
@@ -332,7 +336,7 @@ fn a_packet_needs_somebody_for_each_part() {
     world.act(|w, with| w.add_signer(part("Witness", 3), None, with)).unwrap();
     world.approve_and_advance();
     assert_eq!(world.send(), Err(Refused::SignersMissing { roles: vec!["Witness".to_owned()] }));
-    world.act(|w, with| w.reassign_signer("Witness", person(BOB), with)).unwrap();
+    world.act(|w, with| w.reassign_signer("Witness", (person(BOB), None), with)).unwrap();
     world.send().unwrap();
 }
 
@@ -403,7 +407,7 @@ fn whole_life() -> World {
     act(&|w, with| w.pause(Some(say(2, "wait")), with));
     act(&|w, with| w.resume(Some(say(3, "go")), with));
     act(&|w, with| w.add_signer(part("Witness", 3), Some(person("eve@example.com")), with));
-    act(&|w, with| w.reassign_signer("Witness", person(BOB), with));
+    act(&|w, with| w.reassign_signer("Witness", (person(BOB), None), with));
     act(&|w, with| w.remove_signer("Witness", with));
     world.approve_and_advance();
     world.act(Workflow::revert).unwrap();
@@ -436,6 +440,40 @@ fn a_workflow_comes_back_from_its_json() {
     let workflow = whole_life().workflow;
     let text = serde_json::to_string(&workflow).unwrap();
     assert_eq!(serde_json::from_str::<Workflow>(&text).unwrap(), workflow);
+}
+
+#[test]
+fn what_is_scheduled_is_told_before_and_ends_when_the_packet_goes_out() {
+    let mut world = World::new();
+    let new = |days: i64, reminder: NewReminder| NewSchedule {
+        send_at: Some(START.plus_millis(days * DAY_MS)),
+        reminder,
+    };
+    let early = world.act(|w, with| w.schedule_packet(new(9, NewReminder::Never), with));
+    assert!(matches!(early, Err(Refused::Impossible { .. })), "{early:?}");
+    world.approve_and_advance();
+    let passed = world.act(|w, with| w.schedule_packet(new(2, NewReminder::DaysBefore(7)), with));
+    assert_eq!(passed, Err(Refused::MomentPassed), "the reminder would have been last week");
+    let nothing = world.act(|w, with| w.unschedule_packet(None, with));
+    assert_eq!(nothing, Err(Refused::NotScheduled));
+    let told = world.told(|w, with| w.schedule_packet(new(9, NewReminder::DaysBefore(2)), with));
+    assert_eq!(told, ["workflow.updated"]);
+    assert!(
+        world
+            .told(|w, with| w.schedule_packet(new(9, NewReminder::DaysBefore(2)), with))
+            .is_empty()
+    );
+    let due = world.workflow.schedule.as_ref().unwrap().next();
+    assert_eq!(due, START.plus_millis(7 * DAY_MS));
+    assert!(world.told(|w, (_, now)| Ok(w.remind_of_schedule(now))).is_empty(), "too early");
+    world.now = due;
+    assert_eq!(world.told(|w, (_, now)| Ok(w.remind_of_schedule(now))), ["workflow.updated"]);
+    assert!(world.told(|w, (_, now)| Ok(w.remind_of_schedule(now))).is_empty(), "once");
+    let due = world.workflow.schedule.as_ref().unwrap().next();
+    assert_eq!(due, START.plus_millis(9 * DAY_MS));
+    world.send().unwrap();
+    assert_eq!(world.workflow.schedule, None);
+    assert_eq!(world.replayed(), world.workflow);
 }
 
 #[test]

@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use domain::id::{CommentId, DocumentId};
-use domain::workflow::{ORDER_MAX, Party, User, is_id};
+use domain::time::Timestamp;
+use domain::workflow::{ORDER_MAX, Party, REMIND_DAYS_MAX, User, is_id};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::check::{self, Checked, Flaws, Reach};
-use crate::command::Refusal;
+use crate::command::{Patch, Refusal};
 use crate::requests::NewPerson;
 
 /// The most bytes of a document.
@@ -183,6 +184,9 @@ pub enum Action {
         role_name: String,
         /// Who has it now.
         person: NewPerson,
+        /// Why, at most 1,000 characters.
+        #[serde(default)]
+        reason: Option<String>,
     },
     /// Halt it in review.
     Pause {
@@ -202,6 +206,22 @@ pub enum Action {
     Revert,
     /// Send the signature packet.
     SendPacket,
+    /// Have the signature packet sent at a moment, or say anew when; what is absent stays.
+    SchedulePacket {
+        /// When, at most 10 years away; has to be there where nothing is scheduled yet.
+        #[serde(default)]
+        send_at: Option<Timestamp>,
+        /// How many days before that the account is told of it, 1 to 7; `null` means not at all.
+        #[serde(default)]
+        remind_days_before: Patch<u8>,
+    },
+    /// Have it wait for somebody to send it again.
+    UnschedulePacket,
+    /// Remind somebody who is asked to sign, at most once an hour.
+    RemindSigner {
+        /// Which part.
+        role_name: String,
+    },
     /// Withdraw the signature packet.
     CancelPacket {
         /// Why, at most 1,000 characters.
@@ -399,8 +419,17 @@ fn check_action(flaws: &mut Flaws, action: &mut Action) {
                 check::person(flaws, "person.", person, Reach::Either);
             }
         }
-        Action::ReassignSigner { person, .. } => {
+        Action::ReassignSigner { person, reason, .. } => {
             check::person(flaws, "person.", person, Reach::Either);
+            check_reason(flaws, reason);
+        }
+        Action::SchedulePacket { remind_days_before, .. } => {
+            if let Patch::Set(days) = remind_days_before
+                && !(1..=REMIND_DAYS_MAX).contains(days)
+            {
+                let message = format!("expected 1 to {REMIND_DAYS_MAX} days, or null");
+                flaws.note("remind_days_before", message);
+            }
         }
         Action::SetAttributes { comment, .. }
         | Action::Pause { comment }
@@ -420,8 +449,18 @@ fn check_action(flaws: &mut Flaws, action: &mut Action) {
         | Action::Advance
         | Action::Revert
         | Action::SendPacket
+        | Action::UnschedulePacket
+        | Action::RemindSigner { .. }
         | Action::Complete => {}
     }
+}
+
+/// Refuses a moment that is not in the future.
+pub(super) fn must_come(action: &Action, now: Timestamp) -> Result<(), Refusal> {
+    if let Action::SchedulePacket { send_at, .. } = action {
+        check::sole("send_at", check::future(*send_at, now))?;
+    }
+    Ok(())
 }
 
 fn batch(flaws: &mut Flaws, count: usize) {

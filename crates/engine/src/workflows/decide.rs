@@ -8,14 +8,15 @@ use domain::secret::Secret;
 use domain::signer::Person;
 use domain::time::Timestamp;
 use domain::workflow::{
-    Change, Document, Done, Part, Refused, Say, Upload, User, Workflow, Written,
+    Change, Document, Done, NewReminder, NewSchedule, Part, Refused, Say, Upload, User, Workflow,
+    Written,
 };
 use store::{Guarded, Setting, SettingKind, Write};
 
 use super::action::{Action, NewDocument, NewName, NewUser, NewVersion, NewWord, decoded};
 use crate::Engine;
 use crate::check::{self, Flaws, Reach};
-use crate::command::Refusal;
+use crate::command::{Patch, Refusal};
 use crate::requests::NewPerson;
 
 /// Names the row that keeps a version of a document.
@@ -115,6 +116,9 @@ impl Engine {
             | Action::Advance
             | Action::Revert
             | Action::SendPacket
+            | Action::SchedulePacket { .. }
+            | Action::UnschedulePacket
+            | Action::RemindSigner { .. }
             | Action::CancelPacket { .. } => plain(workflow, action, with),
         }?;
         let writes = text_writes(&done, &before, &texts);
@@ -158,8 +162,22 @@ fn plain(workflow: Workflow, action: &Action, with: (&str, Timestamp)) -> Result
             workflow.add_signer(part, new.as_ref().map(person), with)
         }
         Action::RemoveSigner { role_name } => workflow.remove_signer(&role_name, with),
-        Action::ReassignSigner { role_name, person: new } => {
-            workflow.reassign_signer(&role_name, person(&new), with)
+        Action::ReassignSigner { role_name, person: new, reason } => {
+            workflow.reassign_signer(&role_name, (person(&new), reason), with)
+        }
+        Action::SchedulePacket { send_at, remind_days_before } => {
+            let reminder = match remind_days_before {
+                Patch::Keep => NewReminder::Keep,
+                Patch::Clear => NewReminder::Never,
+                Patch::Set(days) => NewReminder::DaysBefore(days),
+            };
+            workflow.schedule_packet(NewSchedule { send_at, reminder }, with)
+        }
+        Action::UnschedulePacket => workflow.unschedule_packet(None, with),
+        // A packet that is out is its request's to remind of; here is only why there is none.
+        Action::RemindSigner { role_name } => {
+            workflow.asked(&role_name)?;
+            Ok(Done { workflow, happened: Vec::new() })
         }
         Action::OrderPacket { document_ids } => workflow.order_packet(document_ids, with),
         Action::Advance => workflow.advance(with),

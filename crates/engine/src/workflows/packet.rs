@@ -20,6 +20,8 @@ use crate::requests::Course;
 pub(crate) struct Beside<'a> {
     /// Who acts; else the signer whom a step is about, or who launched the workflow.
     pub(crate) by: Option<&'a str>,
+    /// Why a part is handed over.
+    pub(crate) reason: Option<&'a str>,
     /// What was decided already, from this version.
     pub(crate) given: Option<(Version, Done)>,
     /// What is done with the workflow after it heard of the steps.
@@ -41,10 +43,10 @@ impl Engine {
     ) -> Result<Option<Reply>, Refusal> {
         let Some(last) = steps.last() else { return Ok(None) };
         let Some(id) = last.request.workflow else { return Ok(None) };
-        let (version, done) = match beside.given {
+        let (version, done) = match beside.given.clone() {
             Some(given) => given,
             None => match self.load_workflow(commit.account, id).await {
-                Ok((workflow, version)) => (version, heard(workflow, steps, beside.by, commit.at)),
+                Ok((workflow, version)) => (version, heard(workflow, steps, &beside, commit.at)),
                 Err(Refusal::NotFound { .. }) => return Ok(None),
                 Err(refusal) => return Err(refusal),
             },
@@ -62,7 +64,6 @@ impl Engine {
     }
 
     /// Carries an action out that the packet's request is acted on for; `None` for any other.
-    #[expect(clippy::too_many_lines, reason = "one arm for each action")]
     pub(super) async fn act_on_packet(
         &self,
         (workflow, version): &(Workflow, Version),
@@ -72,17 +73,7 @@ impl Engine {
     ) -> Result<Option<Workflow>, Refusal> {
         let reply = |workflow: &Workflow| once.reply(workflow);
         if let Action::SendPacket = action {
-            let id = RequestId::new(self.mint(now));
-            let mut mint = || SignerId::new(self.mint(now));
-            let (done, draft) = workflow.clone().send_packet(id, &mut mint, (by, now))?;
-            self.must_have_room(workflow.account).await?;
-            let created = draft.created();
-            let last = created.request.clone().send(now)?;
-            let beside =
-                Beside { given: Some((*version, done)), reply: Some(&reply), ..Beside::default() };
-            let course =
-                Course { before: None, earlier: vec![created], beside, ..Course::of(last, now) };
-            return self.take_course(workflow, course, once).await.map(Some);
+            return self.send_packet((workflow, *version), (by, now), once).await.map(Some);
         }
         let Packet::Sent { request_id, .. } = workflow.packet else { return Ok(None) };
         let then =
@@ -91,16 +82,23 @@ impl Engine {
             Action::CancelPacket { reason } => (reason.clone(), None),
             Action::RemoveSigner { .. } => (None, Some(&then)),
             Action::Cancel { reason, .. } => (reason.clone(), Some(&then)),
-            Action::ReassignSigner { role_name, person: new } => {
-                let (request, at) = self.packet_request(workflow, request_id).await?;
-                let signer = workflow.unsigned(role_name)?.signer_id;
-                let signer = signer.ok_or(Refusal::NotFound { what: "signer" })?;
+            Action::ReassignSigner { role_name, person: new, reason } => {
+                let before = self.packet_request(workflow, request_id).await?;
+                let signer = workflow.asked(role_name)?;
                 let heir = Person { label: Some(role_name.clone()), ..person(new) };
                 let heir = (SignerId::new(self.mint(now)), heir);
-                let last = request.clone().reassign(signer, heir, now)?;
+                let last = before.0.clone().reassign(signer, heir, now)?;
+                let reason = reason.as_deref();
+                let beside =
+                    Beside { by: Some(by), reason, reply: Some(&reply), ..Beside::default() };
+                let course = Course { beside, ..Course::one(before, last, now) };
+                return self.take_course(workflow, course, once).await.map(Some);
+            }
+            Action::RemindSigner { role_name } => {
+                let before = self.packet_request(workflow, request_id).await?;
+                let last = before.0.clone().remind_signer(workflow.asked(role_name)?, now)?;
                 let beside = Beside { by: Some(by), reply: Some(&reply), ..Beside::default() };
-                let course =
-                    Course { before: Some((request, at)), beside, ..Course::of(last, now) };
+                let course = Course { beside, ..Course::one(before, last, now) };
                 return self.take_course(workflow, course, once).await.map(Some);
             }
             Action::Update { .. }
@@ -128,6 +126,8 @@ impl Engine {
             | Action::Advance
             | Action::Revert
             | Action::SendPacket
+            | Action::SchedulePacket { .. }
+            | Action::UnschedulePacket
             | Action::UploadSigned { .. }
             | Action::Complete => return Ok(None),
         };
@@ -136,9 +136,29 @@ impl Engine {
         }
         let (request, at) = self.packet_request(workflow, request_id).await?;
         let last = request.clone().cancel(reason, now)?;
-        let beside = Beside { by: Some(by), then, reply: Some(&reply), given: None };
-        let course = Course { before: Some((request, at)), beside, ..Course::of(last, now) };
+        let beside = Beside { by: Some(by), then, reply: Some(&reply), ..Beside::default() };
+        let course = Course { beside, ..Course::one((request, at), last, now) };
         self.take_course(workflow, course, once).await.map(Some)
+    }
+
+    async fn send_packet(
+        &self,
+        (workflow, version): (&Workflow, Version),
+        (by, now): (&str, Timestamp),
+        once: &Once<'_, Workflow>,
+    ) -> Result<Workflow, Refusal> {
+        let reply = |workflow: &Workflow| once.reply(workflow);
+        let id = RequestId::new(self.mint(now));
+        let mut mint = || SignerId::new(self.mint(now));
+        let (done, draft) = workflow.clone().send_packet(id, &mut mint, (by, now))?;
+        self.must_have_room(workflow.account).await?;
+        let created = draft.created();
+        let last = created.request.clone().send(now)?;
+        let beside =
+            Beside { given: Some((version, done)), reply: Some(&reply), ..Beside::default() };
+        let course =
+            Course { before: None, earlier: vec![created], beside, ..Course::of(last, now) };
+        self.take_course(workflow, course, once).await
     }
 
     async fn packet_request(
@@ -164,16 +184,16 @@ impl Engine {
 }
 
 /// Lets a workflow hear of steps, one after the other.
-fn heard(workflow: Workflow, steps: &[&Step], by: Option<&str>, now: Timestamp) -> Done {
+fn heard(workflow: Workflow, steps: &[&Step], beside: &Beside<'_>, now: Timestamp) -> Done {
     let mut done = Done { workflow, happened: Vec::new() };
     for step in steps {
         let about = step.happened.iter().find_map(|happening| happening.signer);
         let signer = about.and_then(|id| step.request.signer(id));
         let signer = signer.map(|signer| signer.person.email.to_lowercase());
         let signer = signer.filter(|email| !email.is_empty());
-        let by = by.map(ToOwned::to_owned).or(signer);
+        let by = beside.by.map(ToOwned::to_owned).or(signer);
         let by = by.unwrap_or_else(|| done.workflow.creator.clone());
-        let next = done.workflow.hear(&step.request, &step.happened, (&by, now));
+        let next = done.workflow.hear(&step.request, (&step.happened, beside.reason), (&by, now));
         done.happened.extend(next.happened);
         done.workflow = next.workflow;
     }

@@ -1,7 +1,7 @@
 //! Pages for people: put together from templates, under a strict policy.
 //!
-//! Invariants: nothing but the one style sheet is ever loaded or run; no page is kept, indexed, framed, or named to the
-//! next site; every text is escaped by the templates.
+//! Invariants: nothing but the one style sheet is ever loaded or run; no page is kept, indexed, or named to the next site, or
+//! framed but by the one origin that its link names; every text is escaped by the templates.
 
 use std::sync::LazyLock;
 
@@ -11,10 +11,10 @@ use axum::response::Response;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use domain::chain::sha256;
-use domain::id::SignerId;
 use domain::request::Request;
 use engine::Flaw;
 use engine::problem::Problem as Page;
+use engine::requests::visit::Visit;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -76,28 +76,36 @@ struct Start {
     version: &'static str,
 }
 
-/// Shows a signer how things stand.
-pub(super) fn page(request: &Request, id: SignerId, token: &str, filled: &Filled) -> Response {
+/// Shows how things stand for whom a link was made.
+pub(super) fn page(visit: &Visit, token: &str, filled: &Filled) -> Response {
     let status = if filled.flaws.is_empty() {
         StatusCode::OK
     } else {
         Problem::invalid(filled.flaws.clone()).status()
     };
-    let lines = standing::lines(request, id);
+    let request = &visit.request;
+    let you = visit.signer.and_then(|id| request.signer(id));
+    let lines = standing::lines(request, visit.signer);
     let page = Signing {
         request,
-        you: request.signer(id).map_or("", |signer| signer.person.name.as_str()),
+        you: you.map_or("", |signer| signer.person.name.as_str()),
         token,
-        standing: standing::standing(request, id),
+        standing: standing::standing(visit),
         signed: lines.iter().filter(|line| line.status == "signed").count(),
         lines,
         consent: standing::consent(&request.title),
         sent: request.sent_at().map(standing::spoken),
         expires: request.deadline().map(standing::spoken),
-        onward: standing::onward(request, id),
+        onward: visit.signer.and_then(|id| standing::onward(request, id)),
         filled,
     };
-    html(status, page.render())
+    let mut response = html(status, page.render());
+    if let Some(frame) = &visit.frame
+        && let Ok(policy) = HeaderValue::try_from(policy(frame))
+    {
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    response
 }
 
 /// Sends the browser back to the page.
@@ -162,13 +170,16 @@ fn wording(page: Page) -> Told {
 /// The one style sheet, which the templates hold as well.
 pub(crate) const STYLE: &str = include_str!("../../assets/page.css");
 
-/// Lets the style sheet in by its hash, and nothing else.
-static POLICY: LazyLock<String> = LazyLock::new(|| {
+/// Lets no site frame a page.
+static POLICY: LazyLock<String> = LazyLock::new(|| policy("'none'"));
+
+/// Lets the style sheet in by its hash, and nothing else; and lets `frame` show the page in a frame.
+fn policy(frame: &str) -> String {
     let hash = BASE64_STANDARD.encode(sha256(STYLE.as_bytes()));
     format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; base-uri 'none'; frame-ancestors {frame}"
     )
-});
+}
 
 /// Answers with a page under the strict policy.
 pub(crate) fn html(status: StatusCode, page: askama::Result<String>) -> Response {
@@ -204,6 +215,8 @@ fn headers() -> HeaderMap {
 #[cfg(test)]
 mod tests {
     use axum::body::to_bytes;
+    use domain::id::{AccountId, SignerId};
+    use engine::requests::visit::Pass;
     use serde_json::{Value, json};
 
     use super::*;
@@ -234,11 +247,51 @@ mod tests {
         .unwrap()
     }
 
+    fn visit() -> Visit {
+        Visit {
+            account: AccountId::new(0),
+            request: request(),
+            version: 1,
+            signer: Some(SignerId::new(1)),
+            frame: None,
+            pass: Pass::Open,
+        }
+    }
+
+    async fn text(visit: &Visit) -> (String, String) {
+        let response = page(visit, "token", &Filled::default());
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        let policy = policy.rsplit_once("; ").unwrap().1.to_owned();
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (policy, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn only_the_origin_that_a_link_names_may_frame_its_page() {
+        assert_eq!(text(&visit()).await.0, "frame-ancestors 'none'");
+        let framed = Visit { frame: Some("https://a.example".to_owned()), ..visit() };
+        assert_eq!(text(&framed).await.0, "frame-ancestors https://a.example");
+    }
+
+    #[tokio::test]
+    async fn who_only_looks_has_nothing_to_press() {
+        let forms = |page: &str| page.matches("<form").count();
+        assert_eq!(forms(&text(&visit()).await.1), 2, "to sign, and to decline");
+        let looking = text(&Visit { signer: None, ..visit() }).await.1;
+        assert!(looking.contains("nothing to sign for you") && looking.contains("Alan"));
+        assert_eq!(forms(&looking), 0);
+        let once = text(&Visit { pass: Pass::Once, ..visit() }).await.1;
+        assert!(once.contains("/s/token/view") && !once.contains("/s/token/sign"));
+        for pass in [Pass::Used, Pass::Outdated] {
+            assert_eq!(forms(&text(&Visit { pass, ..visit() }).await.1), 0, "{pass:?}");
+        }
+    }
+
     #[tokio::test]
     async fn a_form_with_flaws_says_what_is_wrong_beside_each_field() {
         let flaws = ["name", "consent", "reason"].map(|path| Flaw::new(path, "")).into();
         let filled = Filled { name: Some("A\"da".to_owned()), reason: None, flaws };
-        let response = page(&request(), SignerId::new(1), "token", &filled);
+        let response = page(&visit(), "token", &filled);
         assert_eq!(response.status(), 422);
         let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
         let text = String::from_utf8(body.to_vec()).unwrap();

@@ -1,12 +1,13 @@
-//! How things stand for one signer: pure, from the request to what the page says.
+//! How things stand for one signer, or for somebody who only looks: pure, from the request to what the page says.
 //!
-//! Invariants: a signer sees names and how far everybody is, never anybody's address; the words of consent are the
+//! Invariants: who looks sees nothing that a signer does not; a signer sees names and how far everybody is, never anybody's address; the words of consent are the
 //! same on the page and in the evidence.
 
 use domain::id::SignerId;
 use domain::request::{Request, State};
 use domain::signer::{self, Role, Signer};
 use domain::time::Timestamp;
+use engine::requests::visit::{Pass, Visit};
 use url::Url;
 
 /// What the page says to a signer.
@@ -69,8 +70,23 @@ pub(super) fn consent(title: &str) -> String {
     )
 }
 
-/// Says how things stand for a signer.
-pub(super) fn standing(request: &Request, id: SignerId) -> Standing {
+/// Says how things stand for whom a link was made.
+pub(super) fn standing(visit: &Visit) -> Standing {
+    let frame = "Ask the site that showed you this page for a new link.";
+    match (visit.pass, visit.signer) {
+        (Pass::Used, _) => told(Mood::Over, "This link has been used", frame),
+        (Pass::Outdated, _) => told(Mood::Over, "This link has run out", frame),
+        (Pass::Open | Pass::Once, None) => watched(&visit.request, None),
+        (Pass::Open, Some(id)) => part(&visit.request, id),
+        // A link that may be used once is used by asking for the document.
+        (Pass::Once, Some(id)) => match part(&visit.request, id) {
+            Standing::Cover | Standing::Open => Standing::Cover,
+            Standing::Told(told) => Standing::Told(told),
+        },
+    }
+}
+
+fn part(request: &Request, id: SignerId) -> Standing {
     let Some(you) = request.signer(id) else {
         return told(Mood::Over, "This link leads nowhere", "The part it was made for is gone.");
     };
@@ -79,13 +95,18 @@ pub(super) fn standing(request: &Request, id: SignerId) -> Standing {
             "Somebody else has been asked in your place, and there is nothing left to do for you.";
         return told(Mood::Calm, "Handed to somebody else", text);
     }
+    watched(request, Some(you))
+}
+
+/// Says how things stand for a signer, or for somebody who only looks.
+fn watched(request: &Request, you: Option<&Signer>) -> Standing {
     match &request.state {
         State::Draft => told(Mood::Calm, "Not sent yet", "The sender is still working on this."),
         State::Sent { .. } => standing_of(request, you),
         State::Completed { .. } => {
             told(Mood::Good, "Completed", "Everybody has signed. There is nothing left to do.")
         }
-        State::Declined { .. } => declined(request, id),
+        State::Declined { .. } => declined(request, you),
         State::Expired { .. } => {
             let text = "The time to sign has run out. Ask the sender for a new link if you still want to sign.";
             told(Mood::Over, "Expired", text)
@@ -98,7 +119,11 @@ pub(super) fn standing(request: &Request, id: SignerId) -> Standing {
     }
 }
 
-fn standing_of(request: &Request, you: &Signer) -> Standing {
+fn standing_of(request: &Request, you: Option<&Signer>) -> Standing {
+    let Some(you) = you else {
+        let text = "You see who signs; there is nothing to sign for you.";
+        return told(Mood::Calm, "For your information", text);
+    };
     if you.role == Role::Cc {
         let text = "You get a copy; there is nothing to sign for you.";
         return told(Mood::Calm, "For your information", text);
@@ -112,7 +137,7 @@ fn standing_of(request: &Request, you: &Signer) -> Standing {
         signer::State::Viewed { .. } => Standing::Open,
         signer::State::Signed { .. } => told(Mood::Good, "You have signed", &others(request)),
         signer::State::Declined { .. } | signer::State::Reassigned { .. } => {
-            declined(request, you.id)
+            declined(request, Some(you))
         }
     }
 }
@@ -125,10 +150,10 @@ fn others(request: &Request) -> String {
     }
 }
 
-fn declined(request: &Request, id: SignerId) -> Standing {
+fn declined(request: &Request, you: Option<&Signer>) -> Standing {
     let refused = |signer: &&Signer| matches!(signer.state, signer::State::Declined { .. });
     match request.signers.iter().find(refused) {
-        Some(signer) if signer.id == id => {
+        Some(signer) if you.is_some_and(|you| you.id == signer.id) => {
             let text = "You have declined to sign, and the sender has been told. Nobody else needs to sign.";
             told(Mood::Over, "You have declined", text)
         }
@@ -148,7 +173,7 @@ fn told(mood: Mood, heading: &str, text: &str) -> Standing {
 }
 
 /// Lists everybody who is asked to sign.
-pub(super) fn lines(request: &Request, you: SignerId) -> Vec<Line> {
+pub(super) fn lines(request: &Request, you: Option<SignerId>) -> Vec<Line> {
     let asked = |signer: &&Signer| {
         signer.role == Role::Signer && !matches!(signer.state, signer::State::Reassigned { .. })
     };
@@ -156,8 +181,8 @@ pub(super) fn lines(request: &Request, you: SignerId) -> Vec<Line> {
     request.signers.iter().filter(asked).map(|signer| line(signer, you, ended)).collect()
 }
 
-fn line(signer: &Signer, you: SignerId, ended: bool) -> Line {
-    let is_you = signer.id == you;
+fn line(signer: &Signer, you: Option<SignerId>, ended: bool) -> Line {
+    let is_you = you == Some(signer.id);
     let (word, at) = match &signer.state {
         _ if ended && signer.is_open() => ("Not signed", None),
         _ if is_you && signer.has_turn() => ("Your turn", None),

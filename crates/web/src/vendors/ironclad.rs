@@ -11,6 +11,7 @@ pub(crate) mod documents;
 mod find;
 pub(crate) mod people;
 pub(crate) mod review;
+pub(crate) mod signing;
 pub(crate) mod token;
 pub(crate) mod webhooks;
 mod who;

@@ -82,8 +82,15 @@ impl Error {
 
 /// Says which member of the vendor's a place of ours is.
 pub fn param(path: &str) -> String {
-    let name = path.split(['.', '[']).next().unwrap_or_default();
-    if name == "url" { "targetURL".to_owned() } else { name.to_owned() }
+    let known = [
+        ("url", "targetURL"),
+        ("send_at", "notifyAt"),
+        ("person.email", "assigned.email"),
+        ("person.name", "assigned.name"),
+    ];
+    let name = || path.split(['.', '[']).next().unwrap_or_default();
+    let known = known.iter().find(|(ours, _)| *ours == path);
+    known.map_or_else(name, |(_, theirs)| theirs).to_owned()
 }
 
 /// Gives the code for a status.

@@ -7,6 +7,7 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 
 use super::*;
+use crate::time::DAY_MS;
 
 /// Something that somebody does. Numbers choose among what is there, and now and then what is not.
 #[derive(Debug, Clone)]
@@ -40,6 +41,9 @@ enum Command {
     Send,
     Upload(u8),
     Void,
+    Schedule(u8),
+    Unschedule,
+    Wait,
     Complete,
     Cancel,
     Sign,
@@ -60,21 +64,23 @@ fn command() -> impl Strategy<Value = Command> {
         Comment, Complete, Decline, DeleteRequest, EditComment, EditDocument, ExpireRequest,
         HandOver, Invite, OrderPacket, Pause, React, ReassignSigner, RemoveComment,
         RemoveDocuments, RemoveSigner, RenameDocuments, ResetApproval, Resume, Revert, Revoke,
-        Send, Sign, Turn, Unreact, Update, UpdateDocuments, Upload, Void,
+        Schedule, Send, Sign, Turn, Unreact, Unschedule, Update, UpdateDocuments, Upload, Void,
+        Wait,
     };
     let n = || 0..5_u8;
     prop_oneof![
         4 => prop_oneof![n().prop_map(Update), (n(), any::<bool>()).prop_map(|(a, b)| Attributes(a, b))],
         12 => n().prop_map(Approve),
         1 => n().prop_map(ResetApproval),
-        6 => prop_oneof![
+        14 => prop_oneof![
             (n(), any::<bool>()).prop_map(|(a, b)| Comment(a, b)),
             (n(), n()).prop_map(|(a, b)| EditComment(a, b)),
             n().prop_map(RemoveComment),
             (n(), n()).prop_map(|(a, b)| React(a, b)),
             (n(), n()).prop_map(|(a, b)| Unreact(a, b)),
+            (n(), n()).prop_map(|(a, b)| Unreact(a, b)),
         ],
-        4 => prop_oneof![
+        10 => prop_oneof![
             n().prop_map(AddDocuments),
             n().prop_map(RemoveDocuments),
             (n(), n()).prop_map(|(a, b)| UpdateDocuments(a, b)),
@@ -96,6 +102,12 @@ fn command() -> impl Strategy<Value = Command> {
         3 => prop_oneof![any::<bool>().prop_map(Pause), any::<bool>().prop_map(Resume)],
         10 => select(vec![Advance, Advance, Advance, Revert]),
         10 => prop_oneof![Just(Send), n().prop_map(Upload), Just(Void)],
+        3 => prop_oneof![
+            n().prop_map(Schedule),
+            n().prop_map(Schedule),
+            Just(Unschedule),
+        ],
+        4 => Just(Wait),
         12 => select(vec![Sign, Sign, Sign, Sign, Decline, HandOver, CancelRequest]),
         2 => select(vec![Complete, Complete, Cancel, ExpireRequest, DeleteRequest]),
     ]
@@ -157,6 +169,12 @@ impl World {
                 self.act(|w, with| w.upload_signed(upload, with))
             }
             Command::Void => self.act(Workflow::void_packet),
+            Command::Schedule(n) => self.schedule(*n),
+            Command::Unschedule => self.act(|w, with| w.unschedule_packet(None, with)),
+            Command::Wait => {
+                self.fall_due();
+                return None;
+            }
             Command::Complete => self.act(|w, with| w.complete(vec![RecordId::new(id)], with)),
             Command::Cancel => self.act(|w, with| w.cancel((None, None), with)),
             Command::Sign
@@ -171,14 +189,39 @@ impl World {
         })
     }
 
+    fn schedule(&mut self, n: u8) -> Result<(), Refused> {
+        let send_at = self.now.plus_millis(i64::from(n) * DAY_MS);
+        let new = NewSchedule {
+            send_at: (1..4).contains(&n).then_some(send_at),
+            reminder: [NewReminder::Keep, NewReminder::Never, NewReminder::DaysBefore(1)]
+                [usize::from(n % 3)],
+        };
+        self.act(|w, with| w.schedule_packet(new, with))
+    }
+
+    /// Waits for the next moment of what is scheduled, and does what is due then.
+    fn fall_due(&mut self) {
+        let Some(schedule) = self.workflow.schedule.clone() else { return };
+        self.now = self.now.max(schedule.next());
+        if schedule.send_at <= self.now {
+            if self.send().is_ok() {
+                self.fell_due += 1;
+            } else {
+                self.act(|w, with| w.unschedule_packet(Some("no".to_owned()), with)).unwrap();
+            }
+        } else {
+            self.act(|w, (_, now)| Ok(w.remind_of_schedule(now))).unwrap();
+        }
+    }
+
     fn carry_out_texts(&mut self, command: &Command) -> Option<Result<(), Refused>> {
-        let comment = |n: u8| CommentId::new(1_000 + u128::from(n));
+        let comment = |n: u8| CommentId::new(1_000 + u128::from(n / 3));
         let document = |n: u8| DocumentId::new(2_000 + u128::from(n));
         let done = if let Command::Comment(n, reply) = command {
             if self.workflow.comments.iter().any(|known| known.id == comment(*n)) {
                 return None;
             }
-            let replied_to = reply.then(|| comment(*n + 1));
+            let replied_to = reply.then(|| comment((*n + 3) % 5));
             let text = format!("<@{}> é\u{2028}{n}", at(&EMAILS, *n));
             let say = Say { id: comment(*n), replied_to, is_external: *reply, ..say(0, &text) };
             self.act(|w, with| w.comment(say, with))
@@ -187,9 +230,9 @@ impl World {
         } else if let Command::RemoveComment(n) = command {
             self.act(|w, with| w.remove_comment(comment(*n), with))
         } else if let Command::React(n, m) = command {
-            self.act(|w, with| w.react(comment(*n), format!("emoji{}", m % 2), with))
+            self.act(|w, with| w.react(comment(*n), format!("emoji{}", m / 4), with))
         } else if let Command::Unreact(n, m) = command {
-            self.act(|w, with| w.unreact(comment(*n), format!("emoji{}", m % 2), with))
+            self.act(|w, with| w.unreact(comment(*n), format!("emoji{}", m / 4), with))
         } else if let Command::AddDocuments(n) = command {
             let place = if *n == 4 { "nowhere" } else { "draft" };
             let is_taken = self.workflow.document(document(*n)).is_ok();
@@ -234,7 +277,7 @@ impl World {
             self.act(|w, with| w.remove_signer(at(&PARTS, *n), with))
         } else if let Command::ReassignSigner(n, m) = command {
             let person = person(at(&EMAILS, *m));
-            self.act(|w, with| w.reassign_signer(at(&PARTS, *n), person, with))
+            self.act(|w, with| w.reassign_signer(at(&PARTS, *n), (person, None), with))
         } else {
             Ok(())
         }
@@ -283,6 +326,10 @@ impl World {
         }
         if w.step > Step::Review {
             assert!(groups.iter().all(|(_, all)| *all), "signed before it was approved");
+        }
+        if w.schedule.is_some() {
+            assert!(is_active && w.step == Step::Sign, "scheduled out of its step");
+            assert_eq!(w.packet, Packet::NotSent, "scheduled, and out already");
         }
         let all_signed = !w.signers.is_empty() && w.signers.iter().all(Signatory::has_signed);
         match w.packet {
@@ -337,6 +384,7 @@ fn action(command: &Command) -> Option<Action> {
         Command::Send => Action::SendPacket,
         Command::Upload(_) => Action::UploadSigned,
         Command::Void => Action::CancelPacket,
+        Command::Schedule(_) | Command::Unschedule => Action::SchedulePacket,
         Command::Complete => Action::Complete,
         Command::Cancel => Action::Cancel,
         Command::Sign
@@ -344,7 +392,8 @@ fn action(command: &Command) -> Option<Action> {
         | Command::HandOver
         | Command::CancelRequest
         | Command::ExpireRequest
-        | Command::DeleteRequest => return None,
+        | Command::DeleteRequest
+        | Command::Wait => return None,
     })
 }
 
@@ -356,14 +405,19 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
 #[test]
 fn random_commands_lead_everywhere() {
     let mut runner = TestRunner::deterministic();
-    let mut reached = BTreeSet::new();
-    for _ in 0..300 {
+    let (mut reached, mut fell_due) = (BTreeSet::new(), 0);
+    for n in 0..300 {
         let mut world = World::new();
+        if n % 2 == 0 {
+            world.approve_and_advance();
+        }
         for command in commands().new_tree(&mut runner).unwrap().current() {
             drop(world.carry_out(&command));
         }
         reached.extend(world.log.iter().map(|(kind, ..)| *kind));
+        fell_due += world.fell_due;
     }
+    assert!(fell_due > 0, "no packet was sent at its moment");
     let all = Kind::ALL.iter().filter(|kind| kind.as_str().starts_with("workflow."));
     let missed: Vec<&Kind> = all.filter(|kind| !reached.contains(*kind)).collect();
     assert!(missed.is_empty(), "{missed:?}");
@@ -372,9 +426,12 @@ fn random_commands_lead_everywhere() {
 proptest! {
     #[test]
     fn no_change_is_without_its_event_and_no_event_without_its_change(
-        commands in commands(),
+        commands in commands(), is_approved in any::<bool>(),
     ) {
         let mut world = World::new();
+        if is_approved {
+            world.approve_and_advance();
+        }
         for command in &commands {
             let (before, told) = (world.workflow.clone(), world.log.len());
             let possible = before.possible();

@@ -1,0 +1,3 @@
+-- Signature packets that are sent at a moment said before have timers.
+ALTER TABLE timers DROP CONSTRAINT timers_kind_check,
+    ADD CONSTRAINT timers_kind_check CHECK (kind IN ('expiry', 'reminder', 'probe', 'sweep', 'replay', 'silence', 'packet'));
