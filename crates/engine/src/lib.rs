@@ -14,6 +14,7 @@ mod command;
 pub mod contacts;
 mod deliver;
 pub mod deliveries;
+pub mod documents;
 mod doorway;
 pub mod endpoints;
 pub mod events;

@@ -59,7 +59,7 @@ pub enum Write {
     /// An API key, new or changed.
     Key(Key),
     /// A request, with the links of signers that have none yet.
-    Request(Guarded<Request>, Vec<SignerLink>),
+    Request(Box<Guarded<Request>>, Vec<SignerLink>),
     /// A request is deleted; its log stays.
     RequestGone(RequestId, Version),
     /// A contact.
@@ -145,11 +145,17 @@ pub enum SettingKind {
     Workflow,
     /// The text of a document in one version; named by its id, a colon, and the version.
     DocumentText,
+    /// A document that is signed; named by its id. Not bounded in number, as requests are not.
+    Document,
+    /// Part of a document's bytes; named by its id, a colon, and its number in four digits.
+    DocumentPiece,
+    /// An upload that has not come to its end; named by the document's id.
+    DocumentUpload,
 }
 
 impl SettingKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Provider,
         Self::NoticeRule,
         Self::Template,
@@ -163,6 +169,9 @@ impl SettingKind {
         Self::WorkflowTemplate,
         Self::Workflow,
         Self::DocumentText,
+        Self::Document,
+        Self::DocumentPiece,
+        Self::DocumentUpload,
     ];
 
     /// Names the kind in the store.
@@ -181,6 +190,9 @@ impl SettingKind {
             Self::WorkflowTemplate => "workflow_template",
             Self::Workflow => "workflow",
             Self::DocumentText => "document_text",
+            Self::Document => "document",
+            Self::DocumentPiece => "document_piece",
+            Self::DocumentUpload => "document_upload",
         }
     }
 }
@@ -224,12 +236,21 @@ pub enum TimerKind {
     Replay,
     /// A vendor is asked about a mirror that has been silent; the subject is the request.
     Silence,
+    /// A document that no request has goes, with its pieces; the subject is the document.
+    Document,
 }
 
 impl TimerKind {
     /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Expiry, Self::Reminder, Self::Probe, Self::Sweep, Self::Replay, Self::Silence];
+    pub const ALL: [Self; 7] = [
+        Self::Expiry,
+        Self::Reminder,
+        Self::Probe,
+        Self::Sweep,
+        Self::Replay,
+        Self::Silence,
+        Self::Document,
+    ];
 
     /// Names the kind in the store.
     pub const fn as_str(self) -> &'static str {
@@ -240,6 +261,7 @@ impl TimerKind {
             Self::Sweep => "sweep",
             Self::Replay => "replay",
             Self::Silence => "silence",
+            Self::Document => "document",
         }
     }
 }

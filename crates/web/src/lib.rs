@@ -8,6 +8,7 @@ mod answer;
 mod api;
 mod auth;
 mod feedback;
+mod files;
 mod hot;
 mod idempotency;
 mod input;
@@ -23,6 +24,7 @@ mod serve;
 mod short;
 mod signing;
 mod state;
+mod uploads;
 mod vendors;
 
 use std::convert::Infallible;
@@ -33,9 +35,9 @@ use axum::middleware::from_fn;
 use axum::routing::{self, MethodRouter};
 
 use crate::api::{
-    branding, clock, contacts, deliveries, endpoints, event_types, events, keys, notice_rules,
-    notices, providers, replays, requests, shortener, signers, sources, stats, suppressions,
-    templates, timeline, workflows,
+    branding, clock, contacts, deliveries, documents, endpoints, event_types, events, keys,
+    notice_rules, notices, providers, replays, requests, shortener, signers, sources, stats,
+    suppressions, templates, timeline, workflows,
 };
 use crate::vendors::{clickwrap, esaw, fintechos, ironclad};
 
@@ -86,6 +88,11 @@ fn api() -> Vec<Route> {
         get("/api/v1/contacts/{id}", contacts::read),
         patch("/api/v1/contacts/{id}", contacts::update),
         delete("/api/v1/contacts/{id}", contacts::delete),
+        post("/api/v1/documents", documents::create),
+        get("/api/v1/documents", documents::list),
+        get("/api/v1/documents/{id}", documents::read),
+        get("/api/v1/documents/{id}/content", documents::download),
+        delete("/api/v1/documents/{id}", documents::delete),
         post("/api/v1/endpoints", endpoints::create),
         get("/api/v1/endpoints", endpoints::list),
         get("/api/v1/endpoints/{id}", endpoints::read),
@@ -224,6 +231,7 @@ fn outside() -> Vec<Route> {
         post("/in/{token}", intake::take),
         get("/l/{code}", short::follow),
         get("/s/{token}", signing::show),
+        get("/s/{token}/documents/{id}", signing::read),
         post("/s/{token}/view", signing::view),
         post("/s/{token}/sign", signing::sign),
         post("/s/{token}/decline", signing::decline),

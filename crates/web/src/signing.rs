@@ -25,6 +25,7 @@ use http::request::Parts;
 use url::form_urlencoded;
 
 use crate::auth::Name;
+use crate::files::{self, Shown};
 use crate::input;
 use crate::problem::{Halt, Problem};
 use crate::signing::document::Filled;
@@ -51,6 +52,26 @@ pub(crate) async fn show(extract::State(state): Reached, Name(token): Name) -> R
         Err(halt) => return document::trouble(halt),
     };
     document::page(&part.request, part.signer, &token, &Filled::default())
+}
+
+/// `GET /s/{token}/documents/{id}`: reading is no view and no signature, since scanners of links read too.
+pub(crate) async fn read(
+    extract::State(state): Reached,
+    Name((token, id)): Name<(String, String)>,
+) -> Response {
+    let found = async {
+        let part = find(&state, &token).await?;
+        let id = id.parse().ok().filter(|id| {
+            let has = part.request.documents.iter().any(|brief| brief.id == *id);
+            has && standing::may_read(&part.request, part.signer)
+        });
+        let id = id.ok_or_else(|| Problem::not_found("document"))?;
+        Ok(state.engine().document_content(part.account, id).await?)
+    };
+    match found.await {
+        Ok((document, pieces)) => files::answer(&document, pieces, Shown::Inline),
+        Err(halt) => document::trouble(halt),
+    }
 }
 
 /// `POST /s/{token}/view`: a person wants to see the document.

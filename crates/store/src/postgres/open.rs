@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0001_foundation.sql"),
     include_str!("../../migrations/postgres/0002_notices.sql"),
     include_str!("../../migrations/postgres/0003_intake.sql"),
+    include_str!("../../migrations/postgres/0004_documents.sql"),
 ];
 
 /// The oldest server that will do.

@@ -24,6 +24,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0003_log_order.sql"),
     include_str!("../../migrations/sqlite/0004_notices.sql"),
     include_str!("../../migrations/sqlite/0005_intake.sql"),
+    include_str!("../../migrations/sqlite/0006_documents.sql"),
 ];
 
 /// The database's file in the folder.
