@@ -33,7 +33,7 @@ pub(crate) async fn in_their_words(incoming: Incoming, next: Next) -> Response {
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     match vendor {
         Face::Clickwrap => clickwrap::say(response, &problem),
-        Face::Esaw => esaw::say(response, &problem, str::to_owned),
+        Face::Esaw => esaw::say(response, &problem, face::esaw::place),
         Face::Fintechos => esaw::say(response, &problem, face::fintechos::place),
         Face::Ironclad => ironclad::say(response, &problem),
     }
