@@ -43,9 +43,9 @@ pub(crate) fn answer(document: &Document, pieces: Pieces, shown: Shown) -> Respo
     response
 }
 
-/// Nothing is loaded or run by what a document is taken for, and nobody frames it.
-const POLICY: &str =
-    "default-src 'none'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+/// Nobody frames a document. It says nothing of what is loaded: browsers take that for their own viewer of PDFs, which then
+/// shows nothing; and as nothing but a PDF, a document loads nothing by itself.
+const POLICY: &str = "form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Writes how a file is called (RFC 6266): plain characters for old clients, and all of them by RFC 8187.
 fn disposition(shown: Shown, name: &str) -> HeaderValue {

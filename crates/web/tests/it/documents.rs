@@ -342,7 +342,8 @@ async fn a_signer_reads_the_documents_and_leaves_no_trace_by_it() {
     assert_eq!(file.header("content-disposition"), whole);
     assert_eq!(file.header("x-content-type-options"), "nosniff");
     assert_eq!(file.header("cache-control"), "private, max-age=300");
-    assert!(file.header("content-security-policy").starts_with("default-src 'none'"));
+    let policy = "form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
+    assert_eq!(file.header("content-security-policy"), policy);
     for wrong in [other.as_str(), "doc_1", "x"] {
         world.get(&format!("{page}/documents/{wrong}")).await.expect(404);
     }
