@@ -27,6 +27,8 @@ pub use self::upload::{Upload, file_name};
 
 /// The most documents of a page.
 const LIST_MAX: u32 = 1_000;
+/// Pieces that are written at the same moment: they share a transaction, and others wait behind it.
+pub(crate) const PIECES_AT_ONCE_MAX: usize = 4;
 /// Pieces that go in one commit, so that nobody waits long behind it.
 const PIECES_GONE_AT_ONCE: u32 = 8;
 

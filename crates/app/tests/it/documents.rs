@@ -13,10 +13,10 @@ use serde_json::{Value, json};
 
 use crate::http::{Message, bytes, call, connect};
 use crate::process::until;
-use crate::service::{KEY, Service};
+use crate::service::{KEY, Service, id};
 
 /// A PDF with one empty page, and with bytes behind it that are no text.
-fn pdf(bytes: usize, seed: u8) -> Vec<u8> {
+pub(crate) fn pdf(bytes: usize, seed: u8) -> Vec<u8> {
     let page = "%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n\
         2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj\n\
         3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]>>endobj\n\
@@ -28,6 +28,13 @@ fn pdf(bytes: usize, seed: u8) -> Vec<u8> {
         pdf.push((state >> 24) as u8);
     }
     pdf
+}
+
+/// Uploads a document, and gives its id.
+pub(crate) fn upload(service: &Service, file: &[u8]) -> String {
+    let token = format!("Bearer {KEY}");
+    let headers = [("authorization", token.as_str()), ("content-type", "application/pdf")];
+    id(&service.send("POST", "/api/v1/documents?name=a.pdf", &headers, file).expect(201))
 }
 
 fn form(file: &[u8]) -> Vec<u8> {
