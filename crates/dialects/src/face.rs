@@ -13,6 +13,7 @@ pub mod ironclad;
 
 use std::collections::BTreeMap;
 
+use domain::id::DocumentId;
 use domain::request::{Callbacks, Reminders, Sender, SigningOrder};
 use domain::signer::{Person, Role, SendTo};
 use domain::time::Timestamp;
@@ -25,6 +26,8 @@ pub struct Wanted {
     pub title: String,
     /// What the sender says to the signers.
     pub message: Option<String>,
+    /// The documents that are signed.
+    pub documents: Vec<DocumentId>,
     /// Who asks.
     pub sender: Sender,
     /// All at once, or one group after the other.

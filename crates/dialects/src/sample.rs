@@ -249,6 +249,7 @@ impl Cast {
             account: self.account,
             title: "NDA for Acme".to_owned(),
             message: Some("Please review and sign before our call.".to_owned()),
+            documents: Vec::new(),
             sender: Sender {
                 name: "Alex Miller".to_owned(),
                 email: "alex.miller@acme.example".to_owned(),

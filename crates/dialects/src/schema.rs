@@ -146,6 +146,7 @@ fn request() -> Value {
         "account_id": id("acc"),
         "title": text(),
         "message": text(),
+        "documents": {"type": "array", "items": document()},
         "sender": object(&["name", "email"], json!({"name": text(), "email": text()})),
         "signing_order": one_of(&["parallel", "sequential"]),
         "signers": {"type": "array", "items": signer()},
@@ -195,6 +196,18 @@ fn request() -> Value {
         "status",
     ];
     object(&required, members)
+}
+
+fn document() -> Value {
+    object(
+        &["id", "name", "size_bytes", "sha256"],
+        json!({
+            "id": id("doc"),
+            "name": text(),
+            "size_bytes": {"type": "integer", "minimum": 1},
+            "sha256": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
+        }),
+    )
 }
 
 fn signer() -> Value {

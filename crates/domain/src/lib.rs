@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | request, signer | [`request`], [`signer`]: states and transitions |
 //! | contact | [`contact`] |
+//! | document | [`document`] |
 //! | event | [`event`]: the closed set of kinds |
 //! | endpoint, subscription | [`endpoint`], [`subscription`] |
 //! | delivery, attempt | [`delivery`] |
@@ -32,6 +33,7 @@ pub mod call;
 pub mod chain;
 pub mod contact;
 pub mod delivery;
+pub mod document;
 pub mod endpoint;
 pub mod event;
 pub mod facts;

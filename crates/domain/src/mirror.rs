@@ -81,6 +81,7 @@ impl Request {
             account,
             title: String::new(),
             message: None,
+            documents: Vec::new(),
             sender: Sender::default(),
             signing_order: SigningOrder::default(),
             signers: Vec::new(),

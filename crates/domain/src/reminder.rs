@@ -118,6 +118,7 @@ mod tests {
             account: AccountId::new(2),
             title: "Lease".to_owned(),
             message: None,
+            documents: Vec::new(),
             sender: Sender::default(),
             signing_order: SigningOrder::Sequential,
             signers: vec![signer(1, 1), signer(2, 2)],

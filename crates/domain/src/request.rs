@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::document::Brief;
 use crate::event::Kind;
 use crate::id::{AccountId, RequestId, SignerId, WorkflowId};
 use crate::notice::Rules;
@@ -28,6 +29,9 @@ pub struct Request {
     /// What the sender says to the signers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// The documents that are signed, in the order given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub documents: Vec<Brief>,
     /// Who asks.
     pub sender: Sender,
     /// All at once, or one group after the other.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use domain::document::Full;
 use domain::id::{AccountId, EndpointId};
 use domain::request::{Action, Refused};
 use domain::workflow;
@@ -30,6 +31,15 @@ pub enum Refusal {
         /// What could be done instead, if that is known.
         possible: Vec<&'static str>,
     },
+    /// What is uploaded is longer than it may be.
+    #[error("the document is longer than {bytes_max} bytes")]
+    TooLarge {
+        /// The most bytes.
+        bytes_max: u64,
+    },
+    /// What is uploaded is nothing that is taken.
+    #[error("the file is no PDF: it does not begin with %PDF-")]
+    NotADocument,
     /// The account has as many of them as it may.
     #[error("limit reached: {message}")]
     LimitReached {
@@ -153,6 +163,12 @@ impl From<workflow::Refused> for Refusal {
             | No::PacketOut
             | No::NotSigned => Self::Impossible { message, possible: Vec::new() },
         }
+    }
+}
+
+impl From<Full> for Refusal {
+    fn from(full: Full) -> Self {
+        Self::Impossible { message: full.to_string(), possible: Vec::new() }
     }
 }
 

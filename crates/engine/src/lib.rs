@@ -14,6 +14,7 @@ mod command;
 pub mod contacts;
 mod deliver;
 pub mod deliveries;
+pub mod documents;
 mod doorway;
 pub mod endpoints;
 pub mod events;
@@ -67,6 +68,7 @@ use domain::retention::Retention;
 use domain::time::{Clock, Timestamp};
 use serde::Serialize;
 use store::{Commit, Committed, Fault, MasterKey, Store, Views, Write};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use metrics::Metrics;
@@ -156,6 +158,7 @@ struct Inner {
     sources: intake::Doors,
     return_paths: ReturnPaths,
     tests: providers::Recent,
+    piece_turns: Semaphore,
     signers: Mutex<BTreeMap<AccountId, Arc<SigningKey>>>,
     rsa: Mutex<Option<Arc<RsaKey>>>,
     /// Stands in for a URL where a dialect takes it from elsewhere.
@@ -227,6 +230,7 @@ impl Engine {
             heard: feedback::Memory::default(),
             sources: intake::Doors::default(),
             tests: providers::Recent::default(),
+            piece_turns: Semaphore::new(documents::PIECES_AT_ONCE_MAX),
             signers: Mutex::default(),
             rsa: Mutex::default(),
             nowhere: Arc::new(nowhere()),

@@ -44,10 +44,10 @@ macro_rules! problems {
 }
 
 problems! {
-    /// The body is not JSON.
-    Malformed, "P0001", "malformed", "The body is not JSON";
-    /// The body is not said to be JSON.
-    UnsupportedMediaType, "P0002", "unsupported_media_type", "The body is not said to be JSON";
+    /// The body cannot be read.
+    Malformed, "P0001", "malformed", "The body cannot be read";
+    /// The body is not of the type that is taken.
+    UnsupportedMediaType, "P0002", "unsupported_media_type", "The body is not of the type that is taken";
     /// The body is too large.
     TooLarge, "P0003", "too_large", "The body is too large";
     /// There is no API key.

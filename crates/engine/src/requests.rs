@@ -12,7 +12,7 @@ mod wanted;
 
 use std::collections::BTreeMap;
 
-use domain::id::{AccountId, RequestId, SignerId};
+use domain::id::{AccountId, DocumentId, RequestId, SignerId};
 use domain::notice::Rules;
 use domain::request::{Action, Callbacks, Reminders, Request, Sender, SigningOrder, State, Step};
 use domain::signer::{Device, Evidence, Role, Via};
@@ -57,6 +57,8 @@ pub struct NewRequest {
     pub title: String,
     /// What the sender says to the signers, at most 4,000 characters.
     pub message: Option<String>,
+    /// What is signed: at most 20 documents, each once.
+    pub documents: Vec<DocumentId>,
     /// Who asks.
     pub sender: Option<Sender>,
     /// All at once, or one group after the other.
@@ -135,6 +137,8 @@ pub struct RequestPatch {
     pub title: Option<String>,
     /// See [`NewRequest`].
     pub message: Patch<String>,
+    /// All documents anew.
+    pub documents: Option<Vec<DocumentId>>,
     /// See [`NewRequest`].
     pub sender: Patch<Sender>,
     /// See [`NewRequest`].
@@ -193,9 +197,10 @@ impl Engine {
         self.refuse_known(account, once).await?;
         let now = self.now();
         let send = input.send;
+        let documents = self.briefs(account, &input.documents).await?;
         let mut mint = || self.mint(now);
         let id = RequestId::new(mint());
-        let mut with = With { now, guard: self.guard(), mint: &mut mint };
+        let mut with = With { now, guard: self.guard(), mint: &mut mint, documents };
         let created = draft((account, id), input, &mut with)?.created();
         let (earlier, last) = if send {
             let sent = created.request.clone().send(now)?;
@@ -220,10 +225,13 @@ impl Engine {
         id: RequestId,
         patch: RequestPatch,
     ) -> Result<Request, Refusal> {
+        let documents =
+            self.briefs(account, patch.documents.as_deref().unwrap_or_default()).await?;
         let decide = |request: Request, now: Timestamp| {
             must_be_draft(&request)?;
             let mut mint = || self.mint(now);
-            let mut with = With { now, guard: self.guard(), mint: &mut mint };
+            let documents = documents.clone();
+            let mut with = With { now, guard: self.guard(), mint: &mut mint, documents };
             let request = patched(request, patch.clone(), &mut with)?;
             Ok(Step { request, happened: Vec::new() })
         };

@@ -1,4 +1,4 @@
-//! What falls due by itself: expiries, probes, sweeps, replays.
+//! What falls due by itself: expiries, probes, sweeps, replays, documents that nobody has.
 //!
 //! Invariants: a timer stands in the store until the commit that acts on it clears or moves it, so a crash between
 //! the two only repeats it; acting on a timer twice does nothing more.
@@ -86,6 +86,8 @@ impl Engine {
                         | Refusal::Invalid(_)
                         | Refusal::Impossible { .. }
                         | Refusal::LimitReached { .. }
+                        | Refusal::TooLarge { .. }
+                        | Refusal::NotADocument
                         | Refusal::TooSoon { .. }
                         | Refusal::UrlTaken { .. }
                         | Refusal::Forgotten
@@ -107,6 +109,7 @@ impl Engine {
             TimerKind::Replay => self.step_replay(account, ReplayId::new(subject)).await,
             TimerKind::Silence => self.ask_again(account, RequestId::new(subject)).await,
             TimerKind::Packet => self.send_scheduled(timer, now).await,
+            TimerKind::Document => self.step_document(timer).await,
         }
     }
 

@@ -237,7 +237,7 @@ CREATE TABLE timers (
     subject    uuid   NOT NULL,
     node_id    uuid,
     due_at     bigint NOT NULL,
-    kind       text   COLLATE "C" NOT NULL CHECK (kind IN ('expiry', 'reminder', 'probe', 'sweep', 'replay', 'silence', 'packet')),
+    kind       text   COLLATE "C" NOT NULL CHECK (kind IN ('expiry', 'reminder', 'probe', 'sweep', 'replay', 'silence', 'packet', 'document')),
     PRIMARY KEY (account_id, kind, subject)
 ) WITH (fillfactor = 70);
 CREATE INDEX timers_due ON timers (due_at);
@@ -252,7 +252,8 @@ CREATE TABLE replays (
 ) WITH (fillfactor = 50);
 CREATE INDEX replays_by_endpoint ON replays (account_id, endpoint_id, id);
 
--- What an account has set, by kind and name: providers, rules, templates, looks, and addresses that nothing is sent to.
+-- What an account has set, by kind and name: providers, rules, templates, looks, addresses that nothing is sent to, and
+-- documents with their pieces.
 -- Secrets are sealed apart from the body.
 CREATE TABLE settings (
     account_id uuid   NOT NULL,

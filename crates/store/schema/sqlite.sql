@@ -181,7 +181,7 @@ CREATE TABLE timeline (
 -- What falls due by itself.
 CREATE TABLE timers (
     account_id BLOB    NOT NULL,
-    kind       TEXT    NOT NULL CHECK (kind = 'expiry' OR kind = 'reminder' OR kind = 'probe' OR kind = 'sweep' OR kind = 'replay' OR kind = 'silence' OR kind = 'packet'),
+    kind       TEXT    NOT NULL CHECK (kind = 'expiry' OR kind = 'reminder' OR kind = 'probe' OR kind = 'sweep' OR kind = 'replay' OR kind = 'silence' OR kind = 'packet' OR kind = 'document'),
     subject    BLOB    NOT NULL,
     due_at     INTEGER NOT NULL,
     PRIMARY KEY (account_id, kind, subject)
@@ -198,7 +198,8 @@ CREATE TABLE replays (
 ) WITHOUT ROWID, STRICT;
 CREATE INDEX replays_by_endpoint ON replays (account_id, endpoint_id, id);
 
--- What an account has set, by kind and name: providers, rules, templates, looks, and addresses that nothing is sent to.
+-- What an account has set, by kind and name: providers, rules, templates, looks, addresses that nothing is sent to, and
+-- documents with their pieces.
 -- Secrets are sealed apart from the body.
 CREATE TABLE settings (
     account_id BLOB    NOT NULL,

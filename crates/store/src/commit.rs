@@ -59,7 +59,7 @@ pub enum Write {
     /// An API key, new or changed.
     Key(Key),
     /// A request, with the links of signers that have none yet.
-    Request(Guarded<Request>, Vec<SignerLink>),
+    Request(Box<Guarded<Request>>, Vec<SignerLink>),
     /// A request is deleted; its log stays.
     RequestGone(RequestId, Version),
     /// A contact.
@@ -149,11 +149,17 @@ pub enum SettingKind {
     WorkflowNumber,
     /// What came of a launch that was not waited for; named by its id.
     WorkflowJob,
+    /// A document that is signed; named by its id. Not bounded in number, as requests are not.
+    Document,
+    /// Part of a document's bytes; named by its id, a colon, and its number in four digits.
+    DocumentPiece,
+    /// An upload that has not come to its end; named by the document's id.
+    DocumentUpload,
 }
 
 impl SettingKind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::Provider,
         Self::NoticeRule,
         Self::Template,
@@ -169,6 +175,9 @@ impl SettingKind {
         Self::DocumentText,
         Self::WorkflowNumber,
         Self::WorkflowJob,
+        Self::Document,
+        Self::DocumentPiece,
+        Self::DocumentUpload,
     ];
 
     /// Names the kind in the store.
@@ -189,6 +198,9 @@ impl SettingKind {
             Self::DocumentText => "document_text",
             Self::WorkflowNumber => "workflow_number",
             Self::WorkflowJob => "workflow_job",
+            Self::Document => "document",
+            Self::DocumentPiece => "document_piece",
+            Self::DocumentUpload => "document_upload",
         }
     }
 }
@@ -234,11 +246,13 @@ pub enum TimerKind {
     Silence,
     /// A signature packet is sent at a moment said before, or its account told of that; the subject is the workflow.
     Packet,
+    /// A document that no request has goes, with its pieces; the subject is the document.
+    Document,
 }
 
 impl TimerKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Expiry,
         Self::Reminder,
         Self::Probe,
@@ -246,6 +260,7 @@ impl TimerKind {
         Self::Replay,
         Self::Silence,
         Self::Packet,
+        Self::Document,
     ];
 
     /// Names the kind in the store.
@@ -258,6 +273,7 @@ impl TimerKind {
             Self::Replay => "replay",
             Self::Silence => "silence",
             Self::Packet => "packet",
+            Self::Document => "document",
         }
     }
 }

@@ -119,6 +119,7 @@ macro_rules! conformance {
             replies::keys_of_two_accounts_are_apart
             settings::a_stale_setting_leaves_nothing_of_its_commit
             settings::secrets_of_a_setting_come_back_and_go_with_it
+            settings::a_long_secret_comes_back_whole_and_among_others
             settings::settings_come_in_pages_by_their_bytes_and_apart
             settings::whoever_sets_what_only_who_knew_the_last_version_does
             settles::attempt_and_state_are_one

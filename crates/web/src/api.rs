@@ -6,6 +6,7 @@ pub(crate) mod branding;
 pub(crate) mod clock;
 pub(crate) mod contacts;
 pub(crate) mod deliveries;
+pub(crate) mod documents;
 pub(crate) mod endpoints;
 pub(crate) mod event_types;
 pub(crate) mod events;

@@ -98,9 +98,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<State> for Path<T> {
 
 /// What the path of a page names.
 #[derive(Debug)]
-pub(crate) struct Name(pub(crate) String);
+pub(crate) struct Name<T = String>(pub(crate) T);
 
-impl<S: Send + Sync> FromRequestParts<S> for Name {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Name<T> {
     type Rejection = Halt;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Halt> {

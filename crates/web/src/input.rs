@@ -4,6 +4,8 @@
 //! read says where, JSON of the wrong shape names every place.
 //! Left to others: rules about values (`engine`).
 
+pub(crate) mod multipart;
+
 use std::time::Duration;
 
 use axum::BoxError;

@@ -8,6 +8,7 @@ mod answer;
 mod api;
 mod auth;
 mod feedback;
+mod files;
 mod hot;
 mod idempotency;
 mod input;
@@ -24,6 +25,7 @@ mod serve;
 mod short;
 mod signing;
 mod state;
+mod uploads;
 mod vendors;
 
 use std::convert::Infallible;
@@ -34,9 +36,9 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{self, MethodRouter};
 
 use crate::api::{
-    branding, clock, contacts, deliveries, endpoints, event_types, events, keys, notice_rules,
-    notices, providers, replays, requests, shortener, signers, sources, stats, suppressions,
-    templates, timeline, workflows,
+    branding, clock, contacts, deliveries, documents, endpoints, event_types, events, keys,
+    notice_rules, notices, providers, replays, requests, shortener, signers, sources, stats,
+    suppressions, templates, timeline, workflows,
 };
 use crate::vendors::ironclad::signing as sign_step;
 use crate::vendors::{clickwrap, esaw, fintechos, ironclad};
@@ -89,6 +91,11 @@ fn api() -> Vec<Route> {
         get("/api/v1/contacts/{id}", contacts::read),
         patch("/api/v1/contacts/{id}", contacts::update),
         delete("/api/v1/contacts/{id}", contacts::delete),
+        post("/api/v1/documents", documents::create),
+        get("/api/v1/documents", documents::list),
+        get("/api/v1/documents/{id}", documents::read),
+        get("/api/v1/documents/{id}/content", documents::download),
+        delete("/api/v1/documents/{id}", documents::delete),
         post("/api/v1/endpoints", endpoints::create),
         get("/api/v1/endpoints", endpoints::list),
         get("/api/v1/endpoints/{id}", endpoints::read),
@@ -173,9 +180,17 @@ fn in_vendors_places() -> Vec<Route> {
         post("/v1.1/requests/{id}/send", clickwrap::send),
         get("/v1.1/activity/{activity}/record", clickwrap::record),
         get("/v1.1/activity/record/{session}", clickwrap::record),
+        post("/Api/v6/file/upload", esaw::upload),
+        get("/Api/v6/file/{id}", esaw::file),
+        post("/Api/v6/envelope/send", esaw::send),
+        get("/Api/v6/envelope/{id}/files", esaw::files_of),
         get("/Api/v6/envelope/{id}", esaw::envelope),
         get("/Api/v6/envelope/{id}/viewerlinks", esaw::viewer_links),
         post("/Api/v6/envelope/cancel", esaw::cancel),
+        post("/Api/v6.0/file/upload", esaw::upload),
+        get("/Api/v6.0/file/{id}", esaw::file),
+        post("/Api/v6.0/envelope/send", esaw::send),
+        get("/Api/v6.0/envelope/{id}/files", esaw::files_of),
         get("/Api/v6.0/envelope/{id}", esaw::envelope),
         get("/Api/v6.0/envelope/{id}/viewerlinks", esaw::viewer_links),
         post("/Api/v6.0/envelope/cancel", esaw::cancel),
@@ -286,6 +301,7 @@ fn outside() -> Vec<Route> {
         post("/in/{token}", intake::take),
         get("/l/{code}", short::follow),
         get("/s/{token}", signing::show),
+        get("/s/{token}/documents/{id}", signing::read),
         post("/s/{token}/view", signing::view),
         post("/s/{token}/sign", signing::sign),
         post("/s/{token}/decline", signing::decline),

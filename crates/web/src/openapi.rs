@@ -88,7 +88,11 @@ fn describe(operation: &Operation) -> Value {
     }
     let mut answer = json!({"description": operation.summary});
     if let (Value::Object(answer), Some(shape)) = (&mut answer, operation.answer) {
-        answer.insert("content".to_owned(), content(shape));
+        let mut content = content(shape);
+        if let Value::Object(content) = &mut content {
+            content.remove("multipart/form-data");
+        }
+        answer.insert("content".to_owned(), content);
     }
     let mut responses = Map::new();
     responses.insert(operation.status.to_owned(), answer.clone());
@@ -101,6 +105,10 @@ fn describe(operation: &Operation) -> Value {
 }
 
 fn content(shape: &str) -> Value {
+    if shape == "Pdf" {
+        let form = json!({"type": "object", "required": ["file"], "properties": {"file": {"type": "string"}}});
+        return json!({"application/pdf": {}, "multipart/form-data": {"schema": form}});
+    }
     json!({"application/json": {"schema": {"$ref": format!("{PREFIX}{shape}")}}})
 }
 
@@ -138,6 +146,9 @@ fn about(parameter: &str) -> &'static str {
         "endpoint_id" => "Only deliveries to this endpoint.",
         "event_id" => "Only deliveries of this event.",
         "state" => "Only deliveries in this state.",
+        "name" => {
+            "What the file is called, at most 200 characters; that of a form has a name already."
+        }
         "to" => "Only messages to this address or number.",
         _ => "",
     }

@@ -234,6 +234,10 @@ impl From<Refusal> for Halt {
             Refusal::UrlTaken { id } => {
                 Problem::new(Page::UrlTaken, message).with("existing", id.to_string())
             }
+            Refusal::TooLarge { bytes_max } => {
+                Problem::new(Page::TooLarge, message).with("bytes_max", bytes_max)
+            }
+            Refusal::NotADocument => Problem::new(Page::UnsupportedMediaType, message),
             Refusal::LimitReached { .. } => Problem::new(Page::LimitReached, message),
             Refusal::KeyReused => Problem::new(Page::IdempotencyKeyReused, message),
             Refusal::Contended { .. } => Problem::new(Page::Contended, message),

@@ -27,6 +27,7 @@ use http::request::Parts;
 use url::form_urlencoded;
 
 use crate::auth::Name;
+use crate::files::{self, Shown};
 use crate::input;
 use crate::problem::{Halt, Problem};
 use crate::signing::document::Filled;
@@ -43,6 +44,26 @@ type Reached = extract::State<State>;
 pub(crate) async fn show(extract::State(state): Reached, Name(token): Name) -> Response {
     match find(&state, &token).await {
         Ok(visit) => document::page(&visit, &token, &Filled::default()),
+        Err(halt) => document::trouble(halt),
+    }
+}
+
+/// `GET /s/{token}/documents/{id}`: reading is no view and no signature, since scanners of links read too.
+pub(crate) async fn read(
+    extract::State(state): Reached,
+    Name((token, id)): Name<(String, String)>,
+) -> Response {
+    let found = async {
+        let visit = find(&state, &token).await?;
+        let id = id.parse().ok().filter(|id| {
+            let has = visit.request.documents.iter().any(|brief| brief.id == *id);
+            has && standing::may_read(&visit)
+        });
+        let id = id.ok_or_else(|| Problem::not_found("document"))?;
+        Ok(state.engine().document_content(visit.account, id).await?)
+    };
+    match found.await {
+        Ok((document, pieces)) => files::answer(&document, pieces, Shown::Inline),
         Err(halt) => document::trouble(halt),
     }
 }

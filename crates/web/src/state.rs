@@ -4,8 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use engine::Engine;
+use tokio::sync::Semaphore;
 
 use crate::auth::Keys;
+use crate::uploads::UPLOADS_MAX;
 
 /// What a handler may reach. Cheap to clone; all clones are one.
 #[derive(Clone)]
@@ -17,6 +19,7 @@ struct Inner {
     engine: Engine,
     settings: Settings,
     keys: Keys,
+    uploads: Semaphore,
 }
 
 /// What an operator sets.
@@ -32,7 +35,8 @@ impl State {
     /// Gathers what handlers reach.
     pub fn new(engine: Engine, mut settings: Settings) -> Self {
         settings.public_url.truncate(settings.public_url.trim_end_matches('/').len());
-        Self { inner: Arc::new(Inner { engine, settings, keys: Keys::default() }) }
+        let (keys, uploads) = (Keys::default(), Semaphore::new(UPLOADS_MAX));
+        Self { inner: Arc::new(Inner { engine, settings, keys, uploads }) }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -41,6 +45,11 @@ impl State {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.inner.settings
+    }
+
+    /// Gives the places for uploads under way.
+    pub(crate) fn uploads(&self) -> &Semaphore {
+        &self.inner.uploads
     }
 
     pub(crate) fn keys(&self) -> &Keys {

@@ -41,7 +41,7 @@ pub(crate) async fn in_their_words(
     let Some(problem) = response.extensions_mut().remove::<Problem>() else { return response };
     match vendor {
         Face::Clickwrap => clickwrap::say(response, &problem),
-        Face::Esaw => esaw::say(response, &problem, str::to_owned),
+        Face::Esaw => esaw::say(response, &problem, face::esaw::place),
         Face::Fintechos => esaw::say(response, &problem, face::fintechos::place),
         Face::Ironclad => ironclad::say(response, &problem),
         Face::OAuth => ironclad::token::say(response, &problem),

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use store::conformance::Database;
 use tokio::runtime::{Builder, Runtime};
 
+use crate::documents::{pdf, upload};
 use crate::http::{Message, Receiver};
 use crate::process::{Scratch, text, until};
 use crate::service::{LOCAL, Service, draft, id};
@@ -41,6 +42,8 @@ impl Drop for Postgres {
 
 /// What a service was made to remember.
 struct Filled {
+    /// A document that no request has.
+    document: String,
     /// Events of one order key that nobody took yet, in their order.
     waiting: Vec<String>,
     /// A request that was signed by all.
@@ -67,6 +70,7 @@ fn fill(service: &Service, heard: &Receiver, dead: SocketAddr) -> Filled {
     let once = json!({"url": format!("http://{dead}/once"), "profile": "insertsign"});
     let once = post(service, "/endpoints", &once);
     post(service, "/contacts", &json!({"name": "Ada", "email": "ada@example.com"}));
+    let document = upload(service, &pdf(600_000, 9));
     let drafted = post(service, "/requests", &draft("parallel"));
     let drafted = service.api("GET", &format!("/requests/{drafted}"), None).expect(200).json();
     let year: u32 =
@@ -94,7 +98,7 @@ fn fill(service: &Service, heard: &Receiver, dead: SocketAddr) -> Filled {
     post(service, &format!("/endpoints/{hears}/replay"), &replay);
     let failed = format!("/deliveries?state=exhausted&endpoint_id={once}");
     until("an attempt that fails for good", || (count(service, &failed) > 0).then_some(()));
-    Filled { waiting, completed: completed["id"].as_str().unwrap().to_owned() }
+    Filled { document, waiting, completed: completed["id"].as_str().unwrap().to_owned() }
 }
 
 /// The rows of an export: all but what says when it was made.
@@ -165,6 +169,9 @@ fn a_service_goes_on_in_the_other_store_where_it_was() {
     assert_eq!(told, filled.waiting, "in the order in which they happened");
     until("the end of what was pending", || (count(&service, PENDING) == 0).then_some(()));
     verify(&service, &filled.completed);
+    let document = format!("/documents/{}/content", filled.document);
+    assert!(service.api("GET", &document, None).expect(200).body == pdf(600_000, 9));
+    let uploaded = upload(&service, &pdf(600_001, 10));
     let again =
         post(&service, "/events", &json!({"type": "custom.a", "id": "n0", "data": {"n": 0}}));
     assert_eq!(again, filled.waiting[0], "what was known is known");
@@ -180,6 +187,9 @@ fn a_service_goes_on_in_the_other_store_where_it_was() {
     let service = Service::start_in(scratch, &LOCAL);
     verify(&service, &filled.completed);
     assert_eq!(count(&service, "/requests"), 5);
+    assert!(service.api("GET", &document, None).expect(200).body == pdf(600_000, 9));
+    let document = format!("/documents/{uploaded}/content");
+    assert!(service.api("GET", &document, None).expect(200).body == pdf(600_001, 10));
     let next = id(&service
         .api("POST", "/events", Some(&json!({"type": "custom.b", "data": {}})))
         .expect(202));

@@ -13,6 +13,8 @@ mod dialects;
 #[cfg(test)]
 mod disk;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod help;
 #[cfg(test)]
 mod hostile;

@@ -9,6 +9,7 @@
 //! and SMS provider (the fragment, paths), <https://clickwrap-developer.ironcladapp.com/reference/list-all-signers-2> (a
 //! signer's members, paging), the help page on the status of requests (the words for it, whose spelling no page shows).
 
+use domain::document::Brief;
 use domain::id::AccountId;
 use domain::request::{Request, Sender, SigningOrder, State};
 use domain::signer::{self, Person, Role, SendTo, Signer};
@@ -113,6 +114,18 @@ fn of_america(text: &str) -> String {
         (11, _) if plain && digits.starts_with('1') => format!("+{digits}"),
         _ => text.to_owned(),
     }
+}
+
+/// Finds the document that is the record of a request or of one of its signers: the first one, when all have signed.
+pub fn record<'a>(request: &'a Request, signer: Option<&str>) -> Option<&'a Brief> {
+    let is_known = |id: &str| {
+        let is = |signer: &Signer| {
+            signer.foreign_id.as_deref() == Some(id) || signer.id.to_string() == id
+        };
+        request.signers.iter().any(is)
+    };
+    let is_complete = matches!(request.state, State::Completed { .. });
+    request.documents.first().filter(|_| is_complete && signer.is_none_or(is_known))
 }
 
 /// Says where a place of ours stands in the vendor's body, so that a client finds what is wrong; one of the vendor's stays.

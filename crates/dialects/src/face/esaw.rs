@@ -1,12 +1,15 @@
-//! Namirial eSignAnyWhere's interface (v6), answered: envelopes shown, with the links of those whose turn it is, and withdrawn.
+//! Namirial eSignAnyWhere's interface (v6), answered: files uploaded and fetched; envelopes sent, shown, with the links of
+//! those whose turn it is, and withdrawn.
 //!
-//! An envelope is a request of ours, under the same GUID that callbacks name, and an activity is a signer. No documents are
-//! kept here, so nothing is uploaded, sent or downloaded by this interface.
+//! An envelope is a request of ours, under the same GUID that callbacks name, an activity is a signer, and a file a document.
 //!
 //! Sources: the members that public clients of version 6 read and send (samples beside the fixtures of FintechOS); states of
 //! envelopes and activities as those clients know them.
 
-use domain::id::RequestId;
+mod send;
+
+use domain::document::{Brief, Document};
+use domain::id::{DocumentId, RequestId};
 use domain::request::{Request, SigningOrder, State};
 use domain::signer::{self, Role, Signer};
 use domain::time::Timestamp;
@@ -15,6 +18,11 @@ use serde_json::{Value, json};
 use crate::derive::guid_of;
 use crate::face::{Flaws, form};
 
+pub use self::send::{place, wanted};
+
+/// What the client said that has no place of its own: a member of the request's `metadata`.
+const NOTES: &str = "esaw";
+
 /// Gives the id that an envelope has at this interface and in callbacks.
 pub fn envelope_id(request: &Request) -> String {
     guid_of(request.id.bits())
@@ -22,12 +30,46 @@ pub fn envelope_id(request: &Request) -> String {
 
 /// Finds which request an envelope's id stands for: a GUID, in any case, or the id that the request has elsewhere.
 pub fn request_id(guid: &str) -> Option<RequestId> {
-    if let Ok(id) = guid.parse() {
-        return Some(id);
-    }
+    guid.parse().ok().or_else(|| bits_of(guid).map(RequestId::new))
+}
+
+/// Finds which document a file's id stands for: a GUID, in any case, or the id that the document has elsewhere.
+pub fn file_id(guid: &str) -> Option<DocumentId> {
+    guid.parse().ok().or_else(|| bits_of(guid).map(DocumentId::new))
+}
+
+fn bits_of(guid: &str) -> Option<u128> {
     let digits: String = guid.chars().filter(|c| *c != '-').collect();
     let bits = u128::from_str_radix(&digits, 16).ok()?;
-    guid_of(bits).eq_ignore_ascii_case(guid).then(|| RequestId::new(bits))
+    guid_of(bits).eq_ignore_ascii_case(guid).then_some(bits)
+}
+
+/// Answers an upload.
+pub fn uploaded(document: &Document) -> Value {
+    json!({"FileId": guid_of(document.brief.id.bits())})
+}
+
+/// Answers the sending of an envelope.
+pub fn sent(request: &Request) -> Value {
+    json!({"EnvelopeId": envelope_id(request)})
+}
+
+/// Shows an envelope's files. Pages are not counted, and the audit trail is no file here, so their members say nothing.
+pub fn files(request: &Request) -> Value {
+    let file = |(brief, number): (&Brief, u32)| {
+        json!({
+            "FileId": guid_of(brief.id.bits()),
+            "FileName": brief.name,
+            "AuditTrailFileId": null,
+            "Attachments": [],
+            "DocumentNumber": number,
+        })
+    };
+    json!({
+        "Documents": request.documents.iter().zip(1..).map(file).collect::<Vec<_>>(),
+        "AuditTrail": {"FileId": null, "XmlFileId": null},
+        "LegalDocuments": [],
+    })
 }
 
 /// Reads the body that withdraws an envelope: which one, and why.
@@ -61,6 +103,7 @@ pub fn envelope(request: &Request) -> Value {
         "Id": envelope_id(request),
         "EnvelopeStatus": status(request),
         "Name": request.title,
+        "MetaData": request.metadata.get(NOTES).and_then(|notes| notes.get("MetaData")),
         "SentDate": request.sent_at(),
         "Activities": request.signers.iter().map(|signer| activity(request, signer)).collect::<Vec<_>>(),
     })

@@ -2,12 +2,14 @@
 //!
 //! The vendor shows a sign request whose `WorkstepConfigs` are left out, and no answer. So the members of a workstep are
 //! those by which eSignAnyWhere, behind it, names a recipient of a step, and answers are ours. Worksteps are done one after the
-//! other: the second one's link is there when the first is finished. No documents are kept, and none is given.
+//! other: the second one's link is there when the first is finished. The document is a file that was uploaded before, by
+//! eSignAnyWhere's interface or ours.
 //!
 //! Source: the webhook page of FintechOS eSign (the request, and that `downloadSignedDocument` gives the next link).
 
+use domain::document::Brief;
 use domain::id::RequestId;
-use domain::request::{CallbackDialect, Callbacks, Request, Sender, SigningOrder};
+use domain::request::{CallbackDialect, Callbacks, Request, Sender, SigningOrder, State};
 use domain::secret::Secret;
 use domain::signer::{Person, Role, SendTo, Signer};
 use serde_json::{Value, json};
@@ -25,8 +27,13 @@ pub fn key(body: &[u8]) -> Result<Option<Secret>, Flaws> {
 pub fn wanted(body: &[u8]) -> Result<Wanted, Flaws> {
     form::read(body, |form| {
         let user = form.inner("Authentication").text("Username").unwrap_or_default();
+        let file = form.text("FileId").map(esaw::file_id);
+        if let Some(None) = file {
+            form.flaw_at("FileId", "expected the FileId of a file that was uploaded");
+        }
         Wanted {
             title: form.text("SignedDocumentName").unwrap_or_default().to_owned(),
+            documents: file.flatten().into_iter().collect(),
             sender: Sender {
                 name: user.to_owned(),
                 email: bounds::email(user).unwrap_or_default(),
@@ -84,6 +91,7 @@ pub fn place(path: &str) -> String {
     let (before, last) = path.rsplit_once('.').unwrap_or(("", &path));
     match (before, last) {
         ("", "title") => "SignedDocumentName".to_owned(),
+        ("", "documents[0]") => "FileId".to_owned(),
         ("sender", _) => "Authentication.Username".to_owned(),
         ("callbacks", "finish_url") => "WebhookUrl".to_owned(),
         ("callbacks", "status_url") => "WebhookStatusUrl".to_owned(),
@@ -101,14 +109,31 @@ pub fn signed(request: &Request, url: impl Fn(&Signer) -> String) -> Value {
     json!({"EnvelopeId": esaw::envelope_id(request), "WorkstepUrl": link(request, url)})
 }
 
-/// Answers a download: where the envelope stands, and the link of the next workstep while there is one.
-pub fn download(request: &Request, url: impl Fn(&Signer) -> String) -> Value {
+/// Tells which document a download gives: the first one, when all have signed.
+pub fn signed_document(request: &Request) -> Option<&Brief> {
+    match request.state {
+        State::Completed { .. } => request.documents.first(),
+        State::Draft
+        | State::Sent { .. }
+        | State::Declined { .. }
+        | State::Expired { .. }
+        | State::Cancelled { .. } => None,
+    }
+}
+
+/// Answers a download: where the envelope stands, and the link of the next workstep while there is one, or the document in
+/// Base64 when all have signed.
+pub fn download(
+    request: &Request,
+    document: Option<&str>,
+    url: impl Fn(&Signer) -> String,
+) -> Value {
     json!({
         "EnvelopeId": esaw::envelope_id(request),
         "EnvelopeStatus": esaw::status(request),
         "SignedDocumentName": request.title,
         "WorkstepUrl": link(request, url),
-        "SignedDocument": null,
+        "SignedDocument": document,
     })
 }
 

@@ -39,6 +39,12 @@ impl<'a> Form<'a> {
         self.value.get(name).is_some_and(Value::is_null)
     }
 
+    /// Names the members that are there.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'a str> {
+        let members = self.value.as_object().into_iter().flatten();
+        members.filter(|(_, value)| !value.is_null()).map(|(name, _)| name.as_str())
+    }
+
     /// Goes on to a member that is an object; what is not there has no members.
     pub(super) fn inner(&self, name: &str) -> Self {
         let value = self.typed(name, "an object", |value| value.is_object().then_some(value));

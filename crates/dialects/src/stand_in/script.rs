@@ -75,6 +75,7 @@ fn draft(
         account,
         title: "NDA for Acme".to_owned(),
         message: None,
+        documents: Vec::new(),
         sender: Sender {
             name: "Alex Miller".to_owned(),
             email: "alex.miller@acme.example".to_owned(),

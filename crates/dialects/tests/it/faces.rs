@@ -1,10 +1,12 @@
 //! Vendors' interfaces as we answer them: their samples are taken, what is shown is read by the vendor's reader, and no
 //! body, however broken, panics.
 
-use dialects::face::{clickwrap, esaw, fintechos};
+use dialects::face::{Wanted, clickwrap, esaw, fintechos};
 use dialects::vendor::{Ask, vendor};
 use domain::call::Answer;
-use domain::id::SignerId;
+use domain::chain::Hash;
+use domain::document::{Brief, Document, MediaType};
+use domain::id::{DocumentId, SignerId};
 use domain::request::{Request, SigningOrder, State};
 use domain::signer::{self, Device, Evidence, Person, Role, SendTo, Signer, Via};
 use domain::source::Vendor;
@@ -21,6 +23,7 @@ use super::world::{BITS, noon, request, signer};
 const MINIMAL: &str = include_str!("../../fixtures/clickwrap/_create_request_minimal.json");
 const WITH_FIELDS: &str = include_str!("../../fixtures/clickwrap/_create_request_with_fields.json");
 
+const SEND: &str = include_str!("../../fixtures/fintechos/esaw.v6.envelope-send.request.json");
 const SIGN_REQUEST: &str = include_str!("../../fixtures/fintechos/_sign-request.json");
 
 #[test]
@@ -238,6 +241,150 @@ fn the_sign_request_of_fintechos_becomes_a_request_with_callbacks() {
     assert_eq!(fintechos::place("signers"), "WorkstepConfigs");
 }
 
+/// The vendor's sample of an envelope, changed.
+fn envelope(change: impl FnOnce(&mut Value)) -> Result<Wanted, Vec<String>> {
+    let mut body: Value = serde_json::from_str(SEND).unwrap();
+    body["CallbackConfiguration"]["ActivityActionCallbackConfiguration"] = Value::Null;
+    change(&mut body);
+    let wanted = esaw::wanted(body.to_string().as_bytes(), noon());
+    wanted.map_err(|flaws| flaws.into_iter().map(|(place, _)| place).collect())
+}
+
+#[test]
+fn the_envelope_of_esaws_sample_becomes_a_request() {
+    let flaws = esaw::wanted(SEND.as_bytes(), noon()).unwrap_err();
+    let events = "CallbackConfiguration.ActivityActionCallbackConfiguration.Url";
+    assert_eq!(flaws.iter().map(|(place, _)| place.as_str()).collect::<Vec<_>>(), [events]);
+    let wanted = envelope(|_| {}).unwrap();
+    assert_eq!(wanted.title, "Example contract");
+    assert_eq!(wanted.documents, [esaw::file_id("2f0a4f0e-7f0f-4c6e-9a55-2d0c5f6f9a01").unwrap()]);
+    let parts: Vec<_> =
+        wanted.signers.iter().map(|s| (s.person.name.as_str(), s.role, s.order)).collect();
+    let expected = [("Ana Pop", Role::Signer, Some(1)), ("Archive Box", Role::Cc, None)];
+    assert_eq!(parts, expected);
+    assert_eq!(wanted.signing_order, SigningOrder::Parallel);
+    assert_eq!(wanted.signers[0].person.locale.as_deref(), Some("en"));
+    assert_eq!(wanted.expires_at, Some(noon().plus_millis(2_419_200_000)));
+    assert_eq!(wanted.reminders.unwrap().days, [5, 8, 11, 14, 17, 20, 23, 25, 26]);
+    let message = wanted.message.unwrap();
+    assert!(
+        message.starts_with("Dear Ana Pop\n\nPlease sign Example contract before 20"),
+        "{message}"
+    );
+    assert_eq!(wanted.sender.name, "Example Ltd");
+    assert_eq!(wanted.redirect_url.as_deref(), Some("https://app.example.com/signed"));
+    assert!(wanted.callbacks.finish_url.unwrap().contains("/finish?envelope=##EnvelopeId##"));
+    assert!(wanted.callbacks.status_url.unwrap().contains("/status?envelope=##EnvelopeId##"));
+    assert_eq!(wanted.metadata["esaw"]["MetaData"], "internal-ref-4711");
+}
+
+#[test]
+fn groups_sign_one_after_the_other() {
+    let two = |first: Value, second: Value, mode: &str| {
+        envelope(|body| {
+            let mut other = body["Activities"][0].clone();
+            other["Action"]["Sign"]["SigningGroup"] = second;
+            other["Action"]["Sign"]["SequenceMode"] = json!(mode);
+            body["Activities"][0]["Action"]["Sign"]["SigningGroup"] = first;
+            body["Activities"][1] = other;
+            body["EmailConfiguration"] = Value::Null;
+        })
+        .unwrap()
+        .signing_order
+    };
+    let free = "NoSequenceEnforced";
+    assert_eq!(two(json!("1"), json!("1"), free), SigningOrder::Parallel);
+    assert_eq!(two(json!(1), json!(2), free), SigningOrder::Sequential);
+    assert_eq!(two(Value::Null, Value::Null, free), SigningOrder::Parallel);
+    assert_eq!(two(Value::Null, Value::Null, "SequenceEnforced"), SigningOrder::Sequential);
+}
+
+#[test]
+fn what_an_envelope_asks_for_in_vain_is_told_by_its_place() {
+    let sign = "/Activities/0/Action/Sign";
+    let recipient = format!("{sign}/RecipientConfiguration");
+    let cases = [
+        ("", "AddDocumentTimestamp", json!(true)),
+        ("/Documents/0", "FileId", json!("x")),
+        ("", "Documents", json!([])),
+        ("/Activities/0", "Action", json!({"Approve": {}})),
+        ("/Activities/0", "Action", json!({"Sign": {}, "SendCopy": {}})),
+        ("/Activities/0/VisibilityOptions/0", "IsHidden", json!(true)),
+        (sign, "SequenceMode", json!("Other")),
+        (sign, "SigningGroup", json!("first")),
+        (&recipient, "AllowDelegation", json!(true)),
+        (&recipient, "RequireViewContentBeforeFormFilling", json!(true)),
+        (&recipient, "AuthenticationConfiguration", json!({"AccessCode": {"Code": "1234"}})),
+        (&recipient, "NotificationChannel", json!("Sms")),
+        (&format!("{sign}/Elements"), "TextBoxes", json!([{"ElementId": "a"}])),
+        (
+            &format!("{sign}/Elements/Signatures/0"),
+            "AllowedSignatureTypes",
+            json!({"Biometric": {}}),
+        ),
+        (&format!("{sign}/Elements/Signatures/0"), "DocumentNumber", json!(2)),
+        ("", "MetaData", json!({})),
+    ];
+    for (at, name, value) in cases {
+        let told = envelope(|body| body.pointer_mut(at).unwrap()[name] = value.clone());
+        let place = format!("{at}/{name}").split('/').skip(1).fold(String::new(), |place, step| {
+            match (place.is_empty(), step.parse::<u32>()) {
+                (_, Ok(index)) => format!("{place}[{index}]"),
+                (true, Err(_)) => step.to_owned(),
+                (false, Err(_)) => format!("{place}.{step}"),
+            }
+        });
+        let told = told.unwrap_err();
+        assert!(told.contains(&place), "{place} is not among {told:?}");
+    }
+    let harmless = json!({"AccessCode": null, "SmsOneTimePassword": {}});
+    let fine = |body: &mut Value| {
+        *body.pointer_mut(&recipient).unwrap().get_mut("AllowDelegation").unwrap() = json!(false);
+        body.pointer_mut(&recipient).unwrap()["AuthenticationConfiguration"] = harmless;
+    };
+    envelope(fine).unwrap();
+}
+
+#[test]
+fn a_place_of_an_envelope_is_told_as_the_vendor_spells_it() {
+    for (ours, theirs) in [
+        ("title", "Name"),
+        ("documents[1]", "Documents[1].FileId"),
+        (
+            "signers[0].email",
+            "Activities[0].Action.*.RecipientConfiguration.ContactInformation.Email",
+        ),
+        ("signers[2].order", "Activities[2].Action.Sign.SigningGroup"),
+        ("callbacks.status_url", "CallbackConfiguration.StatusUpdateCallbackUrl"),
+        ("EnvelopeId", "EnvelopeId"),
+    ] {
+        assert_eq!(esaw::place(ours), theirs);
+    }
+}
+
+#[test]
+fn answers_about_files_have_the_members_of_the_samples() {
+    let sample = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let names =
+        |value: &Value| -> Vec<String> { value.as_object().unwrap().keys().cloned().collect() };
+    let id = DocumentId::new(0x2f0a_4f0e_7f0f_4c6e_9a55_2d0c_5f6f_9a01);
+    let brief = Brief { id, name: "a.pdf".to_owned(), size_bytes: 7, sha256: Hash::default() };
+    let request = Request { documents: vec![brief.clone()], ..request("A", State::Draft, vec![]) };
+    let uploaded = Document::new(brief, request.account, MediaType::Pdf, noon());
+    let theirs = include_str!("../../fixtures/fintechos/esaw.v6.file-upload.response.json");
+    assert_eq!(esaw::uploaded(&uploaded), sample(theirs));
+    let theirs = include_str!("../../fixtures/fintechos/esaw.v6.envelope-send.response.json");
+    assert_eq!(esaw::sent(&request), sample(theirs));
+    let theirs =
+        sample(include_str!("../../fixtures/fintechos/esaw.v6.envelope-files.response.json"));
+    let ours = esaw::files(&request);
+    assert_eq!(names(&ours), names(&theirs));
+    assert_eq!(names(&ours["AuditTrail"]), names(&theirs["AuditTrail"]));
+    let mut members = names(&theirs["Documents"][0]);
+    members.retain(|name| name != "PageCount");
+    assert_eq!(names(&ours["Documents"][0]), members);
+}
+
 proptest! {
     #[test]
     fn what_esaws_interface_shows_is_read_as_it_is(request in any_request()) {
@@ -298,8 +445,8 @@ proptest! {
 
     #[test]
     fn a_sample_with_anything_at_any_place_is_taken_or_told_what_is_wrong(
-        sample in select(vec![MINIMAL, WITH_FIELDS, SIGN_REQUEST]),
-        at in 0..2_000_usize,
+        sample in select(vec![MINIMAL, WITH_FIELDS, SIGN_REQUEST, SEND]),
+        at in 0..4_000_usize,
         odd in select(vec!["", "null", "7", "-1", "1e9", "\"\"", "\"\\u0000\"", "[]", "{}", "[[]]", "true", "\u{feff}"]),
     ) {
         let (before, behind) = sample.split_at(sample.floor_char_boundary(at));
@@ -312,6 +459,7 @@ proptest! {
                 fintechos::key(body).err(),
                 fintechos::downloaded(body).err(),
                 esaw::cancelled(body).err(),
+                esaw::wanted(body, noon()).err(),
             ];
             for flaws in flaws.into_iter().flatten() {
                 prop_assert!((1..=100).contains(&flaws.len()));

@@ -144,6 +144,7 @@ pub(crate) fn request(title: &str, state: State, signers: Vec<Signer>) -> Reques
         account: ACCOUNT,
         title: title.to_owned(),
         message: None,
+        documents: Vec::new(),
         sender: Sender { name: "John Doe".to_owned(), email: "john.doe@acme.com".to_owned() },
         signing_order: SigningOrder::Parallel,
         signers,

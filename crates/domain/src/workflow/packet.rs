@@ -70,6 +70,7 @@ impl Workflow {
             account: self.account,
             title: self.title.clone(),
             message: None,
+            documents: Vec::new(),
             sender: Sender { name: String::new(), email: by.to_owned() },
             signing_order: self.template.signing_order,
             signers: Vec::new(),

@@ -4,7 +4,10 @@
 //! included.
 //! Left to others: sending it (`domain::request`), keeping it ([`super::steps`]).
 
+use std::mem;
+
 use channels::Guard;
+use domain::document::Brief;
 use domain::endpoint::Dialect;
 use domain::id::{AccountId, RequestId, SignerId};
 use domain::request::{CallbackDialect, Callbacks, Request, State};
@@ -30,6 +33,8 @@ pub(super) struct With<'a> {
     pub(super) guard: &'a Guard,
     /// Mints the ids of signers.
     pub(super) mint: &'a mut (dyn FnMut() -> u128 + Send),
+    /// What is said of the documents that the input names.
+    pub(super) documents: Vec<Brief>,
 }
 
 /// Checks a new request.
@@ -50,6 +55,7 @@ pub(super) fn draft(
         title: flaws.take("title", check::line(title, check::LINE_CHARS_MAX)),
         message: flaws
             .take("message", check::prose_or_none(message.as_deref(), check::MESSAGE_CHARS_MAX)),
+        documents: mem::take(&mut with.documents),
         sender: check::sender(&mut flaws, &sender.clone().unwrap_or_default()),
         signing_order: *signing_order,
         signers: take_signers(&mut flaws, signers, with.mint),
@@ -89,6 +95,9 @@ pub(super) fn patched(
         let message = check::prose_or_none(message.as_deref(), check::MESSAGE_CHARS_MAX);
         new.message = flaws.take("message", message);
     });
+    if patch.documents.is_some() {
+        new.documents = mem::take(&mut with.documents);
+    }
     patch.sender.then(|sender| {
         new.sender = check::sender(&mut flaws, &sender.unwrap_or_default());
     });
@@ -237,7 +246,8 @@ mod tests {
             next
         };
         let guard = Guard::default();
-        match act(&mut With { now: NOW, guard: &guard, mint: &mut mint }) {
+        let documents = Vec::new();
+        match act(&mut With { now: NOW, guard: &guard, mint: &mut mint, documents }) {
             Ok(request) => Ok(request),
             Err(Refusal::Invalid(flaws)) => Err(flaws.into_iter().map(|flaw| flaw.path).collect()),
             Err(other) => panic!("{other}"),

@@ -145,13 +145,16 @@ impl Engine {
         }
         let version = before.as_ref().map_or(0, |(_, version)| *version);
         let gone = kinds.contains(&Kind::RequestDeleted);
+        let was = before.as_ref().map(|(request, _)| request);
+        let is = (!gone).then_some(request);
+        commit.writes.extend(self.document_writes(was, is, now).await?);
         commit.writes.push(if gone {
             Write::RequestGone(request.id, version)
         } else {
             let told = earlier.iter().chain([&last]).flat_map(|step| told(&step.happened));
             let before = before.as_ref().map(|(request, _)| request);
             let links = self.links(request, new_signers(before, request).chain(told));
-            Write::Request(Guarded { version, value: request.clone() }, links)
+            Write::Request(Box::new(Guarded { version, value: request.clone() }), links)
         });
         let deadline_before = before.as_ref().and_then(|(request, _)| request.deadline());
         let deadline = if gone { None } else { request.deadline() };
@@ -419,6 +422,7 @@ mod tests {
             account: AccountId::new(2),
             title: "Lease".to_owned(),
             message: None,
+            documents: Vec::new(),
             sender: Sender::default(),
             signing_order: SigningOrder::Parallel,
             signers: (1..=signers).map(signer).collect(),

@@ -142,7 +142,7 @@ impl Engine {
             let link = SignerLink { hash: used(token), request, signer };
             let mut commit = Commit::new(account, self.now());
             // The version lets one of two who come at once through, and the other find the link used.
-            let value = Guarded { version: visit.version, value: visit.request };
+            let value = Box::new(Guarded { version: visit.version, value: visit.request });
             commit.writes.push(Write::Request(value, vec![link]));
             let unkept = Once::<Request>::unkept();
             self.commit(commit).await.map_err(|fault| unkept.refusal(fault))?;

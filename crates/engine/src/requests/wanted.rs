@@ -9,6 +9,7 @@ impl From<Wanted> for NewRequest {
         Self {
             title: wanted.title,
             message: wanted.message,
+            documents: wanted.documents,
             sender: Some(wanted.sender),
             signing_order: wanted.signing_order,
             signers: wanted.signers.into_iter().map(signer).collect(),

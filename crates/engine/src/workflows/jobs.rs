@@ -66,6 +66,8 @@ impl Engine {
             | Refusal::Invalid(_)
             | Refusal::Impossible { .. }
             | Refusal::LimitReached { .. }
+            | Refusal::TooLarge { .. }
+            | Refusal::NotADocument
             | Refusal::TooSoon { .. } => {}
             Refusal::UrlTaken { .. }
             | Refusal::Repeated(_)

@@ -15,7 +15,7 @@ use crate::{EventFilter, Guarded, Page, Settlement, TimelineEntry, Write};
 async fn drafted(world: &World, account: AccountId) -> RequestId {
     let request = world.request(account);
     let id = request.id;
-    let write = Write::Request(Guarded { version: 0, value: request }, Vec::new());
+    let write = Write::Request(Box::new(Guarded { version: 0, value: request }), Vec::new());
     world.write(account, vec![write]).await.unwrap();
     id
 }

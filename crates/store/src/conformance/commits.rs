@@ -100,7 +100,7 @@ pub async fn of_many_at_once_only_the_stale_are_refused(world: &World) {
         let value = Request { title: title.to_owned(), ..requests[which].clone() };
         let event = world.event_of(account, value.id, "request.sent");
         let timer = Write::Timer(TimerKind::Expiry, value.id.bits(), Some(at(9)));
-        let writes = vec![Write::Request(Guarded { version, value }, Vec::new()), timer];
+        let writes = vec![Write::Request(Box::new(Guarded { version, value }), Vec::new()), timer];
         let events = vec![said(&event)];
         world.store.commit(Commit { writes, events, ..Commit::new(account, at(0)) })
     };
@@ -142,7 +142,7 @@ pub async fn a_stale_request_is_a_conflict(world: &World) {
     let request = world.request(account);
     let guarded = |version, title: &str| {
         let value = Request { title: title.to_owned(), ..request.clone() };
-        vec![Write::Request(Guarded { version, value }, Vec::new())]
+        vec![Write::Request(Box::new(Guarded { version, value }), Vec::new())]
     };
     world.write(account, guarded(0, "a")).await.unwrap();
     assert!(is_conflict(&world.write(account, guarded(0, "b")).await, "request"));
@@ -235,7 +235,8 @@ pub async fn an_event_said_twice_in_one_commit_is_known_the_second_time(world: &
     let account = world.account();
     world.register(world.endpoint(account)).await;
     let request = world.request(account);
-    let write = Write::Request(Guarded { version: 0, value: request.clone() }, Vec::new());
+    let write =
+        Write::Request(Box::new(Guarded { version: 0, value: request.clone() }), Vec::new());
     world.write(account, vec![write]).await.unwrap();
     let event = world.event_of(account, request.id, "request.created");
     let noted = world.say(&[event.clone(), event.clone()]).await.events;
@@ -295,7 +296,7 @@ pub async fn a_link_is_found_by_its_hash(world: &World) {
     let account = world.account();
     let request = world.request(account);
     let link = SignerLink { hash: [9; 32], request: request.id, signer: SignerId::new(world.id()) };
-    let write = Write::Request(Guarded { version: 0, value: request }, vec![link]);
+    let write = Write::Request(Box::new(Guarded { version: 0, value: request }), vec![link]);
     world.write(account, vec![write]).await.unwrap();
     assert_eq!(world.views.link([9; 32]).await.unwrap(), Some((account, link)));
     assert_eq!(world.views.link([8; 32]).await.unwrap(), None);

@@ -121,7 +121,8 @@ pub async fn a_text_that_is_still_to_be_told_stays(world: &World) {
 /// Writes a request in some state, with an event that an endpoint was told.
 async fn requested(world: &World, account: AccountId, state: RequestState) -> (Request, Event) {
     let request = Request { state, ..world.request(account) };
-    let write = Write::Request(Guarded { version: 0, value: request.clone() }, Vec::new());
+    let write =
+        Write::Request(Box::new(Guarded { version: 0, value: request.clone() }), Vec::new());
     world.write(account, vec![write]).await.unwrap();
     let event = world.event_of(account, request.id, "request.sent");
     world.say(slice::from_ref(&event)).await;
@@ -263,7 +264,8 @@ pub async fn a_notice_goes_with_its_delivery_and_no_sooner(world: &World) {
     let lane = Endpoint { scope: Scope::Notices, ..world.endpoint(account) };
     let lane = world.register(lane).await.id;
     let request = world.request(account);
-    let write = Write::Request(Guarded { version: 0, value: request.clone() }, Vec::new());
+    let write =
+        Write::Request(Box::new(Guarded { version: 0, value: request.clone() }), Vec::new());
     world.write(account, vec![write]).await.unwrap();
     let mut told = Vec::new();
     for _ in 0..2 {

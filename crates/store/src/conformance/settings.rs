@@ -71,6 +71,27 @@ pub async fn secrets_of_a_setting_come_back_and_go_with_it(world: &World) {
     assert_eq!(read(world, account, "a").await, Some(stands));
 }
 
+pub async fn a_long_secret_comes_back_whole_and_among_others(world: &World) {
+    let account = world.account();
+    let text = |number: u8| char::from(b'a' + number).to_string().repeat(350_000);
+    let piece = |number: u8| Setting {
+        secrets: Some(Secret::new(text(number))),
+        ..setting(SettingKind::DocumentPiece, &format!("doc_1:{number:04}"), "{}")
+    };
+    for number in 0..4 {
+        world.write(account, vec![set(0, piece(number))]).await.unwrap();
+    }
+    let (kind, after) = (SettingKind::DocumentPiece, "doc_1:0000".to_owned());
+    let rows = world.views.settings(account, kind, after, 2).await.unwrap();
+    let expected = [1, 2].map(|number| SettingRow { setting: piece(number), version: 1 });
+    assert!(rows == expected, "a piece came back otherwise");
+    let gone = |number: u8| {
+        Write::SettingGone(SettingKind::DocumentPiece, format!("doc_1:{number:04}"), 1)
+    };
+    world.write(account, (0..4).map(gone).collect()).await.unwrap();
+    assert_eq!(world.views.settings(account, kind, String::new(), 9).await.unwrap(), []);
+}
+
 pub async fn settings_come_in_pages_by_their_bytes_and_apart(world: &World) {
     let (account, other) = (world.account(), world.account());
     let mut names =

@@ -34,7 +34,7 @@ pub async fn due_timers_come_earliest_first(world: &World) {
     let subject = world.id();
     let writes = TimerKind::ALL
         .into_iter()
-        .zip([40, 50, 20, 30, 10])
+        .zip([40, 50, 20, 30, 10, 60, 70])
         .map(|(kind, seconds)| Write::Timer(kind, subject, Some(at(seconds))));
     world.write(account, writes.collect()).await.unwrap();
     let due = async |seconds, limit| {

@@ -30,7 +30,7 @@ pub async fn another_accounts_rows_are_absent(world: &World) {
         revoked_at: None,
     };
     let writes = vec![
-        Write::Request(Guarded { version: 0, value: request.clone() }, Vec::new()),
+        Write::Request(Box::new(Guarded { version: 0, value: request.clone() }), Vec::new()),
         Write::Contact(Guarded { version: 0, value: contact.clone() }),
         Write::Key(new.clone()),
     ];
@@ -220,7 +220,7 @@ pub async fn requests_are_chosen_by_status_and_archive(world: &World) {
         let sent = RequestState::Sent { sent_at: at(0) };
         let state = if index % 2 == 0 { sent } else { RequestState::Draft };
         let value = Request { state, archived_at: (index > 3).then_some(at(1)), ..draft };
-        writes.push(Write::Request(Guarded { version: 0, value }, Vec::new()));
+        writes.push(Write::Request(Box::new(Guarded { version: 0, value }), Vec::new()));
     }
     world.write(account, writes).await.unwrap();
     let count = async |status: Option<&str>, archived| {
@@ -249,7 +249,7 @@ pub async fn open_requests_of_the_accounts_own_are_counted(world: &World) {
     let sent = || RequestState::Sent { sent_at: at(0) };
     let request = |state, origin: &str| {
         let value = Request { state, origin: origin.to_owned(), ..world.request(account) };
-        Write::Request(Guarded { version: 0, value }, Vec::new())
+        Write::Request(Box::new(Guarded { version: 0, value }), Vec::new())
     };
     let mut writes = vec![request(RequestState::Draft, "native")];
     writes.extend([request(sent(), "native"), request(sent(), "native")]);

@@ -341,6 +341,7 @@ impl World {
             account,
             title: "Lease".to_owned(),
             message: None,
+            documents: Vec::new(),
             sender: Sender::default(),
             signing_order: SigningOrder::Parallel,
             signers: Vec::new(),

@@ -37,8 +37,8 @@ impl Subject {
 /// Gives what a write touches, and the version it was made from, if it is one of these; 0 for what is new or has none.
 fn touched(account: AccountId, write: &Write) -> Option<(Subject, Version)> {
     match write {
-        Write::Request(Guarded { version, value }, _) => {
-            Some((Subject::Request(account, value.id), *version))
+        Write::Request(request, _) => {
+            Some((Subject::Request(account, request.value.id), request.version))
         }
         Write::Contact(Guarded { version, value }) => {
             Some((Subject::Contact(account, value.id), *version))

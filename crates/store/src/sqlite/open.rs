@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0004_notices.sql"),
     include_str!("../../migrations/sqlite/0005_intake.sql"),
     include_str!("../../migrations/sqlite/0006_packets.sql"),
+    include_str!("../../migrations/sqlite/0007_documents.sql"),
 ];
 
 /// The database's file in the folder.

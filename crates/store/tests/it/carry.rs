@@ -85,8 +85,8 @@ pub(crate) async fn fill(world: &World) -> AccountId {
     let writes = vec![
         Write::Account(account),
         Write::Key(key),
-        Write::Request(guarded(request.clone()), vec![link]),
-        Write::Request(guarded(gone.clone()), Vec::new()),
+        Write::Request(Box::new(guarded(request.clone())), vec![link]),
+        Write::Request(Box::new(guarded(gone.clone())), Vec::new()),
         Write::Contact(Guarded { version: 0, value: world.contact(id) }),
         Write::Timer(TimerKind::Expiry, request.id.bits(), Some(at.plus_seconds(99))),
         Write::Timer(TimerKind::Replay, 5, Some(at.plus_seconds(9))),

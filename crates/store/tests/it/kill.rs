@@ -213,7 +213,8 @@ async fn commit_for_ever(folder: &Path, round: u64) {
     // Ids of one round rise from a moment of their own.
     let mut request = world.request(ACCOUNT);
     request.id = RequestId::new(world.id_at(start));
-    let write = Write::Request(Guarded { version: 0, value: request.clone() }, Vec::new());
+    let write =
+        Write::Request(Box::new(Guarded { version: 0, value: request.clone() }), Vec::new());
     world.write(ACCOUNT, vec![write]).await.unwrap();
     acknowledge("request", &request.id);
     if round == 1 {

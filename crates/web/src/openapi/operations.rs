@@ -2,6 +2,7 @@
 //!
 //! Invariant: the routes of the crate's root and these operations are the same, which a test holds.
 
+mod documents;
 mod notices;
 mod sources;
 mod workflows;
@@ -29,6 +30,7 @@ pub(crate) struct Operation {
 pub(crate) fn all() -> impl Iterator<Item = &'static Operation> {
     OPERATIONS
         .iter()
+        .chain(documents::OPERATIONS)
         .chain(sources::OPERATIONS)
         .chain(notices::OPERATIONS)
         .chain(workflows::OPERATIONS)

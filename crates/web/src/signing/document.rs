@@ -19,7 +19,7 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 use crate::problem::{Halt, Problem};
-use crate::signing::standing::{self, Line, Standing, Told};
+use crate::signing::standing::{self, File, Line, Standing, Told};
 
 /// What a signer has filled in, and what is wrong with it.
 #[derive(Debug, Default)]
@@ -55,6 +55,7 @@ struct Signing<'a> {
     you: &'a str,
     token: &'a str,
     standing: Standing,
+    documents: Vec<File>,
     lines: Vec<Line>,
     signed: usize,
     consent: String,
@@ -91,6 +92,7 @@ pub(super) fn page(visit: &Visit, token: &str, filled: &Filled) -> Response {
         you: you.map_or("", |signer| signer.person.name.as_str()),
         token,
         standing: standing::standing(visit),
+        documents: standing::documents(visit),
         signed: lines.iter().filter(|line| line.status == "signed").count(),
         lines,
         consent: standing::consent(&request.title),

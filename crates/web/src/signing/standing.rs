@@ -3,7 +3,8 @@
 //! Invariants: who looks sees nothing that a signer does not; a signer sees names and how far everybody is, never anybody's address; the words of consent are the
 //! same on the page and in the evidence.
 
-use domain::id::SignerId;
+use domain::document::Brief;
+use domain::id::{DocumentId, SignerId};
 use domain::request::{Request, State};
 use domain::signer::{self, Role, Signer};
 use domain::time::Timestamp;
@@ -60,6 +61,14 @@ pub(super) struct Line {
     pub(super) word: &'static str,
     /// When, for machines and for people.
     pub(super) at: Option<(String, String)>,
+}
+
+/// One document's line in the list.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct File {
+    pub(super) id: DocumentId,
+    pub(super) name: String,
+    pub(super) size: String,
 }
 
 /// Gives the words a signer agrees to.
@@ -172,6 +181,37 @@ fn told(mood: Mood, heading: &str, text: &str) -> Standing {
     Standing::Told(Told { mood, heading: heading.to_owned(), text: text.to_owned() })
 }
 
+/// Tells whether the documents may be read: by whoever is asked, gets a copy, or only looks, until it ends unsigned.
+pub(super) fn may_read(visit: &Visit) -> bool {
+    let request = &visit.request;
+    let is_going = matches!(request.state, State::Sent { .. } | State::Completed { .. });
+    let is_theirs = |you: &Signer| !matches!(you.state, signer::State::Reassigned { .. });
+    let may_look = visit.signer.is_none_or(|id| request.signer(id).is_some_and(is_theirs));
+    visit.pass == Pass::Open && is_going && may_look
+}
+
+/// Lists the documents that may be read.
+pub(super) fn documents(visit: &Visit) -> Vec<File> {
+    let file = |brief: &Brief| File {
+        id: brief.id,
+        name: brief.name.clone(),
+        size: spoken_size(brief.size_bytes),
+    };
+    let readable = may_read(visit).then_some(&visit.request.documents);
+    readable.into_iter().flatten().map(file).collect()
+}
+
+/// Writes a size for people, rounded up.
+fn spoken_size(bytes: u64) -> String {
+    const KB: u64 = 1_000;
+    const TENTH_OF_MB: u64 = 100 * KB;
+    if bytes <= 999 * KB {
+        return format!("{} kB", bytes.div_ceil(KB));
+    }
+    let tenths = bytes.div_ceil(TENTH_OF_MB);
+    format!("{}.{} MB", tenths / 10, tenths % 10)
+}
+
 /// Lists everybody who is asked to sign.
 pub(super) fn lines(request: &Request, you: Option<SignerId>) -> Vec<Line> {
     let asked = |signer: &&Signer| {
@@ -239,6 +279,12 @@ pub(super) fn onward(request: &Request, id: SignerId) -> Option<(String, String)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_size_is_written_for_people() {
+        let sizes = [1, 1_000, 1_001, 999_000, 999_001, 20 * 1024 * 1024].map(spoken_size);
+        assert_eq!(sizes, ["1 kB", "1 kB", "2 kB", "999 kB", "1.0 MB", "21.0 MB"]);
+    }
 
     #[test]
     fn a_moment_is_written_for_people() {

@@ -9,7 +9,6 @@ use domain::id::RequestId;
 use domain::key::Scope;
 use domain::request::Request;
 use engine::face::clickwrap as face;
-use engine::problem::Problem as Page;
 use engine::{Flaw, Once};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -18,6 +17,7 @@ use url::form_urlencoded;
 
 use crate::answer;
 use crate::auth::{Caller, Path};
+use crate::files::{self, Shown};
 use crate::input::Input;
 use crate::problem::{Answer, Halt, Problem};
 use crate::vendors::{flawed, instead, known, page, places};
@@ -103,11 +103,18 @@ pub(crate) async fn list(Path(_site): Path<u32>, caller: Caller) -> Answer {
     }))
 }
 
-/// `GET /v1.1/activity/{activity}/record` and `GET /v1.1/activity/record/session:{session}`: no document is kept here, so
-/// that there is no record of one.
-pub(crate) async fn record(caller: Caller) -> Answer {
+/// `GET /v1.1/activity/{activity}/record` and `GET /v1.1/activity/record/session:{session}`: the document of a request that
+/// is complete. There are no activities and no sessions here, so both are named by the request.
+pub(crate) async fn record(Path(name): Path<String>, caller: Caller) -> Answer {
     caller.may(Scope::Requests)?;
-    Err(Problem::new(Page::NotFound, "there is no record: this service keeps no documents").into())
+    let none = || Problem::not_found("record");
+    let id = name.strip_prefix("session:").unwrap_or(&name).parse().ok().ok_or_else(none)?;
+    let row = caller.engine().views().request(caller.account(), id).await?;
+    let (request, _version) = row.ok_or_else(none)?;
+    let signer = query(&caller).find(|(name, _)| name == "signer_id").map(|(_, value)| value);
+    let brief = face::record(&request, signer.as_deref()).ok_or_else(none)?;
+    let (document, pieces) = caller.engine().document_content(caller.account(), brief.id).await?;
+    Ok(files::answer(&document, pieces, Shown::Attachment))
 }
 
 /// What a list is asked for. Parameters that we do not know are passed over, filters are not.

@@ -6,13 +6,16 @@
 
 use axum::extract;
 use axum::extract::Request as Incoming;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use domain::id::DocumentId;
 use domain::key::Scope;
 use domain::request::Request;
-use engine::Once;
 use engine::face::fintechos as face;
 use engine::problem::Problem as Page;
 use engine::requests::NewRequest;
+use engine::{Once, Refusal};
 
 use crate::answer;
 use crate::auth::Caller;
@@ -45,8 +48,26 @@ pub(crate) async fn download(extract::State(state): Reached, incoming: Incoming)
     let id = face::downloaded(&body).map_err(flawed)?;
     let row = caller.engine().views().request(caller.account(), id).await?;
     let (request, _version) = row.ok_or_else(|| Problem::not_found("envelope"))?;
+    let document = match face::signed_document(&request) {
+        Some(brief) => encoded(&caller, brief.id).await?,
+        None => None,
+    };
     let url = |signer: &_| page(&caller, &request, signer);
-    Ok(answer::ok(&face::download(&request, url)))
+    Ok(answer::ok(&face::download(&request, document.as_deref(), url)))
+}
+
+/// Reads a document whole, in Base64; `None` when it was deleted.
+async fn encoded(caller: &Caller, id: DocumentId) -> Result<Option<String>, Halt> {
+    let found = caller.engine().document_content(caller.account(), id).await;
+    let (_document, mut pieces) = match found {
+        Err(Refusal::NotFound { .. }) => return Ok(None),
+        found => found?,
+    };
+    let mut bytes = Vec::new();
+    while let Some(piece) = pieces.next().await? {
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(Some(BASE64_STANDARD.encode(bytes)))
 }
 
 /// Reads the body, and finds in it who calls.

@@ -89,6 +89,7 @@ fn filled(path: &str) -> String {
     let prefix = match noun {
         "requests" => "req",
         "contacts" => "cnt",
+        "documents" => "doc",
         "endpoints" => "ep",
         "events" | "inbox" => "evt",
         "sources" => "src",

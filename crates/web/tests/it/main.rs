@@ -5,6 +5,8 @@ mod access;
 #[cfg(test)]
 mod document;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod endpoints;
 #[cfg(test)]
 mod events;

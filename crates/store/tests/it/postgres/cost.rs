@@ -49,7 +49,7 @@ async fn requests_that_are_made_at_once_share_their_statements() {
     for _ in 0..REQUESTS {
         let value = world.request(account);
         let event = world.event_of(account, value.id, "request.created");
-        let writes = vec![Write::Request(Guarded { version: 0, value }, Vec::new())];
+        let writes = vec![Write::Request(Box::new(Guarded { version: 0, value }), Vec::new())];
         let events = vec![Said { event, audience: Audience::Subscribers }];
         let commit = Commit { writes, events, ..Commit::new(account, account.minted_at()) };
         let store = Arc::clone(&world.store);

@@ -87,8 +87,9 @@ async fn a_commit_whose_answer_was_lost_is_no_conflict() {
     let account = world.account();
     world.register(world.endpoint(account)).await;
     let request = world.request(account);
-    let write =
-        |version| vec![Write::Request(Guarded { version, value: request.clone() }, Vec::new())];
+    let write = |version| {
+        vec![Write::Request(Box::new(Guarded { version, value: request.clone() }), Vec::new())]
+    };
     for (version, cut) in [(0, CUT_AFTER), (1, CUT_BEFORE), (2, CUT_AFTER), (3, PASS)] {
         mode.store(cut, Ordering::Relaxed);
         world.write(account, write(version)).await.unwrap();

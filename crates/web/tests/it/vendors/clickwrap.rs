@@ -4,6 +4,7 @@ use domain::key::Scope;
 use serde_json::{Value, json};
 
 use super::{HOSTILE, call};
+use crate::documents::{pdf, upload};
 use crate::world::{Answer, World};
 
 async fn ask(world: &World, method: &str, path: &str, body: Option<&Value>) -> Answer {
@@ -140,4 +141,34 @@ async fn hostile_bodies_are_refused_in_the_vendors_shape() {
     }
     let long = vec![b' '; (1 << 20) + 1];
     error(call(&world, ("POST", "/v1.1/sites/7/requests"), &headers, &long).await, 413);
+}
+
+#[tokio::test]
+async fn the_record_of_a_complete_request_is_its_document() {
+    let world = World::new().await;
+    let file = upload(&world, "contract.pdf", &pdf(900)).await;
+    let id = ask(&world, "POST", "/sites/7/requests", Some(&body("a", 1))).await.expect(201).id();
+    let path = format!("/requests/{id}");
+    let patch = json!({"documents": [file]});
+    world.api("PATCH", &path, Some(patch)).await.expect(200);
+    let sent = ask(&world, "POST", &format!("{path}/send"), None).await.expect(200).json();
+    let record = format!("/activity/record/session:{id}");
+    error(ask(&world, "GET", &record, None).await, 404);
+    let shown = world.api("GET", &path, None).await.json();
+    for signer in shown["signers"].as_array().unwrap() {
+        let path = format!("{path}/signers/{}/sign", signer["id"].as_str().unwrap());
+        let consent = json!({"name": "A", "consent": "I agree"});
+        world.api("POST", &path, Some(consent)).await.expect(200);
+    }
+    let signer = sent["signers"][0]["signer_id"].as_str().unwrap();
+    for path in
+        [record.clone(), format!("{record}?signer_id={signer}"), format!("/activity/{id}/record")]
+    {
+        let pdf_of = ask(&world, "GET", &path, None).await.expect(200);
+        assert_eq!(
+            (pdf_of.header("content-type"), pdf_of.text == pdf(900)),
+            ("application/pdf", true)
+        );
+    }
+    error(ask(&world, "GET", &format!("{record}?signer_id=nobody"), None).await, 404);
 }

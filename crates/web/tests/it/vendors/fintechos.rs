@@ -1,10 +1,14 @@
 //! FintechOS eSign's interface.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use domain::id::DocumentId;
 use domain::key::Scope;
 use serde_json::{Value, json};
 
 use super::esaw::error;
 use super::{HOSTILE, call};
+use crate::documents::{pdf, upload};
 use crate::world::{Answer, World};
 
 async fn ask(world: &World, what: &str, body: &Value) -> Answer {
@@ -29,7 +33,17 @@ fn body(key: &str) -> Value {
 #[tokio::test]
 async fn the_second_worksteps_link_is_there_when_the_first_is_finished() {
     let world = World::new().await;
-    let made = ask(&world, "sign", &body(&world.key)).await.expect(200).json();
+    let text = pdf(300_000);
+    let file = upload(&world, "contract.pdf", &text).await;
+    let mut wanted = body(&world.key);
+    wanted["FileId"] = json!("nothing");
+    let told = error(ask(&world, "sign", &wanted).await, 400);
+    assert_eq!(told, "FileId: expected the FileId of a file that was uploaded");
+    wanted["FileId"] = json!(DocumentId::new(7).to_string());
+    let told = error(ask(&world, "sign", &wanted).await, 400);
+    assert!(told.starts_with("FileId: there is no such document"), "{told}");
+    wanted["FileId"] = json!(file);
+    let made = ask(&world, "sign", &wanted).await.expect(200).json();
     let download = async || {
         let body = json!({
             "Authentication": {"Username": "", "Key": world.key}, "EnvelopeId": made["EnvelopeId"],
@@ -45,7 +59,10 @@ async fn the_second_worksteps_link_is_there_when_the_first_is_finished() {
         world.api("POST", &path, Some(consent)).await.expect(200);
         let now = download().await;
         if index == 0 {
-            assert_eq!(now["EnvelopeStatus"], "Active");
+            assert_eq!(
+                (&now["EnvelopeStatus"], &now["SignedDocument"]),
+                (&json!("Active"), &Value::Null)
+            );
             let next = now["WorkstepUrl"].as_str().unwrap();
             assert!(next.starts_with("https://sign.example.com/s/") && next != made["WorkstepUrl"]);
         } else {
@@ -53,6 +70,8 @@ async fn the_second_worksteps_link_is_there_when_the_first_is_finished() {
                 (&now["EnvelopeStatus"], &now["WorkstepUrl"]),
                 (&json!("Completed"), &Value::Null)
             );
+            let signed = BASE64_STANDARD.decode(now["SignedDocument"].as_str().unwrap()).unwrap();
+            assert!(signed == text.as_bytes());
         }
     }
 }
