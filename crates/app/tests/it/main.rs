@@ -22,6 +22,7 @@ mod http;
 mod idle;
 #[cfg(test)]
 mod intake;
+#[cfg(test)]
 mod ironclad;
 #[cfg(test)]
 mod nodes;
