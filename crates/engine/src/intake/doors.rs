@@ -38,7 +38,7 @@ const CALM_MS: i64 = 20;
 /// How often a reading that gives way looks whether the crowd is gone.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How often it looks before it goes on all the same.
-const LOOKS_MAX: u32 = 25;
+const LOOKS_MAX: u32 = 50;
 
 /// What is kept in memory of sources.
 #[derive(Debug, Default)]

@@ -25,8 +25,11 @@ const ROOM_BYTES_MAX: usize = 256 * 1024;
 const CROWD: usize = 4;
 /// Company enough: the flusher gathers no longer.
 const COMPANY: usize = 48;
-/// So many promises in a record mean that there is a flood: nobody has the database catch up for nothing but its being time.
+/// So many promises in a record, on the average, mean that there is a flood: nobody has the database catch up for nothing but
+/// its being time.
 const FLOOD: usize = 12;
+/// Over how many records the average is taken, roughly.
+const FLOOD_RECORDS: usize = 8;
 /// How long the flusher gathers.
 const GATHERING: Duration = Duration::from_micros(400);
 /// Transactions that wait for the disk; the writer then gathers a larger one.
@@ -53,8 +56,8 @@ struct Inner {
     room: Vec<u8>,
     committed: Vec<Committed>,
     sleep: Sleep,
-    /// Many waited for the last record.
-    is_flooded: bool,
+    /// How many waited for each of the last records, added up.
+    waited: usize,
     closed: bool,
 }
 
@@ -103,7 +106,7 @@ impl Outbox {
             room: Vec::new(),
             committed: Vec::new(),
             sleep: Sleep::Not,
-            is_flooded: false,
+            waited: 0,
             closed: false,
         };
         Self { inner: Mutex::new(inner), flusher: Condvar::new(), writer: Condvar::new() }
@@ -119,9 +122,9 @@ impl Outbox {
         self.lock().record.number.saturating_sub(1)
     }
 
-    /// Tells whether many waited for the last record that was sealed.
+    /// Tells whether many waited for each of the last records that were sealed.
     pub(super) fn is_flooded(&self) -> bool {
-        self.lock().is_flooded
+        self.lock().waited >= FLOOD * FLOOD_RECORDS
     }
 
     /// Hands a transaction over; waits while others wait for the disk, so that the next one grows.
@@ -164,7 +167,8 @@ impl Outbox {
         }
         inner.sleep = Sleep::Not;
         let record = (!inner.record.promises.is_empty()).then(|| {
-            inner.is_flooded = inner.record.promises.len() >= FLOOD;
+            inner.waited -= inner.waited / FLOOD_RECORDS;
+            inner.waited += inner.record.promises.len();
             let next = Record::new(inner.record.number + 1, mem::take(&mut inner.room));
             mem::replace(&mut inner.record, next)
         });
