@@ -126,7 +126,7 @@ fn whole() -> Value {
     let members = json!({
         "id": id("wfl"), "account_id": id("acc"), "title": text(), "template": any(),
         "creator": text(), "step": step(), "status": status(), "turn": party(),
-        "number": any(), "turns": list(any()), "approval_requests": list(any()),
+        "number": {"type": "integer", "minimum": 0}, "turns": list(any()), "approval_requests": list(any()),
         "attributes": any(), "roles": any(), "approvals": any(), "participants": list(text()),
         "comments": list(comment()), "documents": list(document()),
         "packet_documents": list(id("doc")),
