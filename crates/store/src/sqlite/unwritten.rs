@@ -262,6 +262,11 @@ impl Chunk {
         self.told.len() + self.ends.len() + self.loose.len()
     }
 
+    /// Counts the bytes of the events' texts in it.
+    pub(super) fn bytes(&self) -> usize {
+        self.told.iter().map(|told| told.event.data.len()).sum()
+    }
+
     /// Writes it into the transaction under way.
     pub(super) fn write(&self, db: &Connection) -> Result<(), Error> {
         let mut statements = Statements::prepare(db)?;

@@ -11,7 +11,7 @@ use domain::delivery::State;
 use domain::event::Event;
 use domain::id::{AccountId, EventId};
 use store::conformance::{Recorder, Taken, World};
-use store::{Audience, Commit, Error, Fault, Said};
+use store::{Audience, Commit, Error, Fault, Guarded, Said, Setting, SettingKind, Write};
 
 use crate::folder::{Folder, open_in};
 
@@ -29,6 +29,23 @@ fn a_full_disk_is_survived() {
 #[test]
 fn a_disk_that_fills_up_beside_the_journal_is_survived() {
     on_a_disk_of("40m", "disk::a_child_on_a_disk_that_fills_up");
+}
+
+#[tokio::test]
+async fn long_texts_do_not_fill_the_disk_with_the_databases_log() {
+    let folder = Folder::new();
+    let world = open_in(folder.path(), Recorder::new(), 1, ()).unwrap();
+    let account = world.account();
+    for number in 0..400 {
+        let (kind, name) = (SettingKind::DocumentPiece, format!("{number:04}"));
+        let body = format!(r#"{{"text":"{}"}}"#, "x".repeat(400_000));
+        let value = Setting { kind, name, body, secrets: None };
+        let writes = vec![Write::Setting(Guarded { version: 0, value })];
+        let commit = Commit { writes, ..Commit::new(account, account.minted_at()) };
+        world.store.commit(commit).await.unwrap();
+    }
+    let log = fs::metadata(folder.path().join("countersign.db-wal")).unwrap().len();
+    assert!(log < 100_000_000, "{log} bytes of log for 160 MB of texts");
 }
 
 #[expect(clippy::print_stderr, reason = "a test that could not be made says so")]
