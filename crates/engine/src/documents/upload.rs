@@ -108,7 +108,7 @@ impl Upload {
         if self.written > 0 {
             // Given up meanwhile, it is not there any more, and nothing of this is written.
             let upload = SettingKind::DocumentUpload;
-            commit.writes.push(Write::SettingGone(upload, name.clone(), 1));
+            commit.writes.push(Write::SettingGone(upload, name.clone(), self.written));
         }
         let value = settings::written(SettingKind::Document, &name, &document)?;
         commit.writes.push(Write::Setting(Guarded { version: 0, value }));
@@ -141,15 +141,16 @@ impl Upload {
         let mut commit = Commit::new(self.account, now);
         if self.written == 0 {
             let due = now.plus_millis(UPLOAD_MS);
-            let value = Setting {
-                kind: SettingKind::DocumentUpload,
-                name: self.id.to_string(),
-                body: "{}".to_owned(),
-                secrets: None,
-            };
-            commit.writes.push(Write::Setting(Guarded { version: 0, value }));
             commit.writes.push(Write::Timer(TimerKind::Document, self.id.bits(), Some(due)));
         }
+        // Written with each piece: once the upload is given up, no piece is left behind its timer.
+        let value = Setting {
+            kind: SettingKind::DocumentUpload,
+            name: self.id.to_string(),
+            body: "{}".to_owned(),
+            secrets: None,
+        };
+        commit.writes.push(Write::Setting(Guarded { version: self.written, value }));
         commit.writes.push(pieces::write(self.id, self.written, &self.rest));
         let committed = commit_in_turn(&self.engine, commit).await;
         committed.map_err(|fault| Once::<()>::unkept().refusal(fault))?;

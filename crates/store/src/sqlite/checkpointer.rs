@@ -15,8 +15,10 @@ use rusqlite::Connection;
 use super::{open, sql};
 use crate::error::Error;
 
-/// The log is copied after so many verbs, events and ends.
+/// The log is copied after so many changes: verbs, events and ends.
 const CHANGES: usize = 2_048;
+/// So many bytes of texts count as one more change, or the log would be as large as the texts are long.
+pub(super) const CHANGE_BYTES: usize = 8 * 1024;
 /// A log of so many pages makes the writer copy the rest of it itself, so that it can begin anew.
 const PAGES_MAX: u32 = 16_000;
 

@@ -7,7 +7,7 @@ use domain::id::{DeliveryId, EndpointId, EventId};
 use domain::time::Timestamp;
 use tokio::sync::oneshot::Sender;
 
-use crate::commit::{self, Commit, Fault, Settled, Settlement};
+use crate::commit::{self, Commit, Fault, Guarded, Settled, Settlement, Write};
 use crate::error::Error;
 use crate::forget::{Forgotten, Outlived};
 use crate::lanes::{LeaseScope, Leased};
@@ -55,6 +55,18 @@ pub(super) enum Done {
 }
 
 impl Job {
+    /// Counts the bytes of the long texts that it writes, roughly: of events and settings.
+    pub(super) fn bytes(&self) -> usize {
+        let Self::Commit(commit, _) = self else { return 0 };
+        let of_write = |write: &Write| {
+            let Write::Setting(Guarded { value, .. }) = write else { return 0 };
+            let secrets = value.secrets.as_ref();
+            value.body.len() + secrets.map_or(0, |secrets| secrets.expose().len())
+        };
+        let events = commit.events.iter().map(|said| said.event.data.len());
+        commit.writes.iter().map(of_write).chain(events).sum()
+    }
+
     /// Gives the events that it says.
     pub(super) fn events(&self) -> Vec<EventId> {
         match self {

@@ -40,6 +40,8 @@ pub(super) struct Journal {
     number: u64,
     /// Both files have their size.
     is_open: bool,
+    /// The disk has not refused the room for a flood.
+    may_grow: bool,
 }
 
 #[derive(Debug)]
@@ -79,7 +81,7 @@ impl Journal {
         let records = beyond(records, mark);
         let number = records.last().map_or(mark, |record| record.number);
         let files = <[Half; 2]>::try_from(files).map_err(|_too_few| Error::Closed)?;
-        Ok((Self { files, current: 0, at: 0, number, is_open: false }, records))
+        Ok((Self { files, current: 0, at: 0, number, is_open: false, may_grow: true }, records))
     }
 
     /// Gives the files their size, without which nothing is written into them. On a disk without that room the journal
@@ -144,9 +146,10 @@ impl Journal {
             return None;
         }
         let bytes = half.bytes;
-        if half.allocate(GROWN_BYTES).is_err() {
-            // What room it had is enough to go on.
+        if self.may_grow && half.allocate(GROWN_BYTES).is_err() {
+            // What room it had is enough to go on. Tried at each turn, it would take the database's last room each time.
             half.cut(bytes);
+            self.may_grow = false;
         }
         let left = Arc::clone(&self.half().free);
         (self.current, self.at) = (next, 0);
@@ -267,7 +270,7 @@ fn read(file: &File) -> io::Result<Vec<Record>> {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
-    use std::{env, process};
+    use std::{env, mem, process};
 
     use super::*;
 
@@ -335,6 +338,23 @@ mod tests {
         assert_eq!(texts(&folder.0, 3), ["four", "five"]);
         // Before the mark has moved, what was written over is a gap, and nothing behind it counts.
         assert!(texts(&folder.0, 0).is_empty());
+    }
+
+    #[test]
+    fn room_that_the_disk_refused_is_not_asked_for_again() {
+        let folder = Scratch::new("refused");
+        let mut journal = opened(&folder.0);
+        let second = folder.0.join(FILES[1]);
+        // A file that cannot be written refuses as a full disk does.
+        let whole = mem::replace(&mut journal.files[1].file, File::open(&second).unwrap());
+        journal.turn_over().unwrap().store(true, Ordering::Release);
+        journal.files[1].file = whole;
+        for text in ["one", "two"] {
+            say(&mut journal, text);
+            journal.turn_over().unwrap().store(true, Ordering::Release);
+        }
+        let sizes = FILES.map(|name| fs::metadata(folder.0.join(name)).unwrap().len());
+        assert_eq!(sizes, [FILE_BYTES; 2]);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //! transaction wrote is forgotten only after its commit.
 //! Left to others: what may go through the journal at all (`writer`).
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
@@ -117,11 +118,12 @@ impl Unwritten {
 
     pub(super) fn end(&mut self, ended: Box<Ended>) {
         self.last = self.last.max(ended.number);
-        self.bytes += Ended::BYTES;
-        if self.deliveries.contains(&ended.attempt.delivery) {
-            self.ends.entry(ended.attempt.delivery).or_insert(ended);
-        } else {
+        if !self.deliveries.contains(&ended.attempt.delivery) {
+            self.bytes += Ended::BYTES;
             self.loose.push(*ended);
+        } else if let Entry::Vacant(entry) = self.ends.entry(ended.attempt.delivery) {
+            self.bytes += Ended::BYTES;
+            entry.insert(ended);
         }
     }
 
@@ -224,6 +226,8 @@ impl Unwritten {
             self.deliveries.extend(told.deliveries.iter().map(|(delivery, _)| *delivery));
         }
         told.append(&mut self.told);
+        // What was over was handed out from between others.
+        told.sort_by_key(|told| told.number);
         self.told = told;
         self.ends.append(&mut ends);
         loose.append(&mut self.loose);
@@ -260,6 +264,11 @@ impl Chunk {
     /// Counts the events and ends in it.
     pub(super) fn len(&self) -> usize {
         self.told.len() + self.ends.len() + self.loose.len()
+    }
+
+    /// Counts the bytes of the events' texts in it.
+    pub(super) fn bytes(&self) -> usize {
+        self.told.iter().map(|told| told.event.data.len()).sum()
     }
 
     /// Writes it into the transaction under way.
@@ -391,5 +400,88 @@ impl Ended {
     /// Gives the state that the delivery ended in.
     pub(super) const fn state(&self) -> State {
         State::Delivered { at: self.at }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use domain::call::{Outcome, Reading};
+    use domain::event::Kind;
+    use domain::id::AttemptId;
+
+    use super::*;
+
+    const AT: Timestamp = Timestamp::from_millis(0);
+
+    /// Tells an event with one delivery by the record of a number.
+    fn tell(unwritten: &mut Unwritten, number: u64) {
+        let event = Event {
+            id: EventId::new(number.into()),
+            account: AccountId::new(1),
+            kind: Kind::Custom,
+            name: Cow::Borrowed("custom.a"),
+            at: AT,
+            request: None,
+            order_key: None,
+            key: None,
+            data: "{}".to_owned(),
+            test: false,
+            callbacks: Vec::new(),
+            link: None,
+        };
+        let deliveries = vec![(DeliveryId::new(number.into()), EndpointId::new(1))];
+        unwritten.tell(Told { event: Arc::new(event), at: AT, deliveries, number });
+    }
+
+    /// Ends the delivery of a record by the record of another number.
+    fn end(unwritten: &mut Unwritten, of: u64, number: u64) {
+        let outcome = Outcome::Read(Reading {
+            word: String::new(),
+            done: true,
+            retry_after_s: None,
+            note: None,
+        });
+        let attempt = Attempt {
+            id: AttemptId::new(number.into()),
+            delivery: DeliveryId::new(of.into()),
+            number: 1,
+            at: AT,
+            took_ms: 0,
+            url: String::new(),
+            body_digest: [0; 32],
+            remote: None,
+            outcome,
+        };
+        let account = AccountId::new(1);
+        unwritten.end(Box::new(Ended { account, request: None, attempt, at: AT, number }));
+    }
+
+    #[test]
+    fn nothing_is_marked_as_written_before_it_is_though_a_part_was_taken_back() {
+        let mut unwritten = Unwritten::above(0, 0);
+        (1..=4).for_each(|number| tell(&mut unwritten, number));
+        (2..=4).for_each(|of| end(&mut unwritten, of, of + 3));
+        let over = unwritten.hand_out(Extent::Over, 7, 0).unwrap();
+        assert_eq!((over.told.len(), over.mark()), (3, 0), "the first is not over");
+        unwritten.put_back(over);
+        for mark in 1..=4 {
+            let chunk = unwritten.hand_out(Extent::Oldest(1), 7, 0).unwrap();
+            assert_eq!(chunk.mark(), if mark < 4 { mark } else { 7 });
+            unwritten.written(&chunk);
+        }
+        assert_eq!((unwritten.len(), unwritten.bytes(), unwritten.oldest()), (0, 0, None));
+    }
+
+    #[test]
+    fn an_end_that_is_noted_twice_counts_once() {
+        let mut unwritten = Unwritten::above(0, 0);
+        tell(&mut unwritten, 1);
+        end(&mut unwritten, 1, 2);
+        end(&mut unwritten, 1, 3);
+        let chunk = unwritten.hand_out(Extent::All, 3, 0).unwrap();
+        unwritten.written(&chunk);
+        assert_eq!(unwritten.bytes(), 0, "or the journal would seem ever fuller");
     }
 }

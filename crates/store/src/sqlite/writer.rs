@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::checkpointer::Checkpointer;
+use super::checkpointer::{CHANGE_BYTES, Checkpointer};
 use super::desk::{Desk, Papers};
 use super::flusher::{Committed, Flush, Flusher};
 use super::job::{Done, Job, refuse};
@@ -242,7 +242,7 @@ impl Writer {
         };
         if let Some(chunk) = chunk {
             let written = self.write_chunk(&chunk);
-            let changes = chunk.len();
+            let changes = chunk.len() + chunk.bytes() / CHANGE_BYTES;
             let mut papers = self.desk.papers();
             papers.is_stuck = written.is_err();
             papers.finder.leave();
@@ -336,7 +336,8 @@ impl Writer {
         match self.transact(&batch) {
             Ok((done, effects)) => {
                 let flush = self.flush_for(&batch);
-                let changes = batch.len();
+                let bytes: usize = batch.iter().map(Job::bytes).sum();
+                let changes = batch.len() + bytes / CHANGE_BYTES;
                 self.flusher.outbox().hand_over(Committed { batch, done, effects, flush });
                 self.checkpointer.committed(&self.db, changes);
                 self.free();

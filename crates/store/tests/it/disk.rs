@@ -6,12 +6,15 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::slice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::delivery::State;
 use domain::event::Event;
 use domain::id::{AccountId, EventId};
 use store::conformance::{Recorder, Taken, World};
-use store::{Audience, Commit, Error, Fault, Said};
+use store::{Audience, Commit, Error, Fault, Guarded, Said, Setting, SettingKind, Write};
+use tokio::task::JoinSet;
 
 use crate::folder::{Folder, open_in};
 
@@ -29,6 +32,28 @@ fn a_full_disk_is_survived() {
 #[test]
 fn a_disk_that_fills_up_beside_the_journal_is_survived() {
     on_a_disk_of("40m", "disk::a_child_on_a_disk_that_fills_up");
+}
+
+#[test]
+fn a_disk_that_a_flood_fills_up_is_survived() {
+    on_a_disk_of("80m", "disk::a_child_in_a_flood_on_a_small_disk");
+}
+
+#[tokio::test]
+async fn long_texts_do_not_fill_the_disk_with_the_databases_log() {
+    let folder = Folder::new();
+    let world = open_in(folder.path(), Recorder::new(), 1, ()).unwrap();
+    let account = world.account();
+    for number in 0..400 {
+        let (kind, name) = (SettingKind::DocumentPiece, format!("{number:04}"));
+        let body = format!(r#"{{"text":"{}"}}"#, "x".repeat(400_000));
+        let value = Setting { kind, name, body, secrets: None };
+        let writes = vec![Write::Setting(Guarded { version: 0, value })];
+        let commit = Commit { writes, ..Commit::new(account, account.minted_at()) };
+        world.store.commit(commit).await.unwrap();
+    }
+    let log = fs::metadata(folder.path().join("countersign.db-wal")).unwrap().len();
+    assert!(log < 100_000_000, "{log} bytes of log for 160 MB of texts");
 }
 
 #[expect(clippy::print_stderr, reason = "a test that could not be made says so")]
@@ -163,6 +188,67 @@ async fn a_child_on_a_disk_that_fills_up() {
         assert!(world.views.event(account, *id).await.unwrap().is_some(), "{id} is lost");
     }
 }
+
+/// Says large events with keys until the disk is full, for this caller or another one; tells which were acknowledged.
+async fn say_until_full(
+    world: Arc<World>,
+    account: AccountId,
+    (caller, is_full): (usize, Arc<AtomicBool>),
+) -> Vec<EventId> {
+    let mut acknowledged = Vec::new();
+    while !is_full.load(Ordering::Acquire) {
+        let key = Some(format!("{caller}:{}", acknowledged.len()));
+        let event = Event { key, ..large(&world, account) };
+        match try_to_say(&world, &event).await {
+            Ok(()) => acknowledged.push(event.id),
+            Err(fault) => {
+                assert!(matches!(fault, Fault::Store(Error::Unavailable { .. })), "{fault:?}");
+                is_full.store(true, Ordering::Release);
+            }
+        }
+        assert!(acknowledged.len() < 1_000, "the disk is never full");
+    }
+    acknowledged
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a part of the test above"]
+async fn a_child_in_a_flood_on_a_small_disk() {
+    let Some(folder) = env::var_os(FOLDER).map(PathBuf::from) else { return };
+    fs::write(folder.join(BALLAST), vec![1; 40_000_000]).unwrap();
+    let data = folder.join("data");
+    let world = Arc::new(open_in(&data, Recorder::new(), 1, ()).unwrap());
+    let account = world.account();
+    let is_full = Arc::new(AtomicBool::new(false));
+    let mut callers = JoinSet::new();
+    for caller in 0..24 {
+        let of = (caller, Arc::clone(&is_full));
+        callers.spawn(say_until_full(Arc::clone(&world), account, of));
+    }
+    let mut acknowledged = callers.join_next().await.unwrap().unwrap();
+    // What waits for room in the journal waits for this.
+    fs::remove_file(folder.join(BALLAST)).unwrap();
+    while let Some(ids) = callers.join_next().await {
+        acknowledged.extend(ids.unwrap());
+    }
+    // The process dies here, as far as the copy can tell.
+    let copy = Folder::new();
+    for name in STORE_FILES {
+        fs::copy(data.join(name), copy.path().join(name)).unwrap();
+    }
+    world.store.probe(account.minted_at()).await.unwrap();
+    let last = large(&world, account);
+    try_to_say(&world, &last).await.unwrap();
+    let restored = open_in(copy.path(), Recorder::new(), 2, ()).unwrap();
+    for id in &acknowledged {
+        assert!(world.views.event(account, *id).await.unwrap().is_some(), "{id} is lost");
+        assert!(restored.views.event(account, *id).await.unwrap().is_some(), "{id} is lost");
+    }
+}
+
+/// What a folder's store consists of.
+const STORE_FILES: [&str; 4] =
+    ["countersign.db", "countersign.db-wal", "countersign.journal-a", "countersign.journal-b"];
 
 /// Fills the last corners of the disk, and shows that a lease stands until its settlement is written. Gives the deliveries
 /// that were settled before.

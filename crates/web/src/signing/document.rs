@@ -14,7 +14,7 @@ use domain::chain::sha256;
 use domain::request::Request;
 use engine::Flaw;
 use engine::problem::Problem as Page;
-use engine::requests::visit::Visit;
+use engine::requests::visit::{Pass, Visit};
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
@@ -85,6 +85,12 @@ pub(super) fn page(visit: &Visit, token: &str, filled: &Filled) -> Response {
         Problem::invalid(filled.flaws.clone()).status()
     };
     let request = &visit.request;
+    if let (Pass::Used | Pass::Outdated, Standing::Told(told)) =
+        (visit.pass, standing::standing(visit))
+    {
+        // Whoever finds it later learns nothing of the request.
+        return framed(html(status, Notice { told: &told }.render()), visit);
+    }
     let you = visit.signer.and_then(|id| request.signer(id));
     let lines = standing::lines(request, visit.signer);
     let page = Signing {
@@ -101,7 +107,11 @@ pub(super) fn page(visit: &Visit, token: &str, filled: &Filled) -> Response {
         onward: visit.signer.and_then(|id| standing::onward(request, id)),
         filled,
     };
-    let mut response = html(status, page.render());
+    framed(html(status, page.render()), visit)
+}
+
+/// Lets the one origin that a link names frame its page.
+fn framed(mut response: Response, visit: &Visit) -> Response {
     if let Some(frame) = &visit.frame
         && let Ok(policy) = HeaderValue::try_from(policy(frame))
     {
@@ -218,7 +228,6 @@ fn headers() -> HeaderMap {
 mod tests {
     use axum::body::to_bytes;
     use domain::id::{AccountId, SignerId};
-    use engine::requests::visit::Pass;
     use serde_json::{Value, json};
 
     use super::*;
@@ -285,7 +294,14 @@ mod tests {
         let once = text(&Visit { pass: Pass::Once, ..visit() }).await.1;
         assert!(once.contains("/s/token/view") && !once.contains("/s/token/sign"));
         for pass in [Pass::Used, Pass::Outdated] {
-            assert_eq!(forms(&text(&Visit { pass, ..visit() }).await.1), 0, "{pass:?}");
+            let frame = Some("https://a.example".to_owned());
+            let (policy, page) = text(&Visit { pass, frame, ..visit() }).await;
+            assert_eq!((forms(&page), policy), (0, "frame-ancestors https://a.example".to_owned()));
+            let tells = ["Lease", "Alan", "Ada", "Grace"].map(|word| page.contains(word));
+            assert_eq!(
+                tells, [false; 4],
+                "{pass:?}: a link that is over says nothing of the request"
+            );
         }
     }
 

@@ -209,6 +209,9 @@ async fn an_upload_that_nobody_ends_goes_after_an_hour() {
     world.pass(HOUR_MS);
     act(&world).await;
     assert_eq!(kept(&world).await, 0);
+    let more = late.add(pdf(PIECE_BYTES).as_bytes()).await;
+    assert!(more.is_err(), "a piece of an upload that was given up would stay for ever");
+    assert_eq!(kept(&world).await, 0);
     let refused = late.finish("a.pdf".to_owned(), &engine::Once::unkept()).await;
     assert!(refused.is_err(), "{refused:?}");
     assert_eq!(kept(&world).await, 0);
