@@ -1,6 +1,8 @@
 //! Whatever comes in as a vendor's webhook, or back as its answer, is proven, keyed and read without a panic, and what is
 //! told is within its bounds. Each vendor has a target of its own, which starts from the vendor's samples.
 
+pub mod service;
+
 use std::collections::BTreeMap;
 
 use dialects::vendor::{Ask, KEY_BYTES_MAX, Received, vendor};

@@ -4,7 +4,7 @@
 //! read says where, JSON of the wrong shape names every place.
 //! Left to others: rules about values (`engine`).
 
-pub(crate) mod multipart;
+pub(crate) mod form;
 
 use std::time::Duration;
 

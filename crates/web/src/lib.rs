@@ -14,7 +14,6 @@ mod idempotency;
 mod input;
 mod intake;
 mod mailbox;
-mod multipart;
 mod openapi;
 mod outside;
 mod page;

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use crate::auth::Caller;
 use crate::idempotency;
-use crate::input::multipart::{Malformed, Multipart, Next};
+use crate::input::form::{Form, Malformed, Next};
 use crate::problem::{Halt, Problem};
 
 /// The most uploads under way at once: each holds a piece in memory, in some forms.
@@ -83,7 +83,7 @@ where
 
 /// A body on its way.
 struct Coming {
-    form: Option<Multipart>,
+    form: Option<Form>,
     /// Whether the part that comes in is the file.
     is_inside: bool,
     /// What the file is called, once it has begun.
@@ -103,10 +103,7 @@ impl Coming {
         let essence = kind.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
         let form = match essence.as_str() {
             "application/pdf" | "application/octet-stream" => None,
-            "multipart/form-data" => {
-                let wrong = "the content-type names no boundary of 1 to 70 characters";
-                Some(Multipart::of(kind).ok_or_else(|| malformed(wrong))?)
-            }
+            "multipart/form-data" => Some(Form::of(kind).map_err(unreadable)?),
             _ => {
                 let said =
                     if essence.is_empty() { "nothing".to_owned() } else { format!("`{essence}`") };
@@ -142,32 +139,30 @@ impl Coming {
             if around > BYTES_MAX + FORM_BYTES_MAX {
                 return Err(Refusal::TooLarge { bytes_max: BYTES_MAX }.into());
             }
-            form.push(&bytes);
+            form.push(bytes);
             self.take_apart(upload).await?;
         }
-        match &self.form {
-            Some(form) if !form.is_over() => {
-                Err(malformed("the body ends before the boundary that ends it"))
-            }
-            Some(_) if self.file.is_none() => {
-                Err(malformed("no part of the form is a file; send one, with a filename"))
-            }
-            Some(_) | None => Ok(()),
+        let Some(form) = &self.form else { return Ok(()) };
+        form.end().map_err(unreadable)?;
+        if self.file.is_none() {
+            return Err(malformed("no part of the form is a file; send one, with a filename"));
         }
+        Ok(())
     }
 
     async fn take_apart(&mut self, upload: &mut Upload) -> Result<(), Halt> {
         while let Some(form) = &mut self.form {
-            match form.next().map_err(malformed)? {
+            match form.next().map_err(unreadable)? {
                 Next::Part(head) => {
-                    self.is_inside = head.file.is_some() || head.field == "file";
+                    self.is_inside =
+                        head.file_name.is_some() || head.name.as_deref() == Some("file");
                     if self.is_inside && self.file.is_some() {
                         return Err(malformed(
                             "the form has more than one file; send each by itself",
                         ));
                     }
                     if self.is_inside {
-                        self.file = Some(file_name(&head.file.unwrap_or_default()));
+                        self.file = Some(file_name(&head.file_name.unwrap_or_default()));
                     }
                 }
                 Next::Bytes(bytes) if self.is_inside => upload.add(&bytes).await?,
@@ -187,7 +182,11 @@ fn file_name(text: &str) -> String {
     if name.is_empty() { NAMELESS.to_owned() } else { name.to_owned() }
 }
 
-fn malformed(why: Malformed) -> Halt {
+fn unreadable(why: Malformed) -> Halt {
+    malformed(&why.to_string())
+}
+
+fn malformed(why: &str) -> Halt {
     Problem::new(Page::Malformed, format!("the body cannot be read: {why}")).into()
 }
 

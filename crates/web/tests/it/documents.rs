@@ -135,6 +135,9 @@ async fn a_file_of_a_form_is_the_same_document() {
     assert_eq!(made["sha256"], Hash(sha256(text.as_bytes())).to_string());
     let named = post(&world, "?name=Other", FORM, form("x.pdf", &text)).await.expect(201).json();
     assert_eq!(named["name"], "Other");
+    let quoted = form("\\\"Närrisch\\\" %22ß%22.pdf", &text);
+    let quoted = post(&world, "", FORM, quoted).await.expect(201).json();
+    assert_eq!(quoted["name"], "\"Närrisch\" \"ß\".pdf");
     assert!(content(&world, made["id"].as_str().unwrap()).await.text == text);
 }
 
@@ -154,6 +157,7 @@ async fn what_is_no_document_is_refused_and_leaves_nothing() {
         ("application/pdf", Body::empty()),
         ("application/pdf", Body::from("%PD")),
         (FORM, form("a.pdf", "PK\u{3}\u{4}")),
+        (FORM, form("a.pdf", "")),
         ("text/html", Body::from(pdf(100))),
         ("", Body::from(pdf(100))),
     ] {
@@ -177,6 +181,14 @@ async fn what_is_no_document_is_refused_and_leaves_nothing() {
         (FORM, Body::from(two(&pdf(50)))),
         (FORM, Body::from(pdf(50))),
         (FORM, Body::empty()),
+        (FORM, Body::from(format!("--x\r\nX: {}\r\n\r\n", "y".repeat(9_000)))),
+        (
+            FORM,
+            Body::from(
+                "--x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n\r\n".repeat(2_000),
+            ),
+        ),
+        ("multipart/form-data; boundary=other", form("a.pdf", &pdf(50))),
         ("multipart/form-data", Body::from(none)),
     ] {
         post(&world, "", kind, body).await.expect_problem(400, "P0001", "malformed");

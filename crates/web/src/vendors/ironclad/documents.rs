@@ -5,7 +5,6 @@ use domain::workflow::Workflow;
 use engine::face::ironclad::Error;
 use engine::face::ironclad::documents as face;
 use engine::workflows::{Action, NewDocument, NewVersion};
-use http::header::CONTENT_TYPE;
 
 use super::act::{Deed, NOTHING, say};
 use super::workflows::filed;
@@ -14,7 +13,7 @@ use crate::answer;
 use crate::api;
 use crate::auth::{Name, Path};
 use crate::input::BATCH_BYTES_MAX;
-use crate::multipart::{Part, parts};
+use crate::input::form::Part;
 use crate::page::Query;
 use crate::problem::{Answer, Halt};
 
@@ -33,10 +32,7 @@ pub(crate) async fn add(
     call: Call<BATCH_BYTES_MAX>,
 ) -> Answer {
     let key = call.to_act().await?;
-    let kind = call.caller().parts.headers.get(CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let parts = parts(kind, call.body());
-    let parts = parts.map_err(|expected| Error::invalid("attachment", expected))?;
+    let parts = call.parts("attachment")?;
     let part = |name: &str| -> Result<&Part, Error> {
         parts.iter().find(|part| part.name == name).ok_or_else(|| Error::missing(name))
     };

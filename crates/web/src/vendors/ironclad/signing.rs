@@ -14,7 +14,6 @@ use engine::requests::NewPerson;
 use engine::requests::visit::Usage;
 use engine::workflows::{Act, Action};
 use engine::{Once, Patch, Refusal};
-use http::header::CONTENT_TYPE;
 use serde_json::json;
 
 use super::act::{Deed, NOTHING, Show};
@@ -24,7 +23,6 @@ use super::{Actor, Call, company, find, find_internal, people};
 use crate::answer;
 use crate::api::requests::signing_url;
 use crate::auth::{Caller, Name, Path};
-use crate::multipart::parts;
 use crate::problem::{Answer, Halt};
 
 /// The most bytes of a form with a signed paper: the most of a document, and what stands around it.
@@ -154,10 +152,7 @@ pub(crate) async fn remind(Path((id, role)): Path<(String, String)>, call: Call)
 pub(crate) async fn upload(Name(id): Name, call: Call<UPLOAD_BYTES_MAX>) -> Answer {
     call.may(Scope::Signing)?;
     let key = call.to_act().await?;
-    let kind = call.caller().parts.headers.get(CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let parts = parts(kind, call.body());
-    let parts = parts.map_err(|expected| Error::invalid("attachment", expected))?;
+    let parts = call.parts("attachment")?;
     let part = |name: &str| parts.iter().find(|part| part.name == name);
     let paper = part("attachment").ok_or_else(face::no_attachment)?;
     let signed = part("metadata").map(|part| face::signed_by(&part.body)).transpose()?.flatten();

@@ -14,10 +14,12 @@ use domain::workflow::Workflow;
 use engine::Idempotency;
 use engine::face::ironclad::{Error, People, user_id};
 use engine::tokens::is_token;
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 
 use crate::auth::{Caller, bearer};
 use crate::idempotency;
+use crate::input::form::{Part, is_form, parts};
 use crate::input::{self, BODY_BYTES_MAX};
 use crate::problem::Halt;
 use crate::state::State;
@@ -155,9 +157,20 @@ impl<const BYTES_MAX: usize> Call<BYTES_MAX> {
         idempotency::ask(&self.actor.caller, &self.body).await
     }
 
-    /// Gives the body, to take pieces of.
-    pub(super) const fn body(&self) -> &Bytes {
-        &self.body
+    /// Takes the body apart if it says that it is a form with parts; `param` is named if it is none after all.
+    pub(super) fn form(&self, param: &str) -> Result<Option<Vec<Part>>, Error> {
+        if is_form(self.content_type()) { self.parts(param).map(Some) } else { Ok(None) }
+    }
+
+    /// Takes the body apart, which has to be a form with parts; `param` is named if it is none.
+    pub(super) fn parts(&self, param: &str) -> Result<Vec<Part>, Error> {
+        let parts = parts(self.content_type(), self.body.clone());
+        parts.map_err(|malformed| Error::invalid(param, malformed.to_string()))
+    }
+
+    fn content_type(&self) -> &str {
+        let kind = self.actor.caller.parts.headers.get(CONTENT_TYPE);
+        kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default()
     }
 
     /// Gives the body, whatever it says that it is.

@@ -16,7 +16,6 @@ use engine::face::ironclad::{Error, param, template_id, workflow};
 use engine::requests::NewPerson;
 use engine::workflows::{Job, NewDocument, NewUser, NewWorkflow};
 use engine::{Once, Refusal};
-use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use super::who::email_of;
@@ -24,7 +23,7 @@ use super::{Actor, Call, Paged, company, find, people};
 use crate::answer;
 use crate::auth::{Caller, Name};
 use crate::input::BATCH_BYTES_MAX;
-use crate::multipart::{Part, is_multipart, parts};
+use crate::input::form::Part;
 use crate::page::Query;
 use crate::problem::{Answer, Halt};
 
@@ -38,18 +37,12 @@ const STATUSES: [&str; 4] = ["active", "paused", "completed", "cancelled"];
 pub(crate) async fn create(call: Call<BATCH_BYTES_MAX>) -> Answer {
     let caller = call.may(Scope::Requests)?;
     let key = call.once().await?;
-    let kind = caller.parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let kind = kind.unwrap_or_default();
-    let parts = if is_multipart(kind) {
-        parts(kind, call.body()).map_err(|expected| Error::invalid("data", expected))?
-    } else {
-        Vec::new()
-    };
-    let data = parts.iter().find(|part| part.name == "data").map(|part| &part.body[..]);
-    let asked = match data {
-        Some(data) => face::asked(data)?,
-        None if parts.is_empty() => face::asked(call.bytes())?,
-        None => return Err(Error::missing("data").into()),
+    let (asked, parts) = match call.form("data")? {
+        None => (face::asked(call.bytes())?, Vec::new()),
+        Some(parts) => {
+            let data = parts.iter().find(|part| part.name == "data");
+            (face::asked(&data.ok_or_else(|| Error::missing("data"))?.body)?, parts)
+        }
     };
     let new = wanted(&call, asked, &parts).await?;
     let company = company(caller).await?;

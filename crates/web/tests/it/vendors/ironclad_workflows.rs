@@ -266,6 +266,38 @@ async fn what_is_wrong_with_a_body_is_said() {
     check(&world, wrong.collect()).await;
 }
 
+#[tokio::test]
+async fn a_form_that_cannot_be_read_is_told_where() {
+    let world = World::new().await;
+    let (_, id) = launched(&world).await;
+    let part = |name: &str| format!("--x\r\nContent-Disposition: form-data; {name}\r\n\r\n\r\n");
+    let (file, end) = (part("name=attachment; filename=\"\""), "--x--");
+    let long = "y".repeat(9_000);
+    let cases = [
+        (String::new(), "INVALID_PARAM", "expected the body to begin with the boundary"),
+        (file.replace('x', "z"), "INVALID_PARAM", "expected the body to begin with the boundary"),
+        (file.clone(), "INVALID_PARAM", "the body ends in part 1"),
+        (file.clone() + &part(&long) + end, "INVALID_PARAM", "expected the headers of part 2"),
+        (file.clone() + &part("name") + end, "INVALID_PARAM", "expected part 2 to have a name"),
+        (file.repeat(3_000) + end, "INVALID_PARAM", "expected at most 64 parts"),
+        (end.to_owned(), "MISSING_PARAM", "missing param"),
+    ];
+    let documents = format!("/workflows/{id}/documents/draft");
+    for (path, param) in [("/workflows", "data"), (documents.as_str(), "attachment")] {
+        for (body, code, expected) in &cases {
+            let authorization = format!("Bearer {}", world.key);
+            let kind = ("content-type", "multipart/form-data; boundary=x");
+            let path = format!("/public/api/v1{path}");
+            let headers = [("authorization", authorization.as_str()), kind];
+            let said = call(&world, ("POST", &path), &headers, body.as_bytes()).await;
+            let said = said.expect(400).json();
+            assert_eq!((&said["code"], &said["param"]), (&json!(code), &json!(param)), "{said}");
+            let message = said["message"].as_str().unwrap();
+            assert!(message.starts_with(expected), "{message}");
+        }
+    }
+}
+
 const KEYS: &str = "signaturePacketDocumentKeys";
 
 #[tokio::test]
