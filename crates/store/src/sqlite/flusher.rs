@@ -197,7 +197,7 @@ impl Work {
         while !self.journal.has_room(bytes) {
             let number = self.journal.number();
             let job = match self.journal.turn_over() {
-                Some(left) => Job::Free { number, left },
+                Some(left) => Job::Free { number, left, at_leisure: self.journal.is_grown() },
                 None => Job::Full,
             };
             let is_turned = matches!(job, Job::Free { .. });

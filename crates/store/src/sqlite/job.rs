@@ -35,6 +35,8 @@ pub(super) enum Job {
         number: u64,
         /// Says that the file may be written over.
         left: Arc<AtomicBool>,
+        /// The other file has room for a flood, so the database may wait for the end of one.
+        at_leisure: bool,
     },
     /// The journal has no room left, and waits for that.
     Full,

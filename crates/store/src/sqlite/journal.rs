@@ -106,6 +106,11 @@ impl Journal {
         self.is_open
     }
 
+    /// Tells whether the current file has grown: on a disk without the room for that, it has not.
+    pub(super) const fn is_grown(&self) -> bool {
+        self.half().bytes >= GROWN_BYTES
+    }
+
     /// Tells whether a record of so many bytes, head included, has room in the current file.
     pub(super) const fn has_room(&self, bytes: usize) -> bool {
         self.at + bytes as u64 <= self.half().bytes

@@ -139,9 +139,9 @@ impl Writer {
         match job {
             Job::Behind | Job::Close => {}
             Job::FarBehind => self.catch_up_far(),
-            Job::Free { number, left } => {
+            Job::Free { number, left, at_leisure } => {
                 self.freeing = Some((*number, Arc::clone(left)));
-                if !self.flusher.outbox().is_flooded() {
+                if !(*at_leisure && self.flusher.outbox().is_flooded()) {
                     self.catch_up_to(*number);
                 }
             }
