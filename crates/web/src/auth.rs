@@ -163,7 +163,7 @@ impl Keys {
             self.keep(hash.0, Arc::new(found.ok_or_else(unknown)?), now)
         };
         if key.revoked_at.is_some() {
-            return Err(unknown().into());
+            return Err(unknown().with(REVOKED, true).into());
         }
         if !key.is_valid(now) {
             return Err(Problem::new(Page::KeyExpired, "the key has expired").into());
@@ -191,6 +191,9 @@ impl Keys {
         key
     }
 }
+
+/// The member that says of a key that does not work that it did before.
+pub(crate) const REVOKED: &str = "revoked";
 
 fn unknown() -> Problem {
     Problem::new(Page::KeyInvalid, "the key is not known, or was revoked")

@@ -134,6 +134,11 @@ impl Problem {
         &self.detail
     }
 
+    /// Tells whether it has a member of that name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.members.contains_key(name)
+    }
+
     /// Gives the places of the input that are wrong.
     pub(crate) fn errors(&self) -> &[Flaw] {
         &self.errors

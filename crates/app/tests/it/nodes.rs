@@ -24,14 +24,14 @@ const MASTER: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 const IN_FLIGHT: usize = 10;
 
 /// A database, and the way to it, which can be cut.
-struct Shared {
+pub(crate) struct Shared {
     database: Option<Database>,
     runtime: Runtime,
     way: Way,
 }
 
 impl Shared {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         let database = runtime.block_on(Database::migrated());
         let url = Url::parse(database.url().expose()).unwrap();
@@ -47,7 +47,7 @@ impl Shared {
         url.to_string()
     }
 
-    fn node(&self, name: &str) -> Service {
+    pub(crate) fn node(&self, name: &str) -> Service {
         let url = self.url();
         let more = ["--database-url", &url, "--master-key", MASTER, "--node-name", name];
         let service = Service::start(&[&more, &LOCAL[..]].concat());

@@ -29,7 +29,7 @@ use serde_json::json;
 use self::find::{find, find_internal};
 use self::who::{Actor, Call};
 use crate::answer;
-use crate::auth::Caller;
+use crate::auth::{Caller, REVOKED};
 use crate::page::Query;
 use crate::problem::{Halt, Problem};
 use crate::state::State;
@@ -130,6 +130,7 @@ pub(crate) fn say(response: Response, problem: &Problem) -> Response {
     let flaw = problem.errors().first();
     let message = match (problem.page(), flaw) {
         (Page::KeyExpired, _) => "token has expired".to_owned(),
+        (Page::KeyInvalid, _) if problem.has(REVOKED) => "token has been revoked".to_owned(),
         (Page::KeyInvalid | Page::KeyMissing, _) => "invalid authentication token".to_owned(),
         (_, Some(flaw)) => flaw.message.clone(),
         (_, None) => problem.detail().to_owned(),

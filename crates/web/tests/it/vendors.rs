@@ -6,6 +6,7 @@ mod fintechos;
 mod ironclad;
 mod ironclad_tokens;
 mod ironclad_workflows;
+mod wrong;
 
 use axum::body::Body;
 use http::Request;

@@ -83,7 +83,11 @@ async fn a_token_is_for_somebody_and_ends_with_its_time_or_its_key() {
     let second = issue().await;
     list(&world, &second, Some("a@b.example")).await.expect(200);
     world.api("DELETE", &format!("/keys/{id}"), None).await;
-    list(&world, &second, Some("a@b.example")).await.expect(401);
+    let revoked = json!({"code": "UNAUTHORIZED", "message": "token has been revoked"});
+    for text in [&second, &secret] {
+        let said = list(&world, text, Some("a@b.example")).await.expect(401).json();
+        assert_eq!(said, revoked);
+    }
 }
 
 #[tokio::test]
