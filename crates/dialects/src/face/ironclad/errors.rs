@@ -53,11 +53,6 @@ impl Error {
         Self { code: "FORBIDDEN", message: message.into(), param: None }
     }
 
-    /// Says that something of the vendor's is not there.
-    pub fn not_implemented(param: &str, message: impl Into<String>) -> Self {
-        Self { code: "NOT_IMPLEMENTED", message: message.into(), param: Some(param.to_owned()) }
-    }
-
     /// Says the first place of a body that is wrong.
     pub fn flawed(flaws: Flaws) -> Self {
         let (param, message) = flaws.into_iter().next().unwrap_or_default();
