@@ -173,7 +173,7 @@ impl Sqlite {
         };
         let was_behind = self.desk.is_behind();
         hot::note(&self.desk, &mut papers, flusher.outbox(), job)?;
-        let behind = papers.behind();
+        let behind = papers.behind(flusher.outbox().room());
         drop(papers);
         let word = match behind {
             Behind::Near if was_behind => return Ok(()),

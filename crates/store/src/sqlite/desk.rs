@@ -14,12 +14,17 @@ use super::unwritten::Unwritten;
 
 /// The database catches up, whatever else goes on, when so many events and ends stand in the journal alone.
 const FAR: usize = 24 * 1_024;
-/// Or so many bytes of records: less than one file of the journal, so that the other one can be freed meanwhile.
+/// Or so many bytes of records.
 const FAR_BYTES: usize = 24 * 1024 * 1024;
-/// The hot path waits for the database when there are so many more than that.
+/// Or when the journal has room for so many bytes and no more.
+const ROOM_LITTLE: u64 = 10 * 1024 * 1024;
+/// The hot path waits for the database when there are so many.
 const TOO_FAR: usize = FAR + 4 * 1_024;
 /// Or so many bytes.
 const TOO_FAR_BYTES: usize = FAR_BYTES + 4 * 1024 * 1024;
+/// Or so little room: more than the records that are on their way take, since who waits for the journal cannot be refused
+/// any more.
+const ROOM_LAST: u64 = 5 * 1024 * 1024;
 
 /// What callers and the writer share.
 #[derive(Debug)]
@@ -113,12 +118,12 @@ impl Papers {
         self.state.forget_all();
     }
 
-    /// Tells how far the database is behind.
-    pub(super) fn behind(&self) -> Behind {
+    /// Tells how far the database is behind, when the journal has room for so many bytes more.
+    pub(super) fn behind(&self, room: u64) -> Behind {
         let (count, bytes) = (self.unwritten.len(), self.unwritten.bytes());
-        if self.is_stuck || count >= TOO_FAR || bytes >= TOO_FAR_BYTES {
+        if self.is_stuck || count >= TOO_FAR || bytes >= TOO_FAR_BYTES || room < ROOM_LAST {
             Behind::TooFar
-        } else if count >= FAR || bytes >= FAR_BYTES {
+        } else if count >= FAR || bytes >= FAR_BYTES || room < ROOM_LITTLE {
             Behind::Far
         } else {
             Behind::Near

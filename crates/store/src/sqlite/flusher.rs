@@ -67,6 +67,7 @@ impl Flusher {
         };
         let log = File::options().write(true).open(log).map_err(unusable)?;
         let outbox = Arc::new(Outbox::after(journal.number()));
+        outbox.show_room(journal.room());
         let refused = Arc::new(AtomicBool::new(false));
         let mut work = Work {
             log,
@@ -170,6 +171,7 @@ impl Work {
         if let Some(record) = record {
             self.make_room(record.bytes.len())?;
             self.journal.append(record.number, &mut record.bytes)?;
+            self.outbox.show_room(self.journal.room());
             self.journal.sync()?;
             self.outbox.reuse(mem::take(&mut record.bytes));
         }
@@ -186,6 +188,7 @@ impl Work {
         for committed in committed {
             if let Flush::LogThen(flag) = &committed.flush {
                 flag.store(true, Ordering::Release);
+                self.outbox.show_room(self.journal.room());
             }
         }
         Ok(())

@@ -34,7 +34,7 @@ const DELIVERY_BYTES: usize = 32;
 
 /// Notes a verb, if it is hot, and promises its answer; gives it back otherwise.
 pub(super) fn note(desk: &Desk, papers: &mut Papers, outbox: &Outbox, job: Job) -> Result<(), Job> {
-    if papers.behind() == Behind::TooFar {
+    if papers.behind(outbox.room()) == Behind::TooFar {
         return Err(job);
     }
     let noting = Noting { papers, pen: outbox.pen() };

@@ -106,6 +106,14 @@ impl Journal {
         self.is_open
     }
 
+    /// Gives the bytes that there is room for before the database must have caught up with the older file.
+    pub(super) fn room(&self) -> u64 {
+        let other = self.files.get(1 - self.current.min(1));
+        let other = other.filter(|half| half.free.load(Ordering::Acquire));
+        let most = if self.may_grow { GROWN_BYTES } else { 0 };
+        self.half().bytes.saturating_sub(self.at) + other.map_or(0, |half| half.bytes.max(most))
+    }
+
     /// Tells whether the current file has grown: on a disk without the room for that, it has not.
     pub(super) const fn is_grown(&self) -> bool {
         self.half().bytes >= GROWN_BYTES

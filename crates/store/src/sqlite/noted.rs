@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub(super) struct Outbox {
     flusher: Condvar,
     /// The writer waits here for room.
     writer: Condvar,
+    /// The bytes that the journal has room for.
+    room: AtomicU64,
 }
 
 struct Inner {
@@ -109,7 +112,8 @@ impl Outbox {
             waited: 0,
             closed: false,
         };
-        Self { inner: Mutex::new(inner), flusher: Condvar::new(), writer: Condvar::new() }
+        let (flusher, writer) = (Condvar::new(), Condvar::new());
+        Self { inner: Mutex::new(inner), flusher, writer, room: AtomicU64::new(0) }
     }
 
     /// Takes the pen; waits only for somebody else who adds a line.
@@ -120,6 +124,16 @@ impl Outbox {
     /// Gives the number of the last record that was sealed.
     pub(super) fn sealed(&self) -> u64 {
         self.lock().record.number.saturating_sub(1)
+    }
+
+    /// Shows how many bytes the journal has room for.
+    pub(super) fn show_room(&self, bytes: u64) {
+        self.room.store(bytes, Ordering::Release);
+    }
+
+    /// Gives the bytes that the journal has room for, what is in the making not counted.
+    pub(super) fn room(&self) -> u64 {
+        self.room.load(Ordering::Acquire)
     }
 
     /// Tells whether many waited for each of the last records that were sealed.
