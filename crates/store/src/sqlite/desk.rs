@@ -14,6 +14,8 @@ use super::unwritten::Unwritten;
 
 /// The database catches up, whatever else goes on, when so many events and ends stand in the journal alone.
 const FAR: usize = 24 * 1_024;
+/// Or so many, when a subscriber's delivery among them waits for it.
+const FAR_PRESSED: usize = 1_024;
 /// Or so many bytes of records.
 const FAR_BYTES: usize = 24 * 1024 * 1024;
 /// Or when the journal has room for so many bytes and no more.
@@ -118,12 +120,17 @@ impl Papers {
         self.state.forget_all();
     }
 
+    fn is_pressed(&self, count: usize) -> bool {
+        count >= FAR_PRESSED && self.unwritten.presses()
+    }
+
     /// Tells how far the database is behind, when the journal has room for so many bytes more.
     pub(super) fn behind(&self, room: u64) -> Behind {
         let (count, bytes) = (self.unwritten.len(), self.unwritten.bytes());
         if self.is_stuck || count >= TOO_FAR || bytes >= TOO_FAR_BYTES || room < ROOM_LAST {
             Behind::TooFar
-        } else if count >= FAR || bytes >= FAR_BYTES || room < ROOM_LITTLE {
+        } else if count >= FAR || self.is_pressed(count) || bytes >= FAR_BYTES || room < ROOM_LITTLE
+        {
             Behind::Far
         } else {
             Behind::Near

@@ -155,6 +155,7 @@ impl<'pen> Noting<'_, 'pen> {
         let Said { event, audience } = said;
         let event = Arc::new(event);
         let mut deliveries = Vec::new();
+        let is_for_all = matches!(audience, Audience::Subscribers);
         for endpoint in hearers(living, &event, audience) {
             let id = state.mint(now);
             deliveries.push((id, endpoint.id));
@@ -171,6 +172,8 @@ impl<'pen> Noting<'_, 'pen> {
                 };
                 let (event, endpoint) = (Arc::clone(&event), Arc::clone(endpoint));
                 state.plan(Lease { delivery, event, endpoint });
+            } else if is_for_all {
+                unwritten.press();
             }
         }
         let made = deliveries.iter().map(|(delivery, _)| *delivery).collect();

@@ -71,6 +71,8 @@ pub(super) struct Unwritten {
     ids: BTreeSet<(AccountId, EventId)>,
     keys: BTreeMap<AccountId, BTreeMap<String, EventId>>,
     bytes: usize,
+    /// A subscriber's delivery stands here without a lease, and whoever leases it waits for the database.
+    presses: bool,
     /// How much is being written.
     handed_out: usize,
     /// The mark once that is written.
@@ -130,6 +132,16 @@ impl Unwritten {
     /// Counts what there is, what is being written included.
     pub(super) fn len(&self) -> usize {
         self.told.len() + self.loose.len() + self.handed_out
+    }
+
+    /// Notes that a subscriber's delivery found no room in its lane.
+    pub(super) const fn press(&mut self) {
+        self.presses = true;
+    }
+
+    /// Tells whether a subscriber's delivery stands here without a lease.
+    pub(super) const fn presses(&self) -> bool {
+        self.presses
     }
 
     /// Gives the bytes of the records that say it, roughly.
@@ -201,6 +213,7 @@ impl Unwritten {
             self.deliveries.remove(delivery);
             chunk.ends.extend(self.ends.remove_entry(delivery));
         }
+        self.presses &= !self.told.is_empty();
         self.handed_out = chunk.told.len() + chunk.loose.len();
         chunk.mark = self.oldest().map_or(sealed, |oldest| sealed.min(oldest.saturating_sub(1)));
         (self.handed_out > 0 || self.mark < wanted.min(chunk.mark)).then_some(chunk)

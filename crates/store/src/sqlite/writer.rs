@@ -189,7 +189,7 @@ impl Writer {
         let outbox = self.flusher.outbox();
         let sealed = outbox.sealed();
         let goes_on = mem::replace(&mut self.sealed, sealed) < sealed;
-        if goes_on && outbox.is_flooded() {
+        if goes_on && outbox.is_flooded() && !self.desk.papers().unwritten.presses() {
             return;
         }
         let (oldest, last) = {
