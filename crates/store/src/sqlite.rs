@@ -168,7 +168,7 @@ impl Sqlite {
             return Err(job);
         };
         // Held by the writer, the desk means that verbs need the database just now: this one lines up with them.
-        let Some(mut papers) = self.desk.try_papers().filter(|_| flusher.check().is_ok()) else {
+        let Some(mut papers) = self.desk.free_papers().filter(|_| flusher.check().is_ok()) else {
             return Err(job);
         };
         let was_behind = self.desk.is_behind();
@@ -239,7 +239,7 @@ impl Store for Sqlite {
     }
 
     fn release(&self, leases: Vec<(EndpointId, DeliveryId)>) {
-        match self.desk.try_papers() {
+        match self.desk.free_papers() {
             Some(mut papers) => papers.release(&leases),
             // A closed store has no leases.
             None => drop(self.send(Job::Release(leases))),

@@ -1,10 +1,11 @@
 //! What callers and the writer share: what is kept in memory, and what stands in the journal alone.
 //!
-//! Invariants: the writer holds it while a verb changes the database, so that the hot path never sees half of a change;
-//! nobody holds it while waiting for the disk.
+//! Invariants: the writer holds it while a verb changes the database, so that the hot path never sees half of a change,
+//! and says so beforehand, so that nobody on the hot path waits for that; nobody holds it while waiting for the disk.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use domain::id::{DeliveryId, EndpointId};
 
@@ -14,7 +15,7 @@ use super::unwritten::Unwritten;
 
 /// The database catches up, whatever else goes on, when so many events and ends stand in the journal alone.
 const FAR: usize = 24 * 1_024;
-/// Or so many, when a subscriber's delivery among them waits for it.
+/// Or so many, when subscribers hear of what is among them: a lane without room for a delivery asks the database for it.
 const FAR_PRESSED: usize = 1_024;
 /// Or so many bytes of records.
 const FAR_BYTES: usize = 24 * 1024 * 1024;
@@ -32,6 +33,8 @@ const ROOM_LAST: u64 = 5 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct Desk {
     papers: Mutex<Papers>,
+    /// Verbs that need the database are carried out just now.
+    is_taken: AtomicBool,
     /// Counts what stands in the journal alone, so that nobody asks the writer to catch up for nothing.
     behind: AtomicUsize,
     /// The writer was asked to catch up.
@@ -49,6 +52,13 @@ pub(super) struct Papers {
     pub(super) is_stuck: bool,
 }
 
+/// The desk, taken for verbs that need the database.
+#[derive(Debug)]
+pub(super) struct Taken<'a> {
+    papers: MutexGuard<'a, Papers>,
+    is_taken: &'a AtomicBool,
+}
+
 /// How far the database is behind the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Behind {
@@ -63,7 +73,8 @@ pub(super) enum Behind {
 impl Desk {
     pub(super) const fn new(state: State, unwritten: Unwritten, finder: Finder) -> Self {
         let papers = Mutex::new(Papers { state, unwritten, finder, is_stuck: false });
-        Self { papers, behind: AtomicUsize::new(0), asked: AtomicBool::new(false) }
+        let (is_taken, asked) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { papers, is_taken, behind: AtomicUsize::new(0), asked }
     }
 
     pub(super) fn papers(&self) -> MutexGuard<'_, Papers> {
@@ -71,13 +82,16 @@ impl Desk {
         self.papers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what lies on the desk, unless the writer holds it.
-    pub(super) fn try_papers(&self) -> Option<MutexGuard<'_, Papers>> {
-        match self.papers.try_lock() {
-            Ok(papers) => Some(papers),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+    /// Takes what lies on the desk, unless verbs that need the database are carried out there. Whoever else has it is done
+    /// in a moment, and that is waited for: the long way may be a hundred times as long.
+    pub(super) fn free_papers(&self) -> Option<MutexGuard<'_, Papers>> {
+        (!self.is_taken.load(Ordering::Acquire)).then(|| self.papers())
+    }
+
+    /// Takes the desk for verbs that need the database.
+    pub(super) fn take(&self) -> Taken<'_> {
+        self.is_taken.store(true, Ordering::Release);
+        Taken { papers: self.papers(), is_taken: &self.is_taken }
     }
 
     /// Shows everybody how much stands in the journal alone.
@@ -103,6 +117,26 @@ impl Desk {
     /// Notes that the writer has done what it was asked.
     pub(super) fn done(&self) {
         self.asked.store(false, Ordering::Release);
+    }
+}
+
+impl Deref for Taken<'_> {
+    type Target = Papers;
+
+    fn deref(&self) -> &Papers {
+        &self.papers
+    }
+}
+
+impl DerefMut for Taken<'_> {
+    fn deref_mut(&mut self) -> &mut Papers {
+        &mut self.papers
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.is_taken.store(false, Ordering::Release);
     }
 }
 

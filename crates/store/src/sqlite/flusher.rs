@@ -174,6 +174,9 @@ impl Work {
             self.outbox.show_room(self.journal.room());
             self.journal.sync()?;
             self.outbox.reuse(mem::take(&mut record.bytes));
+            if self.outbox.is_flooded() {
+                self.journal.grow();
+            }
         }
         self.flush_log(committed)
     }

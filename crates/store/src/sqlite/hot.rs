@@ -172,9 +172,10 @@ impl<'pen> Noting<'_, 'pen> {
                 };
                 let (event, endpoint) = (Arc::clone(&event), Arc::clone(endpoint));
                 state.plan(Lease { delivery, event, endpoint });
-            } else if is_for_all {
-                unwritten.press();
             }
+        }
+        if is_for_all && !deliveries.is_empty() {
+            unwritten.press();
         }
         let made = deliveries.iter().map(|(delivery, _)| *delivery).collect();
         let told = Told { event, at: now, deliveries, number: self.pen.number() };

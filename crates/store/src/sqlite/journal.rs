@@ -10,6 +10,7 @@
 //! Left to others: flushing (`flusher`), what a record says (`journal/codec.rs`), catching up (`unwritten.rs`).
 
 mod codec;
+mod half;
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
@@ -17,8 +18,11 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 
 use crate::error::Error;
+
+use half::Half;
 
 pub(super) use codec::{Item, decode, encode_ended, encode_told};
 
@@ -26,7 +30,7 @@ pub(super) use codec::{Item, decode, encode_ended, encode_told};
 pub(super) const FILES: [&str; 2] = ["countersign.journal-a", "countersign.journal-b"];
 /// The size of each from the opening on.
 pub(super) const FILE_BYTES: u64 = 8 * 1024 * 1024;
-/// The size of each from the first time on that the other one was full: room for a flood.
+/// The size of each from the first flood on, or from the first time on that it was full.
 const GROWN_BYTES: u64 = 32 * 1024 * 1024;
 /// Length of the payload, checksum, number.
 pub(super) const HEAD_BYTES: usize = 4 + 4 + 8;
@@ -40,17 +44,10 @@ pub(super) struct Journal {
     number: u64,
     /// Both files have their size.
     is_open: bool,
-    /// The disk has not refused the room for a flood.
-    may_grow: bool,
-}
-
-#[derive(Debug)]
-struct Half {
-    file: File,
-    /// Its size.
-    bytes: u64,
-    /// Everything in it stands in the database, on the disk.
-    free: Arc<AtomicBool>,
+    /// The disk has not refused the room for a flood, and the journal is still there.
+    may_grow: Arc<AtomicBool>,
+    /// Grows one of the files.
+    grower: Option<JoinHandle<()>>,
 }
 
 /// A record that was found at the opening.
@@ -75,21 +72,23 @@ impl Journal {
             options.read(true).write(true).create(true).truncate(false);
             let file = options.open(&path).map_err(unusable)?;
             records.extend(read(&file).map_err(unusable)?);
-            let bytes = file.metadata().map_err(unusable)?.len();
-            files.push(Half { file, bytes, free: Arc::new(AtomicBool::new(true)) });
+            files.push(Half::of(file).map_err(unusable)?);
         }
         let records = beyond(records, mark);
         let number = records.last().map_or(mark, |record| record.number);
         let files = <[Half; 2]>::try_from(files).map_err(|_too_few| Error::Closed)?;
-        Ok((Self { files, current: 0, at: 0, number, is_open: false, may_grow: true }, records))
+        let may_grow = Arc::new(AtomicBool::new(true));
+        let (is_open, grower) = (false, None);
+        Ok((Self { files, current: 0, at: 0, number, is_open, may_grow, grower }, records))
     }
 
     /// Gives the files their size, without which nothing is written into them. On a disk without that room the journal
     /// takes nothing, and leaves nothing behind.
     pub(super) fn allocate(&mut self) {
-        self.is_open = self.files.iter_mut().all(|half| half.allocate(FILE_BYTES).is_ok());
+        let allocate = |half: &Half| half.allocate(FILE_BYTES, &self.may_grow).is_ok();
+        self.is_open = self.files.iter().all(allocate);
         if !self.is_open {
-            for half in &mut self.files {
+            for half in &self.files {
                 // The room belongs to the database then; what keeps it is told by whatever fails next.
                 half.cut(0);
             }
@@ -108,20 +107,18 @@ impl Journal {
 
     /// Gives the bytes that there is room for before the database must have caught up with the older file.
     pub(super) fn room(&self) -> u64 {
-        let other = self.files.get(1 - self.current.min(1));
-        let other = other.filter(|half| half.free.load(Ordering::Acquire));
-        let most = if self.may_grow { GROWN_BYTES } else { 0 };
-        self.half().bytes.saturating_sub(self.at) + other.map_or(0, |half| half.bytes.max(most))
+        let other = Some(self.other()).filter(|half| half.free.load(Ordering::Acquire));
+        self.half().bytes().saturating_sub(self.at) + other.map_or(0, Half::bytes)
     }
 
     /// Tells whether the current file has grown: on a disk without the room for that, it has not.
-    pub(super) const fn is_grown(&self) -> bool {
-        self.half().bytes >= GROWN_BYTES
+    pub(super) fn is_grown(&self) -> bool {
+        self.half().bytes() >= GROWN_BYTES
     }
 
     /// Tells whether a record of so many bytes, head included, has room in the current file.
-    pub(super) const fn has_room(&self, bytes: usize) -> bool {
-        self.at + bytes as u64 <= self.half().bytes
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.at + bytes as u64 <= self.half().bytes()
     }
 
     /// Writes a record, whose bytes begin with room for its head. It is durable after [`Journal::sync`].
@@ -153,50 +150,54 @@ impl Journal {
     /// Goes on in the other file, if that one is free; gives the flag to raise once the database holds, on the disk, what
     /// is in the one that was left.
     pub(super) fn turn_over(&mut self) -> Option<Arc<AtomicBool>> {
-        let next = 1 - self.current.min(1);
-        let half = self.files.get_mut(next)?;
-        if !half.free.load(Ordering::Acquire) {
+        if !self.other().free.load(Ordering::Acquire) {
             return None;
         }
-        let bytes = half.bytes;
-        if self.may_grow && half.allocate(GROWN_BYTES).is_err() {
-            // What room it had is enough to go on. Tried at each turn, it would take the database's last room each time.
-            half.cut(bytes);
-            self.may_grow = false;
-        }
         let left = Arc::clone(&self.half().free);
-        (self.current, self.at) = (next, 0);
+        (self.current, self.at) = (1 - self.current.min(1), 0);
+        self.grow();
         Some(left)
+    }
+
+    /// Has the file that is not written into grow to hold a flood, unless it has, or the disk has refused that before. It
+    /// goes on beside whatever is written.
+    pub(super) fn grow(&mut self) {
+        let half = self.other();
+        let grows = self.grower.as_ref().is_some_and(|grower| !grower.is_finished());
+        if grows || half.bytes() >= GROWN_BYTES || !self.may_grow.load(Ordering::Acquire) {
+            return;
+        }
+        let (half, may_grow) = (half.clone(), Arc::clone(&self.may_grow));
+        let grow = move || {
+            let bytes = half.bytes();
+            if half.allocate(GROWN_BYTES, &may_grow).is_err() {
+                // What room it had is enough to go on. Tried again and again, it would take the database's last room.
+                half.cut(bytes);
+                may_grow.store(false, Ordering::Release);
+            }
+        };
+        // Without the thread it stays as it is, and is tried again.
+        self.grower = thread::Builder::new().name("store-grower".to_owned()).spawn(grow).ok();
     }
 
     const fn half(&self) -> &Half {
         let [first, second] = &self.files;
         if self.current == 0 { first } else { second }
     }
+
+    const fn other(&self) -> &Half {
+        let [first, second] = &self.files;
+        if self.current == 0 { second } else { first }
+    }
 }
 
-impl Half {
-    /// Gives it at least that size, on the disk.
-    fn allocate(&mut self, size: u64) -> io::Result<()> {
-        let zeros = [0; 16 * 1024];
-        if self.bytes >= size {
-            return Ok(());
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.may_grow.store(false, Ordering::Release);
+        if let Some(grower) = self.grower.take() {
+            // A thread that panicked has said so already.
+            drop(grower.join());
         }
-        let mut at = self.bytes;
-        while at < size {
-            let bytes = zeros.len().min(usize::try_from(size - at).unwrap_or(usize::MAX));
-            self.file.write_all_at(zeros.get(..bytes).unwrap_or(&zeros), at)?;
-            at += bytes as u64;
-        }
-        self.file.sync_all()?;
-        self.bytes = size;
-        Ok(())
-    }
-
-    /// Takes it back to a size that it had.
-    fn cut(&mut self, size: u64) {
-        drop(self.file.set_len(size));
-        self.bytes = size;
     }
 }
 
@@ -359,15 +360,37 @@ mod tests {
         let mut journal = opened(&folder.0);
         let second = folder.0.join(FILES[1]);
         // A file that cannot be written refuses as a full disk does.
-        let whole = mem::replace(&mut journal.files[1].file, File::open(&second).unwrap());
-        journal.turn_over().unwrap().store(true, Ordering::Release);
+        let refusing = Arc::new(File::open(&second).unwrap());
+        let whole = mem::replace(&mut journal.files[1].file, refusing);
+        journal.grow();
+        journal.grower.take().unwrap().join().unwrap();
         journal.files[1].file = whole;
         for text in ["one", "two"] {
             say(&mut journal, text);
             journal.turn_over().unwrap().store(true, Ordering::Release);
+            assert!(journal.grower.is_none());
         }
         let sizes = FILES.map(|name| fs::metadata(folder.0.join(name)).unwrap().len());
         assert_eq!(sizes, [FILE_BYTES; 2]);
+    }
+
+    #[test]
+    fn a_file_that_is_written_into_while_it_grows_keeps_what_is_said() {
+        let folder = Scratch::new("grown");
+        let mut journal = opened(&folder.0);
+        say(&mut journal, "one");
+        journal.grow();
+        journal.turn_over().unwrap();
+        say(&mut journal, "two");
+        while let Some(grower) = journal.grower.take() {
+            grower.join().unwrap();
+            journal.grow();
+        }
+        say(&mut journal, "three");
+        assert!(journal.is_grown());
+        assert_eq!(texts(&folder.0, 0), ["one", "two", "three"]);
+        let sizes = FILES.map(|name| fs::metadata(folder.0.join(name)).unwrap().len());
+        assert_eq!(sizes, [GROWN_BYTES; 2]);
     }
 
     #[test]

@@ -53,8 +53,8 @@ pub(super) enum Extent {
     All,
     /// So many of the oldest events, and what else has ended.
     Oldest(usize),
-    /// Events whose deliveries have all ended, and what else has ended.
-    Over,
+    /// So many of the events whose deliveries have all ended, and what else has ended.
+    Over(usize),
 }
 
 /// What stands in the journal and not yet in the database.
@@ -71,7 +71,7 @@ pub(super) struct Unwritten {
     ids: BTreeSet<(AccountId, EventId)>,
     keys: BTreeMap<AccountId, BTreeMap<String, EventId>>,
     bytes: usize,
-    /// A subscriber's delivery stands here without a lease, and whoever leases it waits for the database.
+    /// Subscribers hear of what stands here, and a lane without room for that waits for the database.
     presses: bool,
     /// How much is being written.
     handed_out: usize,
@@ -134,12 +134,12 @@ impl Unwritten {
         self.told.len() + self.loose.len() + self.handed_out
     }
 
-    /// Notes that a subscriber's delivery found no room in its lane.
+    /// Notes that subscribers hear of what stands here.
     pub(super) const fn press(&mut self) {
         self.presses = true;
     }
 
-    /// Tells whether a subscriber's delivery stands here without a lease.
+    /// Tells whether subscribers hear of what stands here.
     pub(super) const fn presses(&self) -> bool {
         self.presses
     }
@@ -202,11 +202,11 @@ impl Unwritten {
         chunk.told = match extent {
             Extent::All => mem::take(&mut self.told),
             Extent::Oldest(most) => self.told.drain(..most.min(self.told.len())).collect(),
-            Extent::Over => {
+            Extent::Over(most) => {
                 let is_over = |told: &mut Told| {
                     told.deliveries.iter().all(|(delivery, _)| self.ends.contains_key(delivery))
                 };
-                self.told.extract_if(.., is_over).collect()
+                self.told.extract_if(.., is_over).take(most).collect()
             }
         };
         for (delivery, _) in chunk.told.iter().flat_map(|told| &told.deliveries) {
@@ -476,7 +476,7 @@ mod tests {
         let mut unwritten = Unwritten::above(0, 0);
         (1..=4).for_each(|number| tell(&mut unwritten, number));
         (2..=4).for_each(|of| end(&mut unwritten, of, of + 3));
-        let over = unwritten.hand_out(Extent::Over, 7, 0).unwrap();
+        let over = unwritten.hand_out(Extent::Over(9), 7, 0).unwrap();
         assert_eq!((over.told.len(), over.mark()), (3, 0), "the first is not over");
         unwritten.put_back(over);
         for mark in 1..=4 {

@@ -19,7 +19,7 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 
 use super::checkpointer::{CHANGE_BYTES, Checkpointer};
-use super::desk::{Desk, Papers};
+use super::desk::{Behind, Desk, Papers};
 use super::flusher::{Committed, Flush, Flusher};
 use super::job::{Done, Job, refuse};
 use super::rows::trouble;
@@ -121,9 +121,9 @@ impl Writer {
             crowded = batch.len() >= CROWD;
             self.waiting.fetch_sub(batch.len(), Ordering::AcqRel);
             let closes = batch.iter().any(|job| matches!(job, Job::Close));
-            batch.retain(|job| !self.is_word(job));
-            let jobs = mem::take(&mut batch);
-            let jobs = self.note(jobs);
+            // What is hot is noted before anything that takes time.
+            let mut jobs = self.note(mem::take(&mut batch));
+            jobs.retain(|job| !self.is_word(job));
             let (old, jobs) = jobs.into_iter().partition(|job| matches!(job, Job::Forget(..)));
             self.turn(jobs);
             Vec::into_iter(old).for_each(|job| self.forget(job));
@@ -200,13 +200,21 @@ impl Writer {
             Some(oldest) if oldest <= self.seen => self.catch_up_to(self.seen),
             Some(_) | None => {}
         }
-        self.catch_up(Extent::Over);
+        self.catch_up(Extent::Over(usize::MAX));
         self.seen = last;
     }
 
-    /// Writes a part, so that it is not as far behind; whoever notes the next thing says whether that was enough.
+    /// Writes a part, so that it is not as far behind; whoever notes the next thing says whether that was enough. What
+    /// subscribers hear of is mostly over by then, and cheaper to write.
     fn catch_up_far(&mut self) {
-        self.catch_up(Extent::Oldest(CHUNK));
+        let presses = self.desk.papers().unwritten.presses();
+        if presses {
+            self.catch_up(Extent::Over(CHUNK));
+        }
+        let room = self.flusher.outbox().room();
+        if !presses || self.desk.papers().behind(room) >= Behind::Far {
+            self.catch_up(Extent::Oldest(CHUNK));
+        }
         self.desk.done();
     }
 
@@ -366,7 +374,7 @@ impl Writer {
         self.roll_back();
         self.flusher.check()?;
         let desk = Arc::clone(&self.desk);
-        let mut papers = desk.papers();
+        let mut papers = desk.take();
         let begun = papers.state.mark();
         papers.finder.leave();
         let (sealed, wanted) = (self.flusher.outbox().sealed(), self.wanted());
