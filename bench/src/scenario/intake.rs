@@ -3,6 +3,8 @@
 //! The yardstick is the same server answering without its store: `GET /healthz` with the bytes of a webhook. Reading goes
 //! on meanwhile: once of webhooks that tell little new, once of such that each change the mirror of a request.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 
 use crate::{
@@ -58,14 +60,78 @@ impl News {
     }
 }
 
-/// Answers how many webhooks were answered in a second.
+/// Bursts at full speed, each between two of the yardstick: a burst is over in half a second, and one alone says little on
+/// a machine that others share.
+const BURSTS: usize = 5;
+
+/// A burst at full speed.
+struct Burst {
+    /// How many calls were answered in a second without a store, before and after it.
+    empty: f64,
+    taken: Report,
+    /// From its first webhook until the last one was read.
+    until_read: Duration,
+    processor: Duration,
+    resident_peak_bytes: u64,
+    others: f64,
+}
+
+impl Burst {
+    fn ratio(&self) -> f64 {
+        ratio(self.taken.per_second(), self.empty)
+    }
+}
+
+/// Answers how many webhooks were answered in a second, by the middle one of the bursts.
 async fn at_full_speed(ground: &mut Ground, news: News) -> Result<f64> {
-    let source = source(ground, &format!("{}-full", news.name())).await?;
     let posts = ground.size.webhooks;
+    let warming = source(ground, &format!("{}-warm", news.name())).await?;
     // The first ones warm both ways up.
     post(ground, source::without_store(), posts / 20, None).await?;
-    post(ground, news.recipe(&source), posts / 20, None).await?;
+    post(ground, news.recipe(&warming), posts / 20, None).await?;
     ground.settled().await?;
+    let mut bursts = Vec::new();
+    for turn in 1..=BURSTS {
+        bursts.push(burst(ground, news, turn).await?);
+    }
+    bursts.sort_by(|one, other| one.ratio().total_cmp(&other.ratio()));
+    let slowest = bursts.first().context("there was no burst")?.ratio();
+    let middle = bursts.get(BURSTS / 2).context("there was no burst")?;
+    let rate = middle.taken.per_second();
+    let behind = middle.until_read.saturating_sub(middle.taken.length);
+    let taken = &middle.taken;
+    ground.rows.extend([
+        news.row("answered without a store, the yardstick", middle.empty, "calls/s"),
+        news.row(
+            &format!("answered and durable, the median of {BURSTS} bursts"),
+            rate,
+            "webhooks/s",
+        )
+        .against(middle.empty)
+        .bar(Bar::RatioAtLeast(0.5)),
+        news.row("the slowest burst, of its yardstick", slowest, "ratio"),
+        news.row("answered, p50", at_ms(taken, 0.5), "ms"),
+        news.row("answered, p99", at_ms(taken, 0.99), "ms"),
+        news.row(
+            "answered and read",
+            per_second(taken.acknowledged, middle.until_read),
+            "webhooks/s",
+        ),
+        news.row("inbox empty after the last answer", millis(behind), "ms"),
+        news.row(
+            "server's processor time per webhook, reading included",
+            ratio(millis(middle.processor), float(taken.acknowledged)),
+            "ms",
+        ),
+        news.row("peak memory", mebibytes(middle.resident_peak_bytes), "MiB"),
+        news.row("others keep busy", middle.others, "cores"),
+    ]);
+    Ok(rate)
+}
+
+async fn burst(ground: &mut Ground, news: News, turn: usize) -> Result<Burst> {
+    let source = source(ground, &format!("{}-full-{turn}", news.name())).await?;
+    let posts = ground.size.webhooks;
     let before = post(ground, source::without_store(), posts, None).await?;
     let spent = ground.driver.usage()?.unwrap_or_default();
     let census = ground.census()?;
@@ -75,29 +141,14 @@ async fn at_full_speed(ground: &mut Ground, news: News) -> Result<f64> {
     let used = ground.driver.usage()?.unwrap_or_default();
     let after = post(ground, source::without_store(), posts, None).await?;
     none_failed(&taken)?;
-    let empty = f64::midpoint(before.per_second(), after.per_second());
-    let rate = taken.per_second();
-    let processor = used.processor.saturating_sub(spent.processor);
-    let until_read = settled.duration_since(taken.began);
-    let behind = until_read.saturating_sub(taken.length);
-    ground.rows.extend([
-        news.row("answered without a store, the yardstick", empty, "calls/s"),
-        news.row("answered and durable, at full speed", rate, "webhooks/s")
-            .against(empty)
-            .bar(Bar::RatioAtLeast(0.5)),
-        news.row("answered, p50", at_ms(&taken, 0.5), "ms"),
-        news.row("answered, p99", at_ms(&taken, 0.99), "ms"),
-        news.row("answered and read", per_second(taken.acknowledged, until_read), "webhooks/s"),
-        news.row("inbox empty after the last answer", millis(behind), "ms"),
-        news.row(
-            "server's processor time per webhook, reading included",
-            ratio(millis(processor), float(taken.acknowledged)),
-            "ms",
-        ),
-        news.row("peak memory", mebibytes(used.resident_peak_bytes), "MiB"),
-        news.row("others keep busy", others, "cores"),
-    ]);
-    Ok(rate)
+    Ok(Burst {
+        empty: f64::midpoint(before.per_second(), after.per_second()),
+        until_read: settled.duration_since(taken.began),
+        processor: used.processor.saturating_sub(spent.processor),
+        resident_peak_bytes: used.resident_peak_bytes,
+        others,
+        taken,
+    })
 }
 
 async fn at_half_load(ground: &mut Ground, news: News, full: f64) -> Result<()> {

@@ -36,6 +36,7 @@ use crate::command::{Flaw, Once, Refusal};
 use crate::doorway::half;
 use crate::feedback::Untaken;
 
+use doors::Door;
 pub(crate) use doors::{Doors, LOOKUPS_PER_S};
 
 /// The most bytes of what comes in.
@@ -73,7 +74,8 @@ impl Engine {
 
     /// Takes what came in at a source's URL: proves it, and keeps it. Tells its id.
     pub async fn take_arrival(&self, token: &str, came: Came<'_>) -> Result<EventId, Untaken> {
-        let source = self.source_of_token(token).await?;
+        let door = self.door_of_token(token).await?;
+        let source = &door.source;
         let catch = vendor(source.vendor);
         if !catch.methods().contains(&came.method) {
             let message =
@@ -87,15 +89,15 @@ impl Engine {
             body: came.body,
             key: None,
         };
-        if let Err(untaken) = self.prove_arrival(&source, received).await {
+        if let Err(untaken) = self.prove_arrival(source, received).await {
             if matches!(untaken, Untaken::Unproven(_)) {
                 self.inner.sources.refused(source.id);
                 self.metrics().arrival("refused");
             }
             return Err(untaken);
         }
-        let key = catch.key(&source, &received).map(|key| format!("{}:{key}", source.id));
-        self.keep_arrival(&source, came, key).await
+        let key = catch.key(source, &received).map(|key| format!("{}:{key}", source.id));
+        self.keep_arrival(&door, came, key).await
     }
 
     async fn prove_arrival(&self, source: &Source, received: Received<'_>) -> Result<(), Untaken> {
@@ -153,15 +155,15 @@ impl Engine {
     /// Keeps what came in, and has the source's lane read it; the same thing again is what was kept first.
     async fn keep_arrival(
         &self,
-        source: &Source,
+        door: &Door,
         came: Came<'_>,
         key: Option<String>,
     ) -> Result<EventId, Untaken> {
         // Only who has proven anything counts as one of a crowd.
         let now = self.now();
         let _guest = self.inner.sources.let_in(now);
-        let account = source.account;
-        let data = written(&arrival(source.id, came)).map_err(Refusal::Store)?;
+        let account = door.source.account;
+        let data = written(&arrival(door.source.id, came)).map_err(Refusal::Store)?;
         let event = Event {
             id: EventId::new(self.mint(now)),
             account,
@@ -176,8 +178,7 @@ impl Engine {
             callbacks: Vec::new(),
             link: None,
         };
-        let lane = Self::intake_lane(account, source.id);
-        let audience = Audience::Only(lane, Cause::Event);
+        let audience = Audience::Only(door.lane, Cause::Event);
         let commit = Commit { events: vec![Said { event, audience }], ..Commit::new(account, now) };
         let committed = match self.commit(commit).await {
             Ok(committed) => committed,
@@ -191,10 +192,10 @@ impl Engine {
         Ok(noted.id)
     }
 
-    async fn source_of_token(&self, token: &str) -> Result<Arc<Source>, Refusal> {
+    async fn door_of_token(&self, token: &str) -> Result<Arc<Door>, Refusal> {
         let (account, id) = self.read_door_token(DOOR, token).ok_or(UNKNOWN)?;
-        let source = self.door(account, SourceId::new(id)).await?.filter(|source| source.enabled);
-        source.ok_or(UNKNOWN)
+        let door = self.door(account, SourceId::new(id)).await?;
+        door.filter(|door| door.source.enabled).ok_or(UNKNOWN)
     }
 }
 

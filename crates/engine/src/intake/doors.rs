@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::id::{AccountId, SourceId};
+use domain::id::{AccountId, EndpointId, SourceId};
 use domain::source::Source;
 use domain::time::Timestamp;
 use serde_json::Value;
@@ -60,9 +60,17 @@ impl Drop for Guest<'_> {
     }
 }
 
+/// A source that somebody knocks at.
+#[derive(Debug)]
+pub(super) struct Door {
+    pub(super) source: Source,
+    /// Where what comes in is read.
+    pub(super) lane: EndpointId,
+}
+
 #[derive(Debug, Default)]
 struct Kept {
-    sources: BTreeMap<SourceId, (Timestamp, Arc<Source>)>,
+    doors: BTreeMap<SourceId, (Timestamp, Arc<Door>)>,
     keys: BTreeMap<String, (Arc<str>, Timestamp)>,
     refused: BTreeMap<SourceId, u64>,
     /// How far the rates of lookups are used.
@@ -93,7 +101,7 @@ impl Doors {
     pub(crate) fn changed(&self, id: SourceId) {
         let mut kept = self.kept();
         kept.changes += 1;
-        kept.sources.remove(&id);
+        kept.doors.remove(&id);
     }
 
     /// Counts one that was not proven.
@@ -160,27 +168,28 @@ impl Engine {
         &self,
         account: AccountId,
         id: SourceId,
-    ) -> Result<Option<Arc<Source>>, Refusal> {
+    ) -> Result<Option<Arc<Door>>, Refusal> {
         let now = self.now();
         let (known, changes) = {
             let kept = self.inner.sources.kept();
-            (kept.sources.get(&id).cloned(), kept.changes)
+            (kept.doors.get(&id).cloned(), kept.changes)
         };
-        if let Some((at, source)) = known
+        if let Some((at, door)) = known
             && (0..KEPT_MS).contains(&now.millis_since(at))
         {
-            return Ok(Some(source).filter(|source| source.account == account));
+            return Ok(Some(door).filter(|door| door.source.account == account));
         }
         let row = self.views().setting(account, SettingKind::Source, id.to_string()).await?;
         let Some(row) = row else { return Ok(None) };
-        let source = Arc::new(sources::read(&row)?);
+        let lane = Self::intake_lane(account, id);
+        let door = Arc::new(Door { source: sources::read(&row)?, lane });
         let mut kept = self.inner.sources.kept();
         if kept.changes == changes {
-            if kept.sources.len() >= KEPT_MAX {
-                kept.sources.clear();
+            if kept.doors.len() >= KEPT_MAX {
+                kept.doors.clear();
             }
-            kept.sources.insert(id, (now, Arc::clone(&source)));
+            kept.doors.insert(id, (now, Arc::clone(&door)));
         }
-        Ok(Some(source))
+        Ok(Some(door))
     }
 }

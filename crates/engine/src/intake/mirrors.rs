@@ -173,25 +173,26 @@ impl Engine {
     async fn try_ask_again(&self, account: AccountId, id: RequestId) -> Result<(), Refusal> {
         let found = self.views().request(account, id).await?;
         let open = found.filter(|(request, _)| is_open(request));
-        let source = match &open {
+        let door = match &open {
             Some((request, _)) => match request.origin.parse::<SourceId>() {
-                Ok(source) => self.door(account, source).await?.filter(|source| source.enabled),
+                Ok(source) => self.door(account, source).await?.filter(|door| door.source.enabled),
                 Err(_) => None,
             },
             None => None,
         };
-        let (Some((request, _)), Some(source)) = (open, source) else {
+        let (Some((request, _)), Some(door)) = (open, door) else {
             return self.set_silence(account, id, None).await;
         };
+        let source = &door.source;
         let Some(foreign) = &request.foreign else {
             return self.set_silence(account, id, None).await;
         };
         let now = self.now();
-        let picture = match self.ask_vendor(&source, &foreign.id).await {
+        let picture = match self.ask_vendor(source, &foreign.id).await {
             Asked::Known(picture) => picture,
             Asked::Never(_) => return self.set_silence(account, id, None).await,
             Asked::Gone => {
-                return self.set_silence(account, id, Some(next_asking(&source, now))).await;
+                return self.set_silence(account, id, Some(next_asking(source, now))).await;
             }
             Asked::Later(_, after) => {
                 let wait = after.map_or(AGAIN_MS, |s| (i64::from(s) * SECOND_MS).max(AGAIN_MS));
@@ -206,7 +207,7 @@ impl Engine {
             note: None,
         };
         let hear = Hear {
-            source: &source,
+            source,
             foreign_id: &foreign.id,
             step: None,
             pictures: &[&picture],
@@ -215,7 +216,7 @@ impl Engine {
             can_ask: true,
         };
         if !self.mirror(&hear).await? {
-            self.set_silence(account, id, Some(next_asking(&source, now))).await?;
+            self.set_silence(account, id, Some(next_asking(source, now))).await?;
         }
         Ok(())
     }

@@ -123,9 +123,10 @@ impl Engine {
         let Ok(arrival) = serde_json::from_str::<Arrival<'_>>(&event.data) else {
             return unreadable("the text of what came in was forgotten");
         };
-        let Some(source) = self.door(delivery.account, arrival.source_id).await? else {
+        let Some(door) = self.door(delivery.account, arrival.source_id).await? else {
             return unreadable("the source was deleted");
         };
+        let source = &door.source;
         let body = body_of(&arrival);
         let received = Received {
             method: arrival.method,
@@ -134,12 +135,12 @@ impl Engine {
             body: &body,
             key: None,
         };
-        let told = match vendor(source.vendor).read(&source, &received) {
+        let told = match vendor(source.vendor).read(source, &received) {
             Ok(told) => told,
             Err(why) => return unreadable(&why.to_string()),
         };
         let word = told.word.clone();
-        Ok((word, self.work_on(&source, told, (event.id, arrival), turn).await?))
+        Ok((word, self.work_on(source, told, (event.id, arrival), turn).await?))
     }
 
     /// Writes down what follows from what a vendor told.
