@@ -1,6 +1,7 @@
 //! Contract workflows by Ironclad's calls, against a real service, on both stores: each of them is called, and every answer is
 //! held against the vendor's description, member for member and value for value.
 
+mod crowd;
 mod shapes;
 mod signing;
 
@@ -9,7 +10,7 @@ use std::cell::RefCell;
 use serde_json::{Value, json};
 
 use self::shapes::Shapes;
-use crate::http::{Message, Receiver};
+use crate::http::{self, Message, Receiver};
 use crate::nodes::Shared;
 use crate::service::{LOCAL, Service, id};
 
@@ -42,12 +43,23 @@ impl<'a> Client<'a> {
         Self { service, token, shapes }
     }
 
-    fn send(&self, method: &str, path: &str, kind: (&str, &str), body: &[u8]) -> Message {
+    /// Writes a call as bytes.
+    fn bytes(&self, (method, path): (&str, &str), kind: (&str, &str), body: &[u8]) -> Vec<u8> {
         let authorization = format!("Bearer {}", self.token);
         let headers = [("authorization", authorization.as_str()), ("x-as-user-email", ADA), kind];
-        let answer = self.service.send(method, &format!("/public/api/v1{path}"), &headers, body);
+        http::bytes(method, &format!("/public/api/v1{path}"), &headers, body)
+    }
+
+    /// Holds an answer against what is described.
+    fn check(&self, (method, path): (&str, &str), answer: &Message) {
         assert!(answer.header("x-ironclad-requestid").is_some_and(|id| id.len() == 36));
-        self.shapes.borrow_mut().check(method, path, &answer);
+        self.shapes.borrow_mut().check(method, path, answer);
+    }
+
+    fn send(&self, method: &str, path: &str, kind: (&str, &str), body: &[u8]) -> Message {
+        let bytes = self.bytes((method, path), kind, body);
+        let answer = http::call(&self.service.address, &bytes);
+        self.check((method, path), &answer);
         answer
     }
 
@@ -363,6 +375,7 @@ fn story(service: &Service) {
     given_up(&client, &template);
     signing::on_paper(&client);
     webhooks(&client);
+    crowd::is_told(&client, &template);
     client.shapes.borrow().done();
 }
 
