@@ -4,6 +4,7 @@
 mod crowd;
 mod shapes;
 mod signing;
+mod webhooks;
 
 use std::cell::RefCell;
 
@@ -282,25 +283,6 @@ fn approve(client: &Client<'_>, id: &str) {
     assert_eq!(client.get(&format!("/workflows/{id}"))["step"], "Sign");
 }
 
-/// Registers a webhook, looks at it, and takes it away.
-fn webhooks(client: &Client<'_>) {
-    let new = json!({
-        "events": ["workflow_launched"], "targetURL": "https://hooks.example.com/x",
-        "headers": {"Authorization": "Bearer s3cret"},
-    });
-    let made = client.call("POST", "/webhooks", &new).expect(201).json();
-    let path = format!("/webhooks/{}", made["id"].as_str().unwrap());
-    assert_eq!(client.get(&path), made);
-    let changed = json!({"status": "disabled", "events": ["*"]});
-    let changed = client.call("PATCH", &path, &changed).expect(200).json();
-    assert_eq!(client.get("/webhooks")["list"][0], changed);
-    let taken = (400, "INVALID_PARAM", Some("tagetURL"));
-    client.refused(("POST", "/webhooks"), &new, taken);
-    assert_eq!(client.call("DELETE", &path, &Value::Null).expect(204).text(), "");
-    client.refused(("GET", &path), &Value::Null, (404, "NOT_FOUND", None));
-    client.call("GET", "/webhooks/verification-key", &Value::Null).expect(200);
-}
-
 /// Gives a workflow up that waits for an approval.
 fn given_up(client: &Client<'_>, template: &str) {
     let launch = json!({"template": template, "attributes": {"counterpartyName": "Acme"}});
@@ -374,7 +356,8 @@ fn story(service: &Service) {
     service.api("DELETE", &format!("/endpoints/{endpoint}"), None);
     given_up(&client, &template);
     signing::on_paper(&client);
-    webhooks(&client);
+    webhooks::kept(&client);
+    webhooks::given_up(&client, &template);
     crowd::is_told(&client, &template);
     client.shapes.borrow().done();
 }
