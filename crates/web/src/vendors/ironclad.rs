@@ -9,6 +9,7 @@ pub(crate) mod comments;
 pub(crate) mod course;
 pub(crate) mod documents;
 mod find;
+mod parts;
 pub(crate) mod people;
 pub(crate) mod review;
 pub(crate) mod signing;

@@ -17,8 +17,8 @@ use engine::{Once, Patch, Refusal};
 use serde_json::json;
 
 use super::act::{Deed, NOTHING, Show};
+use super::parts::{file, filed, text};
 use super::who::email_of;
-use super::workflows::filed;
 use super::{Actor, Call, company, find, find_internal, people};
 use crate::answer;
 use crate::api::requests::signing_url;
@@ -153,15 +153,15 @@ pub(crate) async fn upload(Name(id): Name, call: Call<UPLOAD_BYTES_MAX>) -> Answ
     call.may(Scope::Signing)?;
     let key = call.to_act().await?;
     let parts = call.parts("attachment")?;
-    let part = |name: &str| parts.iter().find(|part| part.name == name);
-    let paper = part("attachment").ok_or_else(face::no_attachment)?;
-    let signed = part("metadata").map(|part| face::signed_by(&part.body)).transpose()?.flatten();
+    let paper = file(&parts, "attachment").ok_or_else(face::no_attachment)?;
+    let signed = text(&parts, "metadata")?.map(|body| face::signed_by(body)).transpose()?;
+    let signed = signed.flatten();
     let workflow = find_internal(call.caller(), &id).await?;
     must_be_at_sign(&workflow, false)?;
     if signed.iter().flatten().any(|role| workflow.unsigned(role).is_err()) {
         return Err(face::no_such_signers().into());
     }
-    let document = filed(String::new(), paper);
+    let document = filed(String::new(), paper, "attachment")?;
     let company = company(call.caller()).await?;
     let show =
         |workflow: &Workflow| (200, answer::text(&face::uploaded(people(workflow, &company))));
