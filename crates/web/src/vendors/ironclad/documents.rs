@@ -37,7 +37,7 @@ pub(crate) async fn add(
     let parts = call.parts(ATTACHMENT)?;
     let attachment = file(&parts, ATTACHMENT).ok_or_else(|| Error::missing(ATTACHMENT))?;
     let metadata = text(&parts, "metadata")?.ok_or_else(|| Error::missing("metadata"))?;
-    let metadata = face::metadata(metadata)?;
+    let metadata = face::metadata(metadata).map_err(|error| error.about("metadata"))?;
     let workflow = find_internal(call.caller(), &id).await?;
     if !workflow.template.documents.iter().any(|known| known.id == place) {
         return Err(Error::not_found("attribute", "attributeId").into());

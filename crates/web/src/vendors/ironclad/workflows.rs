@@ -10,7 +10,7 @@ use domain::time::Timestamp;
 use domain::workflow::{Template, Workflow};
 use engine::face::ironclad::comments::Creator;
 use engine::face::ironclad::launch::{self as face, Asked, Launch, Outcome};
-use engine::face::ironclad::{Error, param, template_id, workflow};
+use engine::face::ironclad::{Error, placed, template_id, workflow};
 use engine::problem::Problem as Page;
 use engine::requests::NewPerson;
 use engine::workflows::{BATCH_MAX, Job, NewDocument, NewUser, NewWorkflow};
@@ -42,7 +42,7 @@ pub(crate) async fn create(call: Call<BATCH_BYTES_MAX>) -> Answer {
         None => (face::asked(call.bytes())?, Vec::new()),
         Some(parts) => {
             let data = text(&parts, "data")?.ok_or_else(|| Error::missing("data"))?;
-            (face::asked(data)?, parts)
+            (face::asked(data).map_err(|error| error.about("data"))?, parts)
         }
     };
     let new = wanted(&call, asked, &parts).await?;
@@ -262,7 +262,8 @@ fn explained(refusal: &Refusal) -> Error {
     if let Refusal::Invalid(flaws) = refusal
         && let Some(flaw) = flaws.first()
     {
-        return Error::invalid(&param(&flaw.path), flaw.message.clone());
+        let (param, message) = placed(&flaw.path, &flaw.message);
+        return Error { param, ..Error::invalid("", message) };
     }
     if let Refusal::NotFound { what } = refusal {
         return Error::not_found(what, "attributes");

@@ -132,6 +132,13 @@ async fn a_launch_that_cannot_be_is_told_why() {
         (launch(json!({})), "MISSING_PARAM", "counterpartyName"),
         (launch(json!({"counterpartyName": "A", "some": 1})), "INVALID_PARAM", "attributes"),
         (launch(json!({"counterpartyName": 7})), "INVALID_PARAM", "attributes"),
+        (launch(json!({"counterpartyName": "A", SIGNER: 7})), "INVALID_PARAM", SIGNER),
+        (launch(json!({"counterpartyName": "A", SIGNER: "no"})), "INVALID_PARAM", SIGNER),
+        (
+            json!({"template": template, "attributes": {}, "creator": {"email": "a b@c.de"}}),
+            "INVALID_PARAM",
+            "creator",
+        ),
         (
             launch(json!({"counterpartyName": "A", "draft": [{"url": "x"}]})),
             "INVALID_PARAM",
@@ -267,6 +274,46 @@ async fn what_is_wrong_with_a_body_is_said() {
 }
 
 #[tokio::test]
+async fn a_refusal_says_what_it_is_about() {
+    let world = World::new().await;
+    let (template, id) = launched(&world).await;
+    let set = json!({"updates": [{"action": "set", "path": "counterpartyName", "value": 7}]});
+    let (attributes, invalid) = (format!("/workflows/{id}/attributes"), "INVALID_PARAM");
+    let launch = json!({"template": template, "attributes": {"counterpartyName": 7}, "creator": {"email": ADA}});
+    let hook = json!({
+        "events": ["*"], "targetURL": "https://hooks.example.com/a",
+        "headers": {"Authorization": "a\r\nb"},
+    });
+    let approval = json!({"status": "approved", "user": {"email": "a@b"}});
+    let long = json!({"comment": "x".repeat(5_000)});
+    let of = |rest: &str| format!("/workflows/{id}/{rest}");
+    let text = "counterpartyName: expected a text of at most 4000 characters";
+    let cases = [
+        ("PATCH", attributes.clone(), &set, invalid, Some("attributes"), text),
+        ("POST", "/workflows".to_owned(), &launch, invalid, Some("attributes"), text),
+        ("POST", "/webhooks".to_owned(), &hook, invalid, Some("headers.Authorization"), "expected"),
+        ("PATCH", of("approvals/legal"), &approval, invalid, Some("user.email"), "expected a mail"),
+        ("POST", of("comments"), &long, invalid, Some("comment"), "expected 1 to 4000 characters"),
+    ];
+    for (method, path, body, code, param, message) in cases {
+        let said = ask(&world, method, &path, body).await.expect(400).json();
+        assert_eq!((&said["code"], said["param"].as_str()), (&json!(code), param), "{said}");
+        assert!(said["message"].as_str().unwrap().starts_with(message), "{said}");
+    }
+    let authorization = format!("Bearer {}", world.key);
+    let headers = [("authorization", authorization.as_str()), ("x-as-user-email", "a@b")];
+    let path = format!("/public/api/v1{attributes}");
+    let said = json!({"updates": [{"action": "set", "path": "counterpartyName", "value": "B"}]});
+    let said = call(&world, ("PATCH", &path), &headers, said.to_string().as_bytes()).await;
+    assert_eq!(said.expect(400).json()["param"], "x-as-user-email");
+    let (pause, word) = (format!("/workflows/{id}/pause"), json!({"comment": {"message": "wait"}}));
+    ask(&world, "POST", &pause, &word).await.expect(204);
+    let said = ask(&world, "PATCH", &attributes, &set).await.expect(400).json();
+    let message = "a workflow that is paused in the step review cannot have its attributes changed";
+    assert_eq!(said, json!({"code": "INVALID_STATE", "message": message}));
+}
+
+#[tokio::test]
 async fn a_form_that_cannot_be_read_is_told_where() {
     let world = World::new().await;
     let (_, id) = launched(&world).await;
@@ -305,6 +352,7 @@ async fn a_form_that_cannot_be_read_is_told_where() {
 }
 
 const KEYS: &str = "signaturePacketDocumentKeys";
+const SIGNER: &str = "counterpartySignerEmail";
 
 #[tokio::test]
 async fn what_is_over_changes_no_more() {
@@ -482,9 +530,15 @@ async fn a_file_that_cannot_be_a_document_is_told_why() {
         assert_eq!(said["param"], param, "{path}: {said}");
         assert!(said["message"].as_str().unwrap().starts_with(message), "{path}: {said}");
     }
+    let said = post(&documents, adds(PDF, "%PDF", "nothing")).await.expect(400).json();
+    assert_eq!(said["param"], "metadata", "{said}");
+    assert!(said["message"].as_str().unwrap().starts_with("expected JSON"), "{said}");
     // What the client calls the file, and what else it says of it, is no reason.
     let file = Some((r"C:\docs\Anlage 1.txt", "text/plain; charset=utf-8"));
     post(&documents, adds(file, "one", word)).await.expect(204);
     let all = ask(&world, "GET", &format!("/workflows/{id}/documents"), &Value::Null).await.json();
     assert_eq!(all["signaturePacketDocuments"][0]["filename"], "Anlage 1.txt");
+    let key = &all["signaturePacketDocuments"][0]["key"];
+    let (path, twice) = (format!("/workflows/{id}/signature-packet"), json!({KEYS: [key, key]}));
+    check(&world, vec![("PATCH", path, twice, 400, "INVALID_PARAM", Some(KEYS))]).await;
 }
