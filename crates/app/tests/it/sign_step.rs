@@ -495,6 +495,17 @@ fn each_body_says_which_member_is_missing_or_wrong() {
     let error = seen.upload(&[("attachment", "%PDF"), ("metadata", &nobody)]).expect(400).json();
     let message = "The signer field contains invalid signers, please check.";
     assert_eq!(error, json!({"code": wrong, "message": message}));
+    // Who names nobody has not said that everybody signed.
+    for (metadata, param) in [
+        (r#"{"signerRoleNames":[]}"#, "signerRoleNames"),
+        (r#"{"signerRoleNames":7}"#, "signerRoleNames"),
+        ("[", "metadata"),
+    ] {
+        let error = seen.upload(&[("attachment", "%PDF"), ("metadata", metadata)]).expect(400);
+        let error = error.json();
+        assert_eq!((&error["code"], &error["param"]), (&json!(wrong), &json!(param)), "{error}");
+    }
+    check("GET", "/sign-status?signers=all", Value::Null, wrong, "signers");
     seen.expect("not_sent", ["pending", "pending"]);
     service.stop();
 }
