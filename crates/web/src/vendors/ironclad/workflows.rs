@@ -8,7 +8,6 @@ use domain::id::WorkflowId;
 use domain::key::Scope;
 use domain::time::Timestamp;
 use domain::workflow::{Template, Workflow};
-use engine::face::ironclad::comments::Creator;
 use engine::face::ironclad::launch::{self as face, Asked, Launch, Outcome};
 use engine::face::ironclad::{Error, placed, template_id, workflow};
 use engine::problem::Problem as Page;
@@ -18,7 +17,7 @@ use engine::{Once, Refusal};
 use serde_json::{Value, json};
 
 use super::parts::{file, filed, text};
-use super::who::email_of;
+use super::who::email_of_creator;
 use super::{Actor, Call, Paged, company, find, people};
 use crate::answer;
 use crate::auth::{Caller, Name};
@@ -195,12 +194,8 @@ async fn wanted<const BYTES_MAX: usize>(
     query.done()?;
     let use_defaults = use_defaults.is_some_and(|word| word == "true");
     let template = template(caller, &asked.template).await?;
-    let by = match asked.creator {
-        Some(Creator::Email(email)) => Some(email),
-        Some(Creator::Id(id)) => {
-            let unknown = || Error::invalid("creator", "there is no user with that id");
-            Some(email_of(caller, None, &id).await?.ok_or_else(unknown)?)
-        }
+    let by = match email_of_creator(caller, None, asked.creator).await? {
+        Some(email) => Some(email),
         None => call.actor.email(None).await?,
     };
     let by = by.ok_or_else(|| Error::missing("creator"))?;
