@@ -27,7 +27,10 @@ use crate::Engine;
 use crate::command::{Flaw, Once, Refusal, insist};
 use crate::settings;
 
-pub use self::action::{Act, Action, NewDocument, NewName, NewPart, NewUser, NewVersion, NewWord};
+pub use self::action::{
+    Act, Action, BATCH_MAX, DOCUMENT_BYTES_MAX, NewDocument, NewName, NewPart, NewUser, NewVersion,
+    NewWord, is_media_type,
+};
 pub use self::jobs::Job;
 pub use self::launch::NewWorkflow;
 pub(crate) use self::packet::Beside;

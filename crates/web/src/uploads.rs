@@ -175,7 +175,7 @@ impl Coming {
 }
 
 /// Makes of what a file is called elsewhere a name that can be kept.
-fn file_name(text: &str) -> String {
+pub(crate) fn file_name(text: &str) -> String {
     let last = text.rsplit(['/', '\\']).next().unwrap_or("");
     let name: String = last.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
     let name = name.trim();

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Barrier, Condvar, Mutex};
 use std::thread;
 
 use serde_json::Value;
@@ -117,6 +117,23 @@ pub(crate) fn call(address: &str, bytes: &[u8]) -> Message {
     // Who refuses a body early may close before all of it is written.
     drop(stream.write_all(bytes));
     answer(stream)
+}
+
+/// Makes calls over a connection each, whose last bytes are written at the same instant.
+pub(crate) fn at_once<const N: usize>(address: &str, calls: &[Vec<u8>; N]) -> [Message; N] {
+    let begin = Barrier::new(N);
+    let make = |bytes: &[u8]| {
+        let mut stream = connect(address);
+        let (last, before) = bytes.split_last().unwrap();
+        stream.write_all(before).unwrap();
+        begin.wait();
+        stream.write_all(&[*last]).unwrap();
+        answer(stream)
+    };
+    thread::scope(|scope| {
+        let running = calls.each_ref().map(|bytes| scope.spawn(|| make(bytes)));
+        running.map(|thread| thread.join().unwrap())
+    })
 }
 
 /// An answer as bytes.

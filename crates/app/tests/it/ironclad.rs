@@ -1,15 +1,17 @@
 //! Contract workflows by Ironclad's calls, against a real service, on both stores: each of them is called, and every answer is
 //! held against the vendor's description, member for member and value for value.
 
+mod crowd;
 mod shapes;
 mod signing;
+mod webhooks;
 
 use std::cell::RefCell;
 
 use serde_json::{Value, json};
 
 use self::shapes::Shapes;
-use crate::http::{Message, Receiver};
+use crate::http::{self, Message, Receiver};
 use crate::nodes::Shared;
 use crate::service::{LOCAL, Service, id};
 
@@ -42,12 +44,23 @@ impl<'a> Client<'a> {
         Self { service, token, shapes }
     }
 
-    fn send(&self, method: &str, path: &str, kind: (&str, &str), body: &[u8]) -> Message {
+    /// Writes a call as bytes.
+    fn bytes(&self, (method, path): (&str, &str), kind: (&str, &str), body: &[u8]) -> Vec<u8> {
         let authorization = format!("Bearer {}", self.token);
         let headers = [("authorization", authorization.as_str()), ("x-as-user-email", ADA), kind];
-        let answer = self.service.send(method, &format!("/public/api/v1{path}"), &headers, body);
+        http::bytes(method, &format!("/public/api/v1{path}"), &headers, body)
+    }
+
+    /// Holds an answer against what is described.
+    fn check(&self, (method, path): (&str, &str), answer: &Message) {
         assert!(answer.header("x-ironclad-requestid").is_some_and(|id| id.len() == 36));
-        self.shapes.borrow_mut().check(method, path, &answer);
+        self.shapes.borrow_mut().check(method, path, answer);
+    }
+
+    fn send(&self, method: &str, path: &str, kind: (&str, &str), body: &[u8]) -> Message {
+        let bytes = self.bytes((method, path), kind, body);
+        let answer = http::call(&self.service.address, &bytes);
+        self.check((method, path), &answer);
         answer
     }
 
@@ -270,25 +283,6 @@ fn approve(client: &Client<'_>, id: &str) {
     assert_eq!(client.get(&format!("/workflows/{id}"))["step"], "Sign");
 }
 
-/// Registers a webhook, looks at it, and takes it away.
-fn webhooks(client: &Client<'_>) {
-    let new = json!({
-        "events": ["workflow_launched"], "targetURL": "https://hooks.example.com/x",
-        "headers": {"Authorization": "Bearer s3cret"},
-    });
-    let made = client.call("POST", "/webhooks", &new).expect(201).json();
-    let path = format!("/webhooks/{}", made["id"].as_str().unwrap());
-    assert_eq!(client.get(&path), made);
-    let changed = json!({"status": "disabled", "events": ["*"]});
-    let changed = client.call("PATCH", &path, &changed).expect(200).json();
-    assert_eq!(client.get("/webhooks")["list"][0], changed);
-    let taken = (400, "INVALID_PARAM", Some("tagetURL"));
-    client.refused(("POST", "/webhooks"), &new, taken);
-    assert_eq!(client.call("DELETE", &path, &Value::Null).expect(204).text(), "");
-    client.refused(("GET", &path), &Value::Null, (404, "NOT_FOUND", None));
-    client.call("GET", "/webhooks/verification-key", &Value::Null).expect(200);
-}
-
 /// Gives a workflow up that waits for an approval.
 fn given_up(client: &Client<'_>, template: &str) {
     let launch = json!({"template": template, "attributes": {"counterpartyName": "Acme"}});
@@ -362,7 +356,9 @@ fn story(service: &Service) {
     service.api("DELETE", &format!("/endpoints/{endpoint}"), None);
     given_up(&client, &template);
     signing::on_paper(&client);
-    webhooks(&client);
+    webhooks::kept(&client);
+    webhooks::given_up(&client, &template);
+    crowd::is_told(&client, &template);
     client.shapes.borrow().done();
 }
 

@@ -2,34 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write as _;
-use std::sync::Barrier;
-use std::thread;
 
 use serde_json::{Value, json};
 
-use crate::http::{Message, Receiver, answer, connect};
+use crate::http::{Message, Receiver, at_once};
 use crate::process::text;
 use crate::service::{KEY, LOCAL, Service, api_bytes, form_bytes};
 
 const ROUNDS: usize = 50;
-
-/// Makes two calls whose last bytes are written at the same instant.
-fn at_once(address: &str, calls: &[Vec<u8>; 2]) -> [Message; 2] {
-    let begin = Barrier::new(2);
-    let make = |bytes: &[u8]| {
-        let mut stream = connect(address);
-        let (last, before) = bytes.split_last().unwrap();
-        stream.write_all(before).unwrap();
-        begin.wait();
-        stream.write_all(&[*last]).unwrap();
-        answer(stream)
-    };
-    thread::scope(|scope| {
-        let running = calls.each_ref().map(|bytes| scope.spawn(|| make(bytes)));
-        running.map(|thread| thread.join().unwrap())
-    })
-}
 
 /// Both sign a request at the same instant: through the API, and every other time one of them on the page.
 fn sign_at_once(service: &Service, round: usize) -> String {

@@ -495,6 +495,62 @@ fn each_body_says_which_member_is_missing_or_wrong() {
     let error = seen.upload(&[("attachment", "%PDF"), ("metadata", &nobody)]).expect(400).json();
     let message = "The signer field contains invalid signers, please check.";
     assert_eq!(error, json!({"code": wrong, "message": message}));
+    // Who names nobody has not said that everybody signed.
+    for (metadata, param) in [
+        (r#"{"signerRoleNames":[]}"#, "signerRoleNames"),
+        (r#"{"signerRoleNames":7}"#, "signerRoleNames"),
+        ("[", "metadata"),
+    ] {
+        let error = seen.upload(&[("attachment", "%PDF"), ("metadata", metadata)]).expect(400);
+        let error = error.json();
+        assert_eq!((&error["code"], &error["param"]), (&json!(wrong), &json!(param)), "{error}");
+    }
+    check("GET", "/sign-status?signers=all", Value::Null, wrong, "signers");
     seen.expect("not_sent", ["pending", "pending"]);
+    service.stop();
+}
+
+#[test]
+fn a_paper_is_not_taken_from_just_anybody_nor_at_any_step() {
+    let service = Service::start(&LOCAL);
+    let seen = Seen::launch(&service, 1);
+    let shown = seen.call("GET", "", &Value::Null).expect(200).json();
+    let internal = shown["id"].as_str().unwrap();
+    let paper = form(&[("attachment", "%PDF paper")]);
+    let upload = |id: &str, key: &str| {
+        let headers = [("authorization", key), ("content-type", FORM)];
+        let path = format!("/public/api/v1/workflows/{id}/upload-signed");
+        let answer = service.send("POST", &path, &headers, paper.as_bytes());
+        assert_eq!(answer.header("content-type"), Some("application/json"), "{answer:?}");
+        assert_eq!(answer.header("x-ironclad-requestid").map(str::len), Some(36), "{answer:?}");
+        answer
+    };
+    let key_of = |scopes: Value| {
+        let new = json!({"name": "papers", "scopes": scopes});
+        let made = service.api("POST", "/keys", Some(&new)).expect(201).json();
+        format!("Bearer {}", made["key"].as_str().unwrap())
+    };
+    let (all, able) = (format!("Bearer {KEY}"), key_of(json!(["requests", "signing"])));
+    let elsewhere = json!({"code": "INVALID_STATE", "message": "Workflow must be on Sign Step."});
+    assert_eq!(upload(internal, &able).expect(400).json(), elsewhere, "in review");
+    seen.advance();
+    for wrong in ["", "Bearer nobody", "Basic bm9ib2R5"] {
+        let expected = json!({"code": "UNAUTHORIZED", "message": "invalid authentication token"});
+        assert_eq!(upload(internal, wrong).expect(401).json(), expected, "{wrong}");
+    }
+    for scopes in [json!(["requests"]), json!(["signing"]), json!(["endpoints"])] {
+        let error = upload(internal, &key_of(scopes.clone())).expect(403).json();
+        assert_eq!(members(&error), ["code", "message"], "{error}");
+        assert_eq!(error["code"], "FORBIDDEN", "{scopes}");
+    }
+    // It takes the internal id alone.
+    for id in ["IC-1", "IC-99", &"0".repeat(24), "nothing"] {
+        let message = "workflow does not exist";
+        let expected = json!({"code": "NOT_FOUND", "message": message, "param": "workflowId"});
+        assert_eq!(upload(id, &all).expect(404).json(), expected, "{id}");
+    }
+    seen.expect("not_sent", ["pending", "pending"]);
+    upload(internal, &able).expect(200);
+    assert_eq!(upload(internal, &able).expect(400).json(), elsewhere, "in the archive");
     service.stop();
 }

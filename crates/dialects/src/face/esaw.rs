@@ -186,8 +186,10 @@ pub(crate) fn in_turn(request: &Request) -> impl Iterator<Item = &Signer> {
 /// Says that something is wrong: `id` names what, and is ours, since the vendor publishes no list of its own; there is no
 /// trace to name.
 pub fn error(id: &str, message: &str, flaws: &[(String, String)]) -> Value {
-    let places: Vec<String> =
-        flaws.iter().map(|(place, what)| format!("{place}: {what}")).collect();
+    let said = |(place, what): &(String, String)| {
+        if place.is_empty() { what.clone() } else { format!("{place}: {what}") }
+    };
+    let places: Vec<String> = flaws.iter().map(said).collect();
     let message = if places.is_empty() { message.to_owned() } else { places.join("; ") };
     json!({"ErrorId": id, "Message": message, "TraceId": guid_of(0)})
 }

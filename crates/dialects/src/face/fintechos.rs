@@ -56,6 +56,9 @@ fn workstep(form: &Form<'_>) -> WantedSigner {
     let name = format!("{first} {last}");
     let name = if name.trim().is_empty() { email } else { name.trim() };
     let mobile = form.text("PhoneNumber").map(str::to_owned);
+    if email.is_empty() && mobile.is_none() {
+        form.flaw_at("Email", "expected a mail address, or a PhoneNumber");
+    }
     WantedSigner {
         person: Person {
             name: name.to_owned(),

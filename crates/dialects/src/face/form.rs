@@ -14,7 +14,7 @@ const FLAWS_MAX: usize = 100;
 
 /// Reads a body that must be an object, and hands it to `take`.
 pub(super) fn read<T>(body: &[u8], take: impl FnOnce(&Form<'_>) -> T) -> Result<T, Flaws> {
-    let value = json::object(body).map_err(|error| vec![(String::new(), error.to_string())])?;
+    let value = json::object(body).map_err(|error| vec![(String::new(), error.what)])?;
     let flaws = RefCell::default();
     let taken = take(&Form { value: &value, path: String::new(), flaws: &flaws });
     let flaws = flaws.into_inner();

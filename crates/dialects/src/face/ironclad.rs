@@ -18,7 +18,7 @@ pub mod signing;
 pub mod webhooks;
 pub mod workflow;
 
-pub use self::errors::{Error, code, param};
+pub use self::errors::{Error, code, placed};
 pub use self::ids::{
     Named, comment_id, document_version, named, readable_id, record_id, request_id, template_id,
     workflow_id,

@@ -75,13 +75,39 @@ impl Action {
             Self::Cancel => "cancel",
         }
     }
+
+    /// Says what then happens to the workflow.
+    const fn undergone(self) -> &'static str {
+        match self {
+            Self::Update => "be changed",
+            Self::Comment => "be commented on",
+            Self::Assign => "have its roles assigned",
+            Self::Signers => "have its signers changed",
+            Self::Attributes => "have its attributes changed",
+            Self::Approve => "be approved",
+            Self::Documents => "have its documents changed",
+            Self::Invite => "have others invited",
+            Self::Turn => "have its turn changed",
+            Self::Pause => "be paused",
+            Self::Resume => "be resumed",
+            Self::Advance => "go to the next step",
+            Self::Revert => "go back to the step before",
+            Self::SendPacket => "have its packet sent",
+            Self::SchedulePacket => "have its packet scheduled",
+            Self::RemindSigner => "have a signer reminded",
+            Self::UploadSigned => "take a signed paper",
+            Self::CancelPacket => "have its packet withdrawn",
+            Self::Complete => "be completed",
+            Self::Cancel => "be cancelled",
+        }
+    }
 }
 
 /// Why a command is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// The workflow is where that cannot be done.
-    #[error("a workflow that is {status} in the step {} cannot {}", step.as_str(), action.as_str())]
+    #[error("a workflow that is {status} in the step {} cannot {}", step.as_str(), action.undergone())]
     Impossible {
         /// What was wanted.
         action: Action,

@@ -17,9 +17,9 @@ use crate::command::{Patch, Refusal};
 use crate::requests::NewPerson;
 
 /// The most bytes of a document.
-const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
+pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
 /// The most documents of one batch.
-const BATCH_MAX: usize = 20;
+pub const BATCH_MAX: usize = 20;
 /// The most characters of a comment.
 const COMMENT_CHARS_MAX: usize = 4_000;
 /// The most characters of a media type.
@@ -503,7 +503,8 @@ fn file(flaws: &mut Flaws, path: &str, new: (&mut String, &mut Option<String>, &
     }
 }
 
-fn is_media_type(text: &str) -> bool {
+/// Tells whether a text is a media type, without parameters, that a document can have.
+pub fn is_media_type(text: &str) -> bool {
     let is_token = |part: &str| {
         !part.is_empty()
             && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&b))

@@ -86,6 +86,10 @@ pub(crate) enum Malformed {
     HeadTooLong { part: usize },
     #[error("expected part {part} to have a name")]
     Nameless { part: usize },
+    #[error("expected part {part} to have a name that no part before it has")]
+    Twice { part: usize },
+    #[error("expected part {part} to be one thing by itself, and not several in another multipart")]
+    Nested { part: usize },
     #[error("the body ends in part {part}; expected its boundary and two hyphens at the end")]
     CutOff { part: usize },
 }
@@ -96,7 +100,7 @@ pub(crate) fn is_form(content_type: &str) -> bool {
     essence.eq_ignore_ascii_case("multipart/form-data")
 }
 
-/// Takes a whole body apart.
+/// Takes a whole body apart. Each part has a name of its own.
 pub(crate) fn parts(content_type: &str, body: Bytes) -> Result<Vec<Part>, Malformed> {
     let mut form = Form::of(content_type)?;
     form.push(body);
@@ -104,7 +108,11 @@ pub(crate) fn parts(content_type: &str, body: Bytes) -> Result<Vec<Part>, Malfor
     loop {
         match form.next()? {
             Next::Part(Head { name, file_name, media_type }) => {
-                let name = name.ok_or(Malformed::Nameless { part: form.begun })?;
+                let part = form.begun;
+                let name = name.ok_or(Malformed::Nameless { part })?;
+                if parts.iter().any(|known| known.name == name) {
+                    return Err(Malformed::Twice { part });
+                }
                 let file_name = file_name.filter(|name| !name.is_empty());
                 parts.push(Part { name, file_name, media_type, body: Bytes::new() });
             }
@@ -213,6 +221,9 @@ impl Form {
         match memmem::find(&self.kept, END).filter(|at| *at <= HEAD_BYTES_MAX) {
             Some(at) => {
                 let head = Head::of(&self.kept.split_to(at));
+                if head.is_multipart() {
+                    return Err(Malformed::Nested { part: self.begun });
+                }
                 self.pass(END.len(), Place::Inside);
                 Ok(Some(Next::Part(head)))
             }

@@ -9,6 +9,7 @@ pub(crate) mod comments;
 pub(crate) mod course;
 pub(crate) mod documents;
 mod find;
+mod parts;
 pub(crate) mod people;
 pub(crate) mod review;
 pub(crate) mod signing;
@@ -128,14 +129,14 @@ pub(crate) fn say(response: Response, problem: &Problem) -> Response {
     }
     let status = known(response.status(), &NAMED);
     let flaw = problem.errors().first();
-    let message = match (problem.page(), flaw) {
+    let (param, said) = flaw.map(|flaw| face::placed(&flaw.path, &flaw.message)).unzip();
+    let message = match (problem.page(), said) {
         (Page::KeyExpired, _) => "token has expired".to_owned(),
         (Page::KeyInvalid, _) if problem.has(REVOKED) => "token has been revoked".to_owned(),
         (Page::KeyInvalid | Page::KeyMissing, _) => "invalid authentication token".to_owned(),
-        (_, Some(flaw)) => flaw.message.clone(),
+        (_, Some(said)) => said,
         (_, None) => problem.detail().to_owned(),
     };
-    let param = flaw.map(|flaw| face::param(&flaw.path)).filter(|param| !param.is_empty());
-    let error = Error { code: face::code(status.as_u16()), message, param };
+    let error = Error { code: face::code(status.as_u16()), message, param: param.flatten() };
     instead(response, status, &json!(error))
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::{Error, People, comment_id, user_id};
 use crate::face::form::{self, Form};
+use crate::vendor::bounds;
 
 /// Something that is to be said; unchecked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -48,8 +49,10 @@ pub fn said(body: &[u8]) -> Result<Said, Error> {
 /// Reads `creator`: `{type: "email", email}` or `{type: "id", id}`.
 pub(super) fn creator(form: &Form<'_>) -> Option<Creator> {
     let creator = form.inner("creator");
-    let email = creator.text("email").map(|email| Creator::Email(email.to_lowercase()));
-    let named = email.or_else(|| creator.text("id").map(|id| Creator::Id(id.to_owned())));
+    let by_id = || creator.text("id").map(|id| Creator::Id(id.to_owned()));
+    let named = creator.text("email").map_or_else(by_id, |email| {
+        bounds::email(email).map(|email| Creator::Email(email.to_lowercase()))
+    });
     if form.any("creator").is_some() && named.is_none() {
         form.flaw_at("creator", "expected a mail address or an id");
     }

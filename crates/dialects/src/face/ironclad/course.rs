@@ -5,6 +5,7 @@
 
 use crate::face::form::{self, Form};
 use crate::face::ironclad::Error;
+use crate::vendor::bounds;
 
 /// Something that is said on the way.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,7 +42,7 @@ pub fn reverting(body: &[u8]) -> Result<Option<String>, Error> {
 /// Reads a user who is named by their mail address: `{type: "email", email}`.
 pub(super) fn user(form: &Form<'_>, name: &str) -> Option<String> {
     let user = form.inner(name);
-    let email = user.text("email").map(str::to_lowercase);
+    let email = user.text("email").and_then(bounds::email).map(|email| email.to_lowercase());
     if form.any(name).is_some() && email.is_none() {
         user.flaw_at("email", "expected a mail address");
     }

@@ -4,6 +4,8 @@
 //! <https://developer.ironcladapp.com/reference/create-a-workflow-document>,
 //! <https://developer.ironcladapp.com/reference/update-workflow-signature-packet>.
 
+use std::collections::BTreeSet;
+
 use domain::id::DocumentId;
 use domain::workflow::{Document, Workflow};
 use serde_json::{Value, json};
@@ -58,7 +60,12 @@ pub fn packet(workflow: &Workflow, body: &[u8]) -> Result<Vec<DocumentId>, Error
         let unknown = || Error::invalid(KEYS, format!("there is no document with the key {key}"));
         Ok(document.ok_or_else(unknown)?.id)
     };
-    keys.iter().map(id).collect()
+    let ids: Vec<DocumentId> = keys.iter().map(id).collect::<Result<_, _>>()?;
+    let distinct: BTreeSet<&DocumentId> = ids.iter().collect();
+    if distinct.len() < ids.len() {
+        return Err(Error::invalid(KEYS, "expected each key once"));
+    }
+    Ok(ids)
 }
 
 const KEYS: &str = "signaturePacketDocumentKeys";

@@ -59,6 +59,12 @@ impl Error {
         Self { param: Some(param).filter(|param| !param.is_empty()), ..Self::invalid("", message) }
     }
 
+    /// Names the member, unless one is named already.
+    #[must_use]
+    pub fn about(self, param: &str) -> Self {
+        Self { param: self.param.or_else(|| Some(param.to_owned())), ..self }
+    }
+
     /// Gives the status that goes with the code; where a call has another one, that call says so.
     pub fn status(&self) -> u16 {
         let known = [
@@ -75,17 +81,30 @@ impl Error {
     }
 }
 
-/// Says which member of the vendor's a place of ours is.
-pub fn param(path: &str) -> String {
+/// Says what is wrong in the vendor's terms: which member a place of ours is, and the message, which names an attribute.
+pub fn placed(path: &str, message: &str) -> (Option<String>, String) {
     let known = [
         ("url", "targetURL"),
+        ("authorization", "headers.Authorization"),
+        ("by", "x-as-user-email"),
+        ("text", "comment"),
         ("send_at", "notifyAt"),
         ("person.email", "assigned.email"),
         ("person.name", "assigned.name"),
     ];
-    let name = || path.split(['.', '[']).next().unwrap_or_default();
-    let known = known.iter().find(|(ours, _)| *ours == path);
-    known.map_or_else(name, |(_, theirs)| theirs).to_owned()
+    if let Some(id) = path.strip_prefix("attributes.") {
+        return (Some("attributes".to_owned()), format!("{id}: {message}"));
+    }
+    let member = match (path.strip_prefix("signers."), path.rsplit('.').next()) {
+        (Some(_), Some("email")) => "counterpartySignerEmail",
+        (Some(_), Some("name")) => "counterpartySignerName",
+        (Some(_) | None, _) => {
+            let known = known.iter().find(|(ours, _)| *ours == path);
+            let first = || path.split(['.', '[']).next().unwrap_or_default();
+            known.map_or_else(first, |(_, theirs)| theirs)
+        }
+    };
+    (Some(member.to_owned()).filter(|member| !member.is_empty()), message.to_owned())
 }
 
 /// Gives the code for a status.

@@ -66,6 +66,11 @@ pub fn launch(
     use_defaults: bool,
 ) -> Result<Launch, Error> {
     let mut launch = Launch { title: title(template, &asked), ..Launch::default() };
+    for id in SIGNER {
+        if asked.get(id).is_some_and(|value| !value.is_string() && !value.is_null()) {
+            return Err(Error::invalid(id, "expected a text"));
+        }
+    }
     let text = |id| asked.get(id).and_then(Value::as_str).unwrap_or_default().trim().to_owned();
     let [name, email] = SIGNER.map(text);
     for (id, value) in asked {

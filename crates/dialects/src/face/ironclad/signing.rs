@@ -349,7 +349,8 @@ pub fn no_attachment() -> Error {
     }
 }
 
-/// Reads what comes along with a paper: the parts that it is signed for; `None` for all of them.
+/// Reads what comes along with a paper: the parts that it is signed for, one at least; `None` for all of them, where nothing
+/// is said of parts. Who names nobody does not say that everybody has signed.
 pub fn signed_by(metadata: &[u8]) -> Result<Option<BTreeSet<String>>, Error> {
     let names = form::read(metadata, |form| {
         let items = form.any("signerRoleNames").map(|names| names.as_array());
@@ -357,10 +358,11 @@ pub fn signed_by(metadata: &[u8]) -> Result<Option<BTreeSet<String>>, Error> {
             let name = |item: &Value| item.as_str().map(str::to_owned);
             items.and_then(|items| items.iter().map(name).collect::<Option<BTreeSet<String>>>())
         });
-        if names == Some(None) {
-            form.flaw_at("signerRoleNames", "expected a list of names of parts");
+        if names.as_ref().is_some_and(|names| names.as_ref().is_none_or(BTreeSet::is_empty)) {
+            let expected = "expected a list of names of parts, one at least; leave it out for all";
+            form.flaw_at("signerRoleNames", expected);
         }
-        names.flatten().filter(|names| !names.is_empty())
+        names.flatten()
     });
     names.map_err(Error::flawed)
 }

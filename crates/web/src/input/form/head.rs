@@ -34,6 +34,12 @@ impl Head {
             media_type: header("content-type").map(str::to_owned),
         }
     }
+
+    /// Tells whether the part has parts of its own, which is not done any more (RFC 7578, 4.3).
+    pub(super) fn is_multipart(&self) -> bool {
+        let kind = self.media_type.as_deref().and_then(|kind| kind.split_once('/'));
+        kind.is_some_and(|(kind, _)| kind.trim().eq_ignore_ascii_case("multipart"))
+    }
 }
 
 /// Takes a parameter of a header's value, without its quotes; `name` is in small letters.

@@ -152,6 +152,8 @@ fn what_is_no_form_is_told_where_it_is_wrong() {
         (many(5_000), Malformed::TooManyParts),
         ([&named(1), &b"--a b\r\nX: "[..], &long].concat(), Malformed::HeadTooLong { part: 2 }),
         (part("X: y", b""), Malformed::Nameless { part: 1 }),
+        ([named(1), named(2), named(1)].concat(), Malformed::Twice { part: 3 }),
+        (part("Content-Type: Multipart/mixed", b""), Malformed::Nested { part: 1 }),
         (named(1), Malformed::CutOff { part: 1 }),
         ([named(1), named(2), b"--a b".to_vec()].concat(), Malformed::CutOff { part: 2 }),
     ];

@@ -3,11 +3,11 @@
 use domain::key::Scope;
 use domain::workflow::{Comment, Workflow};
 use engine::face::ironclad::Error;
-use engine::face::ironclad::comments::{self as face, Creator, Said};
+use engine::face::ironclad::comments::{self as face, Said};
 use engine::workflows::{Action, NewWord};
 
 use super::act::{Deed, NOTHING, Show};
-use super::who::email_of;
+use super::who::email_of_creator;
 use super::{Actor, Call, Paged, company, find, people};
 use crate::answer;
 use crate::auth::{Name, Path};
@@ -44,14 +44,7 @@ async fn say(id: &str, call: &Call, show: &Show<'_>) -> Answer {
         replied_to: replied_to.map(answers).transpose()?,
         add_participants: adds_users,
     };
-    let by = match creator {
-        None => None,
-        Some(Creator::Email(email)) => Some(email),
-        Some(Creator::Id(id)) => {
-            let unknown = || Error::invalid("creator", "there is no user with that id");
-            Some(email_of(call.caller(), Some(&workflow), &id).await?.ok_or_else(unknown)?)
-        }
-    };
+    let by = email_of_creator(call.caller(), Some(&workflow), creator).await?;
     let deed = Deed { by, ..Deed::of(&workflow, Action::Comment { comment }) };
     call.act(key, deed, show).await
 }

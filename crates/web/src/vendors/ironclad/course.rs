@@ -2,7 +2,7 @@
 
 use domain::workflow::Step;
 use engine::face::ironclad::{Error, course as face};
-use engine::workflows::Action;
+use engine::workflows::{Action, NewWord};
 
 use super::act::{Deed, NOTHING, say};
 use super::{Call, find, find_internal};
@@ -11,30 +11,33 @@ use crate::problem::Answer;
 
 /// `POST /workflows/{id}/cancel`.
 pub(crate) async fn cancel(Name(id): Name, call: Call) -> Answer {
-    let key = call.to_act().await?;
-    let comment = Some(say(face::word(call.bytes())?));
-    let workflow = find_internal(call.caller(), &id).await?;
-    call.act(key, Deed::of(&workflow, Action::Cancel { comment, reason: None }), NOTHING).await
+    let cancel = |comment| Action::Cancel { comment, reason: None };
+    with_a_word(&id, &call, cancel, None).await
 }
 
 /// `POST /workflows/{id}/pause`.
 pub(crate) async fn pause(Name(id): Name, call: Call) -> Answer {
-    let key = call.to_act().await?;
-    let comment = Some(say(face::word(call.bytes())?));
-    let workflow = find_internal(call.caller(), &id).await?;
-    let impossible = Some("Only active workflows in the review step can be paused.");
-    let deed = Deed { impossible, ..Deed::of(&workflow, Action::Pause { comment }) };
-    call.act(key, deed, NOTHING).await
+    let impossible = "Only active workflows in the review step can be paused.";
+    with_a_word(&id, &call, |comment| Action::Pause { comment }, Some(impossible)).await
 }
 
 /// `POST /workflows/{id}/resume`.
 pub(crate) async fn resume(Name(id): Name, call: Call) -> Answer {
+    let impossible = "Only paused workflows in the review step can be resumed.";
+    with_a_word(&id, &call, |comment| Action::Resume { comment }, Some(impossible)).await
+}
+
+/// Does what wants a word about it; `impossible` as in [`Deed`].
+async fn with_a_word(
+    id: &str,
+    call: &Call,
+    action: fn(Option<NewWord>) -> Action,
+    impossible: Option<&'static str>,
+) -> Answer {
     let key = call.to_act().await?;
-    let comment = Some(say(face::word(call.bytes())?));
-    let workflow = find_internal(call.caller(), &id).await?;
-    let impossible = Some("Only paused workflows in the review step can be resumed.");
-    let deed = Deed { impossible, ..Deed::of(&workflow, Action::Resume { comment }) };
-    call.act(key, deed, NOTHING).await
+    let action = action(Some(say(face::word(call.bytes())?)));
+    let workflow = find_internal(call.caller(), id).await?;
+    call.act(key, Deed { impossible, ..Deed::of(&workflow, action) }, NOTHING).await
 }
 
 /// `PATCH /workflows/{id}/revert-to-review`.

@@ -7,15 +7,17 @@ use engine::face::ironclad::documents as face;
 use engine::workflows::{Action, NewDocument, NewVersion};
 
 use super::act::{Deed, NOTHING, say};
-use super::workflows::filed;
+use super::parts::{file, filed, text};
 use super::{Actor, Call, company, find, find_internal, people};
 use crate::answer;
 use crate::api;
 use crate::auth::{Name, Path};
 use crate::input::BATCH_BYTES_MAX;
-use crate::input::form::Part;
 use crate::page::Query;
 use crate::problem::{Answer, Halt};
+
+/// The part that is the file.
+const ATTACHMENT: &str = "attachment";
 
 /// `GET /workflows/{id}/documents`.
 pub(crate) async fn list(Name(id): Name, actor: Actor) -> Answer {
@@ -32,18 +34,16 @@ pub(crate) async fn add(
     call: Call<BATCH_BYTES_MAX>,
 ) -> Answer {
     let key = call.to_act().await?;
-    let parts = call.parts("attachment")?;
-    let part = |name: &str| -> Result<&Part, Error> {
-        parts.iter().find(|part| part.name == name).ok_or_else(|| Error::missing(name))
-    };
-    let attachment = part("attachment")?;
-    let metadata = face::metadata(&part("metadata")?.body)?;
+    let parts = call.parts(ATTACHMENT)?;
+    let attachment = file(&parts, ATTACHMENT).ok_or_else(|| Error::missing(ATTACHMENT))?;
+    let metadata = text(&parts, "metadata")?.ok_or_else(|| Error::missing("metadata"))?;
+    let metadata = face::metadata(metadata).map_err(|error| error.about("metadata"))?;
     let workflow = find_internal(call.caller(), &id).await?;
     if !workflow.template.documents.iter().any(|known| known.id == place) {
         return Err(Error::not_found("attribute", "attributeId").into());
     }
     let comment = Some(say(metadata.comment));
-    let document = filed(place, attachment);
+    let document = filed(place, attachment, ATTACHMENT)?;
     let action = match metadata.key {
         None => Action::AddDocuments { documents: vec![document], comment },
         Some(key) => {

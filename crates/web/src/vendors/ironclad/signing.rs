@@ -17,12 +17,13 @@ use engine::{Once, Patch, Refusal};
 use serde_json::json;
 
 use super::act::{Deed, NOTHING, Show};
+use super::parts::{file, filed, text};
 use super::who::email_of;
-use super::workflows::filed;
 use super::{Actor, Call, company, find, find_internal, people};
 use crate::answer;
 use crate::api::requests::signing_url;
 use crate::auth::{Caller, Name, Path};
+use crate::page::Query;
 use crate::problem::{Answer, Halt};
 
 /// The most bytes of a form with a signed paper: the most of a document, and what stands around it.
@@ -33,17 +34,13 @@ const STATUS: &Show<'static> = &|workflow| (200, answer::text(&face::sign_status
 
 /// `GET /workflows/{id}/signatures`.
 pub(crate) async fn signatures(Name(id): Name, actor: Actor) -> Answer {
-    let caller = actor.may(Scope::Requests)?;
-    let workflow = at_sign(caller, &id, true).await?;
-    let request = packet(caller, &workflow).await?;
+    let (workflow, request) = read(&id, &actor).await?;
     Ok(answer::ok(&face::signatures(&workflow, request.as_ref())))
 }
 
 /// `GET /workflows/{id}/sign-status`.
 pub(crate) async fn status(Name(id): Name, actor: Actor) -> Answer {
-    let caller = actor.may(Scope::Requests)?;
-    let workflow = at_sign(caller, &id, true).await?;
-    let request = packet(caller, &workflow).await?;
+    let (workflow, request) = read(&id, &actor).await?;
     Ok(answer::ok(&face::sign_status(&workflow, request.as_ref())))
 }
 
@@ -153,15 +150,15 @@ pub(crate) async fn upload(Name(id): Name, call: Call<UPLOAD_BYTES_MAX>) -> Answ
     call.may(Scope::Signing)?;
     let key = call.to_act().await?;
     let parts = call.parts("attachment")?;
-    let part = |name: &str| parts.iter().find(|part| part.name == name);
-    let paper = part("attachment").ok_or_else(face::no_attachment)?;
-    let signed = part("metadata").map(|part| face::signed_by(&part.body)).transpose()?.flatten();
+    let paper = file(&parts, "attachment").ok_or_else(face::no_attachment)?;
+    let signed = text(&parts, "metadata")?.map(|body| face::signed_by(body)).transpose();
+    let signed = signed.map_err(|error| error.about("metadata"))?.flatten();
     let workflow = find_internal(call.caller(), &id).await?;
     must_be_at_sign(&workflow, false)?;
     if signed.iter().flatten().any(|role| workflow.unsigned(role).is_err()) {
         return Err(face::no_such_signers().into());
     }
-    let document = filed(String::new(), paper);
+    let document = filed(String::new(), paper, "attachment")?;
     let company = company(call.caller()).await?;
     let show =
         |workflow: &Workflow| (200, answer::text(&face::uploaded(people(workflow, &company))));
@@ -203,6 +200,15 @@ pub(crate) async fn embedded(Name(id): Name, call: Call) -> Answer {
 
 fn page(caller: &Caller, token: &str) -> String {
     format!("{}/s/{token}", caller.state.settings().public_url)
+}
+
+/// Finds a workflow that is where it is signed, and the request that is out, to be shown.
+async fn read(id: &str, actor: &Actor) -> Result<(Workflow, Option<Request>), Halt> {
+    let caller = actor.may(Scope::Requests)?;
+    Query::of(&caller.parts.uri).done()?;
+    let workflow = at_sign(caller, id, true).await?;
+    let request = packet(caller, &workflow).await?;
+    Ok((workflow, request))
 }
 
 /// Finds a workflow that is where it is signed.

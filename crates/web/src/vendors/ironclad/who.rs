@@ -12,6 +12,7 @@ use domain::contact::Contact;
 use domain::key::Scope;
 use domain::workflow::Workflow;
 use engine::Idempotency;
+use engine::face::ironclad::comments::Creator;
 use engine::face::ironclad::{Error, People, user_id};
 use engine::tokens::is_token;
 use http::header::CONTENT_TYPE;
@@ -106,6 +107,21 @@ pub(super) async fn email_of(
     let emails = contacts(caller).await?.into_iter();
     let mut emails = emails.map(|contact| contact.person.email.to_lowercase());
     Ok(emails.find(|email| user_id(caller.account(), email) == id))
+}
+
+/// Finds the mail address of whom a body names as `creator`, if it names somebody.
+pub(super) async fn email_of_creator(
+    caller: &Caller,
+    workflow: Option<&Workflow>,
+    creator: Option<Creator>,
+) -> Result<Option<String>, Halt> {
+    let id = match creator {
+        None => return Ok(None),
+        Some(Creator::Email(email)) => return Ok(Some(email)),
+        Some(Creator::Id(id)) => id,
+    };
+    let unknown = || Error::invalid("creator", "there is no user with that id");
+    Ok(Some(email_of(caller, workflow, &id).await?.ok_or_else(unknown)?))
 }
 
 /// Lists the account's contacts, at most so many.

@@ -4,28 +4,27 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
 use domain::id::WorkflowId;
 use domain::key::Scope;
 use domain::time::Timestamp;
 use domain::workflow::{Template, Workflow};
-use engine::face::ironclad::comments::Creator;
 use engine::face::ironclad::launch::{self as face, Asked, Launch, Outcome};
-use engine::face::ironclad::{Error, param, template_id, workflow};
+use engine::face::ironclad::{Error, placed, template_id, workflow};
+use engine::problem::Problem as Page;
 use engine::requests::NewPerson;
-use engine::workflows::{Job, NewDocument, NewUser, NewWorkflow};
+use engine::workflows::{BATCH_MAX, Job, NewDocument, NewUser, NewWorkflow};
 use engine::{Once, Refusal};
 use serde_json::{Value, json};
 
-use super::who::email_of;
+use super::parts::{file, filed, text};
+use super::who::email_of_creator;
 use super::{Actor, Call, Paged, company, find, people};
 use crate::answer;
 use crate::auth::{Caller, Name};
-use crate::input::BATCH_BYTES_MAX;
 use crate::input::form::Part;
+use crate::input::{BATCH_BYTES_MAX, BODY_BYTES_MAX};
 use crate::page::Query;
-use crate::problem::{Answer, Halt};
+use crate::problem::{Answer, Halt, Problem};
 
 /// Workflows that are read at once.
 const READ_AT_ONCE: u32 = 100;
@@ -38,10 +37,11 @@ pub(crate) async fn create(call: Call<BATCH_BYTES_MAX>) -> Answer {
     let caller = call.may(Scope::Requests)?;
     let key = call.once().await?;
     let (asked, parts) = match call.form("data")? {
+        None if call.bytes().len() > BODY_BYTES_MAX => return Err(too_large()),
         None => (face::asked(call.bytes())?, Vec::new()),
         Some(parts) => {
-            let data = parts.iter().find(|part| part.name == "data");
-            (face::asked(&data.ok_or_else(|| Error::missing("data"))?.body)?, parts)
+            let data = text(&parts, "data")?.ok_or_else(|| Error::missing("data"))?;
+            (face::asked(data).map_err(|error| error.about("data"))?, parts)
         }
     };
     let new = wanted(&call, asked, &parts).await?;
@@ -51,6 +51,12 @@ pub(crate) async fn create(call: Call<BATCH_BYTES_MAX>) -> Answer {
     let once = Once { key, answer: &show };
     let made = caller.engine().launch_workflow(caller.account(), new, &once).await?;
     Ok(answer::json(show(&made)))
+}
+
+/// Refuses a body without files that is longer than such bodies are.
+fn too_large() -> Halt {
+    let detail = format!("the body is longer than {BODY_BYTES_MAX} bytes without files");
+    Problem::new(Page::TooLarge, detail).with("bytes_max", BODY_BYTES_MAX).into()
 }
 
 /// `POST /workflows/async`.
@@ -188,18 +194,18 @@ async fn wanted<const BYTES_MAX: usize>(
     query.done()?;
     let use_defaults = use_defaults.is_some_and(|word| word == "true");
     let template = template(caller, &asked.template).await?;
-    let by = match asked.creator {
-        Some(Creator::Email(email)) => Some(email),
-        Some(Creator::Id(id)) => {
-            let unknown = || Error::invalid("creator", "there is no user with that id");
-            Some(email_of(caller, None, &id).await?.ok_or_else(unknown)?)
-        }
+    let by = match email_of_creator(caller, None, asked.creator).await? {
+        Some(email) => Some(email),
         None => call.actor.email(None).await?,
     };
     let by = by.ok_or_else(|| Error::missing("creator"))?;
     let Launch { title, attributes, files, counterparty } =
         face::launch(&template, asked.attributes, use_defaults)?;
     let user = || NewUser { email: by.clone(), name: String::new() };
+    if files.len() > BATCH_MAX {
+        let message = format!("expected at most {BATCH_MAX} files");
+        return Err(Error::invalid("attributes", message).into());
+    }
     let owner = template.role(OWNER).map(|_| (OWNER.to_owned(), user()));
     let person = |name, email| NewPerson { name, email, ..NewPerson::default() };
     Ok(NewWorkflow {
@@ -235,21 +241,11 @@ fn is_named(template: &Template, id: &str) -> bool {
 
 /// Makes a document of the part that is to stand at a place.
 fn document((place, name): (String, String), parts: &[Part]) -> Result<NewDocument, Error> {
-    let part = parts.iter().find(|part| part.name == name);
-    let part = part.ok_or_else(|| {
-        Error::invalid(&place, format!("expected a part of the body that is called {name}"))
+    let found = file(parts, &name).ok_or_else(|| {
+        let message = format!("expected a part of the body that is called {name}, with a filename");
+        Error::invalid(&place, message)
     })?;
-    Ok(filed(place, part))
-}
-
-/// Makes a document of a part.
-pub(super) fn filed(place: String, part: &Part) -> NewDocument {
-    NewDocument {
-        place,
-        name: part.file_name.clone().unwrap_or_else(|| part.name.clone()),
-        media_type: part.media_type.clone(),
-        content_base64: BASE64_STANDARD.encode(&part.body),
-    }
+    filed(place.clone(), found, &place)
 }
 
 fn there(refusal: Refusal, no_such: impl FnOnce() -> Halt) -> Halt {
@@ -261,7 +257,8 @@ fn explained(refusal: &Refusal) -> Error {
     if let Refusal::Invalid(flaws) = refusal
         && let Some(flaw) = flaws.first()
     {
-        return Error::invalid(&param(&flaw.path), flaw.message.clone());
+        let (param, message) = placed(&flaw.path, &flaw.message);
+        return Error { param, ..Error::invalid("", message) };
     }
     if let Refusal::NotFound { what } = refusal {
         return Error::not_found(what, "attributes");

@@ -95,6 +95,11 @@ async fn what_goes_wrong_is_said_in_the_vendors_shape() {
     flawed = body(&world.key);
     flawed["WorkstepConfigs"] = json!([]);
     assert!(error(ask(&world, "sign", &flawed).await, 400).starts_with("WorkstepConfigs: "));
+    flawed["WorkstepConfigs"] = json!([{"FirstName": "Ana"}]);
+    let said = error(ask(&world, "sign", &flawed).await, 400);
+    assert!(said.starts_with("WorkstepConfigs[0].Email: expected a mail address, or"), "{said}");
+    let answer = call(&world, ("POST", "/fintechos/esign/sign"), &[], b"{").await;
+    assert!(error(answer, 400).starts_with("expected JSON: "));
     let nothing = json!({"Authentication": {"Key": world.key}, "EnvelopeId": "7"});
     error(ask(&world, "downloadSignedDocument", &nothing).await, 400);
     for what in ["sign", "downloadSignedDocument"] {

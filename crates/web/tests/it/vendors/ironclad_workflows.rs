@@ -132,6 +132,13 @@ async fn a_launch_that_cannot_be_is_told_why() {
         (launch(json!({})), "MISSING_PARAM", "counterpartyName"),
         (launch(json!({"counterpartyName": "A", "some": 1})), "INVALID_PARAM", "attributes"),
         (launch(json!({"counterpartyName": 7})), "INVALID_PARAM", "attributes"),
+        (launch(json!({"counterpartyName": "A", SIGNER: 7})), "INVALID_PARAM", SIGNER),
+        (launch(json!({"counterpartyName": "A", SIGNER: "no"})), "INVALID_PARAM", SIGNER),
+        (
+            json!({"template": template, "attributes": {}, "creator": {"email": "a b@c.de"}}),
+            "INVALID_PARAM",
+            "creator",
+        ),
         (
             launch(json!({"counterpartyName": "A", "draft": [{"url": "x"}]})),
             "INVALID_PARAM",
@@ -267,19 +274,65 @@ async fn what_is_wrong_with_a_body_is_said() {
 }
 
 #[tokio::test]
+async fn a_refusal_says_what_it_is_about() {
+    let world = World::new().await;
+    let (template, id) = launched(&world).await;
+    let set = json!({"updates": [{"action": "set", "path": "counterpartyName", "value": 7}]});
+    let (attributes, invalid) = (format!("/workflows/{id}/attributes"), "INVALID_PARAM");
+    let launch = json!({"template": template, "attributes": {"counterpartyName": 7}, "creator": {"email": ADA}});
+    let hook = json!({
+        "events": ["*"], "targetURL": "https://hooks.example.com/a",
+        "headers": {"Authorization": "a\r\nb"},
+    });
+    let approval = json!({"status": "approved", "user": {"email": "a@b"}});
+    let long = json!({"comment": "x".repeat(5_000)});
+    let of = |rest: &str| format!("/workflows/{id}/{rest}");
+    let text = "counterpartyName: expected a text of at most 4000 characters";
+    let cases = [
+        ("PATCH", attributes.clone(), &set, invalid, Some("attributes"), text),
+        ("POST", "/workflows".to_owned(), &launch, invalid, Some("attributes"), text),
+        ("POST", "/webhooks".to_owned(), &hook, invalid, Some("headers.Authorization"), "expected"),
+        ("PATCH", of("approvals/legal"), &approval, invalid, Some("user.email"), "expected a mail"),
+        ("POST", of("comments"), &long, invalid, Some("comment"), "expected 1 to 4000 characters"),
+    ];
+    for (method, path, body, code, param, message) in cases {
+        let said = ask(&world, method, &path, body).await.expect(400).json();
+        assert_eq!((&said["code"], said["param"].as_str()), (&json!(code), param), "{said}");
+        assert!(said["message"].as_str().unwrap().starts_with(message), "{said}");
+    }
+    let authorization = format!("Bearer {}", world.key);
+    let headers = [("authorization", authorization.as_str()), ("x-as-user-email", "a@b")];
+    let path = format!("/public/api/v1{attributes}");
+    let said = json!({"updates": [{"action": "set", "path": "counterpartyName", "value": "B"}]});
+    let said = call(&world, ("PATCH", &path), &headers, said.to_string().as_bytes()).await;
+    assert_eq!(said.expect(400).json()["param"], "x-as-user-email");
+    let (pause, word) = (format!("/workflows/{id}/pause"), json!({"comment": {"message": "wait"}}));
+    ask(&world, "POST", &pause, &word).await.expect(204);
+    let said = ask(&world, "PATCH", &attributes, &set).await.expect(400).json();
+    let message = "a workflow that is paused in the step review cannot have its attributes changed";
+    assert_eq!(said, json!({"code": "INVALID_STATE", "message": message}));
+}
+
+#[tokio::test]
 async fn a_form_that_cannot_be_read_is_told_where() {
     let world = World::new().await;
     let (_, id) = launched(&world).await;
     let part = |name: &str| format!("--x\r\nContent-Disposition: form-data; {name}\r\n\r\n\r\n");
     let (file, end) = (part("name=attachment; filename=\"\""), "--x--");
     let long = "y".repeat(9_000);
+    let many: String = (0..3_000).map(|n| part(&format!("name=a{n}"))).collect();
     let cases = [
         (String::new(), "INVALID_PARAM", "expected the body to begin with the boundary"),
         (file.replace('x', "z"), "INVALID_PARAM", "expected the body to begin with the boundary"),
         (file.clone(), "INVALID_PARAM", "the body ends in part 1"),
         (file.clone() + &part(&long) + end, "INVALID_PARAM", "expected the headers of part 2"),
         (file.clone() + &part("name") + end, "INVALID_PARAM", "expected part 2 to have a name"),
-        (file.repeat(3_000) + end, "INVALID_PARAM", "expected at most 64 parts"),
+        (
+            file.clone() + &file + end,
+            "INVALID_PARAM",
+            "expected part 2 to have a name that no part",
+        ),
+        (many + end, "INVALID_PARAM", "expected at most 64 parts"),
         (end.to_owned(), "MISSING_PARAM", "missing param"),
     ];
     let documents = format!("/workflows/{id}/documents/draft");
@@ -299,6 +352,7 @@ async fn a_form_that_cannot_be_read_is_told_where() {
 }
 
 const KEYS: &str = "signaturePacketDocumentKeys";
+const SIGNER: &str = "counterpartySignerEmail";
 
 #[tokio::test]
 async fn what_is_over_changes_no_more() {
@@ -405,4 +459,86 @@ async fn a_launch_that_is_repeated_with_its_key_is_one() {
     }
     let list = ask(&world, "GET", "/workflows", &Value::Null).await.expect(200).json();
     assert_eq!(list["count"], 3);
+}
+
+/// What a file is called, and what it says that it is.
+type File<'a> = (&'a str, &'a str);
+
+/// A form of parts, which are files or are not: name, file, content.
+fn form(parts: &[(&str, Option<File<'_>>, &str)]) -> Vec<u8> {
+    let part = |(name, file, content): &(&str, Option<File<'_>>, &str)| {
+        let file = file.map_or(String::new(), |(file, kind)| {
+            format!("; filename=\"{file}\"\r\nContent-Type: {kind}")
+        });
+        let head = format!("Content-Disposition: form-data; name=\"{name}\"{file}");
+        format!("--x\r\n{head}\r\n\r\n{content}\r\n")
+    };
+    (parts.iter().map(part).collect::<String>() + "--x--").into_bytes()
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_a_document_is_told_why() {
+    const PDF: Option<File<'_>> = Some(("a.pdf", "application/pdf"));
+    let world = World::new().await;
+    let (template, id) = launched(&world).await;
+    let post = async |path: &str, body: Vec<u8>| {
+        let authorization = format!("Bearer {}", world.key);
+        let kind = ("content-type", "multipart/form-data; boundary=x");
+        let headers = [("authorization", authorization.as_str()), kind];
+        call(&world, ("POST", &format!("/public/api/v1{path}")), &headers, &body).await
+    };
+    let launch = |files: Value| {
+        let attributes = json!({"counterpartyName": "B", "draft": files});
+        let by = json!({"type": "email", "email": ADA});
+        json!({"template": template, "attributes": attributes, "creator": by}).to_string()
+    };
+    let (long, word) = ("y".repeat((1 << 20) + 1), r#"{"comment":{"message":"an annex"}}"#);
+    let spaces = format!("{}{word}", " ".repeat(1 << 20));
+    let documents = format!("/workflows/{id}/documents/draft");
+    let adds = |file, content, metadata: &str| {
+        form(&[("attachment", file, content), ("metadata", None, metadata)])
+    };
+    let (one, many) =
+        (launch(json!([{"file": "a"}])), launch(json!(vec![json!({"file": "a"}); 21])));
+    let cases = [
+        (&*documents, adds(PDF, &long, word), "attachment", "expected a file of at most 1048576"),
+        (&documents, adds(Some(("a", "?")), "", word), "attachment", "expected the content-type"),
+        (&documents, adds(None, "a.pdf", word), "attachment", "missing param: attachment"),
+        (&documents, adds(PDF, "%PDF", &spaces), "metadata", "expected at most 1048576 bytes"),
+        (
+            "/workflows",
+            form(&[("data", None, &many), ("a", PDF, "")]),
+            "attributes",
+            "expected at most 20",
+        ),
+        (
+            "/workflows",
+            form(&[("data", None, &one), ("a", PDF, &long)]),
+            "draft",
+            "expected a file of",
+        ),
+        (
+            "/workflows",
+            form(&[("data", None, &one), ("a", None, "")]),
+            "draft",
+            "expected a part of",
+        ),
+        ("/workflows", form(&[("data", PDF, &long)]), "data", "expected at most 1048576 bytes"),
+    ];
+    for (path, body, param, message) in cases {
+        let said = post(path, body).await.expect(400).json();
+        assert_eq!(said["param"], param, "{path}: {said}");
+        assert!(said["message"].as_str().unwrap().starts_with(message), "{path}: {said}");
+    }
+    let said = post(&documents, adds(PDF, "%PDF", "nothing")).await.expect(400).json();
+    assert_eq!(said["param"], "metadata", "{said}");
+    assert!(said["message"].as_str().unwrap().starts_with("expected JSON"), "{said}");
+    // What the client calls the file, and what else it says of it, is no reason.
+    let file = Some((r"C:\docs\Anlage 1.txt", "text/plain; charset=utf-8"));
+    post(&documents, adds(file, "one", word)).await.expect(204);
+    let all = ask(&world, "GET", &format!("/workflows/{id}/documents"), &Value::Null).await.json();
+    assert_eq!(all["signaturePacketDocuments"][0]["filename"], "Anlage 1.txt");
+    let key = &all["signaturePacketDocuments"][0]["key"];
+    let (path, twice) = (format!("/workflows/{id}/signature-packet"), json!({KEYS: [key, key]}));
+    check(&world, vec![("PATCH", path, twice, 400, "INVALID_PARAM", Some(KEYS))]).await;
 }

@@ -3,6 +3,7 @@
 //! Bodies are those that the calls take, with something wrong put in one of their places; paths, queries, headers and keys
 //! are wrong as well, or are not.
 
+mod forms;
 mod samples;
 
 use axum::body::Body;

@@ -46,11 +46,11 @@ pub(super) struct Known {
     request: String,
     file: String,
     webhook: String,
-    template: String,
+    pub(super) template: String,
     /// At the step Review.
-    workflow: String,
+    pub(super) workflow: String,
     /// At the step Sign.
-    signing: String,
+    pub(super) signing: String,
     job: String,
     comment: String,
     document: String,
