@@ -218,7 +218,8 @@ async fn post(ground: &Ground, recipe: Recipe, posts: u64, rate: Option<f64>) ->
     let plan = Plan::closed(ground.driver.addresses()?, recipe, connections, posts);
     let began = clock::now();
     let report = load::run(Plan { rate, ..plan }).await?;
-    eprintln!("bench:   {posts} posts in {} ms", began.elapsed().as_millis());
+    let (took, p99) = (began.elapsed().as_millis(), at_ms(&report, 0.99));
+    eprintln!("bench:   {posts} posts in {took} ms, p99 {p99:.1} ms");
     Ok(report)
 }
 

@@ -42,6 +42,8 @@ const COMPANY_WAIT: Duration = Duration::from_micros(200);
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Events that go into the database in one transaction at most, when many wait.
 const CHUNK: usize = 2_048;
+/// So often at most the database catches up before a batch; each time takes a part of the time before.
+const ROUNDS_MAX: usize = 12;
 /// The name of the mark: the number up to which all records of the journal stand in the database.
 pub(super) const MARK: &str = "journal";
 
@@ -337,8 +339,12 @@ impl Writer {
         if batch.is_empty() {
             return;
         }
-        if self.desk.count() >= COMPANY {
-            // The batch holds the desk for less when most of what stands in the journal alone goes first.
+        // The batch holds the desk while the rest of the journal goes before it: as little as can be, though in a flood more
+        // comes meanwhile.
+        for _ in 0..ROUNDS_MAX {
+            if self.desk.count() < COMPANY || self.desk.papers().is_stuck {
+                break;
+            }
             self.catch_up_all();
         }
         match self.transact(&batch) {
