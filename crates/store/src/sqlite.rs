@@ -35,6 +35,7 @@ mod views;
 mod writer;
 
 use std::fmt;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -94,7 +95,7 @@ pub struct Sqlite {
     jobs: Option<mpsc::Sender<Job>>,
     /// Jobs that the writer has not taken yet.
     waiting: Arc<AtomicUsize>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writer: Mutex<Option<JoinHandle<File>>>,
     desk: Arc<Desk>,
     /// Gone when the store is closed.
     flusher: Option<Arc<Flusher>>,
@@ -210,11 +211,11 @@ impl Drop for Sqlite {
             drop(jobs.send(Job::Close));
         }
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(handle) = writer {
-            // A writer that panicked has said so already; there is nothing left to hand on.
-            drop(handle.join());
-        }
+        // A writer that panicked has said so already; there is nothing left to hand on.
+        let lock = writer.map(JoinHandle::join);
         drop(self.flusher.take());
+        // Nobody else opens the folder before the journal is closed.
+        drop(lock);
     }
 }
 

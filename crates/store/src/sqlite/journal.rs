@@ -44,10 +44,17 @@ pub(super) struct Journal {
     number: u64,
     /// Both files have their size.
     is_open: bool,
-    /// The disk has not refused the room for a flood, and the journal is still there.
+    /// The disk has not refused the room for a flood.
     may_grow: Arc<AtomicBool>,
-    /// Grows one of the files.
-    grower: Option<JoinHandle<()>>,
+    /// Grows the file that is not written into.
+    grower: Option<Grower>,
+}
+
+/// The thread that grows a file, for as long as it goes on.
+#[derive(Debug)]
+struct Grower {
+    thread: JoinHandle<()>,
+    goes_on: Arc<AtomicBool>,
 }
 
 /// A record that was found at the opening.
@@ -85,7 +92,8 @@ impl Journal {
     /// Gives the files their size, without which nothing is written into them. On a disk without that room the journal
     /// takes nothing, and leaves nothing behind.
     pub(super) fn allocate(&mut self) {
-        let allocate = |half: &Half| half.allocate(FILE_BYTES, &self.may_grow).is_ok();
+        let goes_on = AtomicBool::new(true);
+        let allocate = |half: &Half| half.allocate(FILE_BYTES, &goes_on).is_ok();
         self.is_open = self.files.iter().all(allocate);
         if !self.is_open {
             for half in &self.files {
@@ -153,6 +161,7 @@ impl Journal {
         if !self.other().free.load(Ordering::Acquire) {
             return None;
         }
+        self.stop_growing();
         let left = Arc::clone(&self.half().free);
         (self.current, self.at) = (1 - self.current.min(1), 0);
         self.grow();
@@ -160,24 +169,35 @@ impl Journal {
     }
 
     /// Has the file that is not written into grow to hold a flood, unless it has, or the disk has refused that before. It
-    /// goes on beside whatever is written.
+    /// goes on beside whatever is written, until that file's turn comes.
     pub(super) fn grow(&mut self) {
         let half = self.other();
-        let grows = self.grower.as_ref().is_some_and(|grower| !grower.is_finished());
+        let grows = self.grower.as_ref().is_some_and(|grower| !grower.thread.is_finished());
         if grows || half.bytes() >= GROWN_BYTES || !self.may_grow.load(Ordering::Acquire) {
             return;
         }
         let (half, may_grow) = (half.clone(), Arc::clone(&self.may_grow));
+        let goes_on = Arc::new(AtomicBool::new(true));
+        let shall = Arc::clone(&goes_on);
         let grow = move || {
-            let bytes = half.bytes();
-            if half.allocate(GROWN_BYTES, &may_grow).is_err() {
+            if half.allocate(GROWN_BYTES, &shall).is_err() {
                 // What room it had is enough to go on. Tried again and again, it would take the database's last room.
-                half.cut(bytes);
+                half.cut(half.bytes());
                 may_grow.store(false, Ordering::Release);
             }
         };
+        let thread = thread::Builder::new().name("store-grower".to_owned()).spawn(grow);
         // Without the thread it stays as it is, and is tried again.
-        self.grower = thread::Builder::new().name("store-grower".to_owned()).spawn(grow).ok();
+        self.grower = thread.ok().map(|thread| Grower { thread, goes_on });
+    }
+
+    /// Stops the growing, which keeps what it has; waits for the piece under way.
+    fn stop_growing(&mut self) {
+        if let Some(Grower { thread, goes_on }) = self.grower.take() {
+            goes_on.store(false, Ordering::Release);
+            // A thread that panicked has said so already.
+            drop(thread.join());
+        }
     }
 
     const fn half(&self) -> &Half {
@@ -193,11 +213,7 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        self.may_grow.store(false, Ordering::Release);
-        if let Some(grower) = self.grower.take() {
-            // A thread that panicked has said so already.
-            drop(grower.join());
-        }
+        self.stop_growing();
     }
 }
 
@@ -363,7 +379,7 @@ mod tests {
         let refusing = Arc::new(File::open(&second).unwrap());
         let whole = mem::replace(&mut journal.files[1].file, refusing);
         journal.grow();
-        journal.grower.take().unwrap().join().unwrap();
+        journal.grower.take().unwrap().thread.join().unwrap();
         journal.files[1].file = whole;
         for text in ["one", "two"] {
             say(&mut journal, text);
@@ -375,22 +391,25 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_written_into_while_it_grows_keeps_what_is_said() {
+    fn a_file_whose_turn_comes_grows_no_more_and_keeps_what_it_has() {
         let folder = Scratch::new("grown");
         let mut journal = opened(&folder.0);
         say(&mut journal, "one");
         journal.grow();
-        journal.turn_over().unwrap();
+        let left = journal.turn_over().unwrap();
+        let reached = journal.half().bytes();
         say(&mut journal, "two");
-        while let Some(grower) = journal.grower.take() {
-            grower.join().unwrap();
-            journal.grow();
-        }
+        // The other one grows now.
+        journal.grower.take().unwrap().thread.join().unwrap();
+        let size = |name| fs::metadata(folder.0.join(name)).unwrap().len();
+        assert_eq!(FILES.map(size), [GROWN_BYTES, reached]);
+        assert_eq!(journal.room(), reached - journal.at, "what is not free is no room");
+        left.store(true, Ordering::Release);
+        journal.turn_over().unwrap();
         say(&mut journal, "three");
         assert!(journal.is_grown());
-        assert_eq!(texts(&folder.0, 0), ["one", "two", "three"]);
-        let sizes = FILES.map(|name| fs::metadata(folder.0.join(name)).unwrap().len());
-        assert_eq!(sizes, [GROWN_BYTES; 2]);
+        drop(journal);
+        assert_eq!(texts(&folder.0, 1), ["two", "three"]);
     }
 
     #[test]

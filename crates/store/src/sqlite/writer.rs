@@ -42,8 +42,6 @@ const COMPANY_WAIT: Duration = Duration::from_micros(200);
 const PATIENCE: Duration = Duration::from_millis(50);
 /// Events that go into the database in one transaction at most, when many wait.
 const CHUNK: usize = 2_048;
-/// So often at most the database catches up before a batch; each time takes a part of the time before.
-const ROUNDS_MAX: usize = 12;
 /// The name of the mark: the number up to which all records of the journal stand in the database.
 pub(super) const MARK: &str = "journal";
 
@@ -51,8 +49,8 @@ pub(super) const MARK: &str = "journal";
 #[derive(Debug)]
 pub(super) struct Writer {
     db: Connection,
-    /// Held for as long as the thread lives.
-    _lock: File,
+    /// Says that the folder is taken.
+    lock: File,
     jobs: Receiver<Job>,
     /// Counts the jobs that wait.
     waiting: Arc<AtomicUsize>,
@@ -85,7 +83,7 @@ impl Writer {
         let checkpointer = Checkpointer::start(folder)?;
         Ok(Self {
             db,
-            _lock: lock,
+            lock,
             jobs,
             waiting,
             desk,
@@ -100,8 +98,9 @@ impl Writer {
         })
     }
 
-    /// Works until the store is closed, and leaves nothing in the journal alone.
-    pub(super) fn run(mut self) {
+    /// Works until the store is closed, and leaves nothing in the journal alone. Gives what locks the folder, which is to be
+    /// kept until the journal is closed too.
+    pub(super) fn run(mut self) -> File {
         let mut batch = Vec::with_capacity(BATCH_JOBS_MAX);
         let mut crowded = false;
         while let Some(first) = self.next() {
@@ -134,6 +133,7 @@ impl Writer {
             }
         }
         self.catch_up_all();
+        self.lock
     }
 
     /// Heeds a word that is no verb; `false` when the job is one.
@@ -341,10 +341,14 @@ impl Writer {
         }
         // The batch holds the desk while the rest of the journal goes before it: as little as can be, though in a flood more
         // comes meanwhile.
-        for _ in 0..ROUNDS_MAX {
-            if self.desk.count() < COMPANY || self.desk.papers().is_stuck {
+        let mut before = usize::MAX;
+        loop {
+            let count = self.desk.count();
+            let is_enough = count < COMPANY || count > before - before / 4;
+            if is_enough || self.desk.papers().is_stuck {
                 break;
             }
+            before = count;
             self.catch_up_all();
         }
         match self.transact(&batch) {
@@ -379,6 +383,8 @@ impl Writer {
     fn transact(&mut self, batch: &[Job]) -> Result<(Vec<Done>, Effects), Error> {
         self.roll_back();
         self.flusher.check()?;
+        // Another program may hold the database: nobody waits at the desk for that.
+        self.run_cached(sql::begin)?;
         let desk = Arc::clone(&self.desk);
         let mut papers = desk.take();
         let begun = papers.state.mark();
@@ -424,7 +430,6 @@ impl Writer {
         batch: &[Job],
         chunk: Option<&Chunk>,
     ) -> Result<Vec<Done>, Error> {
-        self.run_cached(sql::begin)?;
         if self.was_changed()? {
             papers.forget_all();
         }

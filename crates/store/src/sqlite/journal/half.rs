@@ -1,6 +1,7 @@
-//! One of the journal's two files: its size, and how it grows beside those who write.
+//! One of the journal's two files: its size, and how it grows.
 //!
-//! Invariants: its size is on the disk before anybody hears of it; growing touches nothing of what was there before.
+//! Invariants: its size is on the disk before anybody hears of it; growing touches nothing of what was there before, and
+//! nobody writes into a file while it grows, so that what the disk has to say is heard by whom it concerns.
 //! Left to others: what is written into it, and when it grows (`journal`).
 
 use std::fs::File;
@@ -9,8 +10,8 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// So much is forced onto the disk at once: whoever flushes meanwhile waits for no more than that.
-const PIECE_BYTES: u64 = 2 * 1024 * 1024;
+/// So much is forced onto the disk at once: whoever flushes meanwhile, or stops it, waits for no more than that.
+const PIECE_BYTES: u64 = 1024 * 1024;
 
 /// One of the files. Clones are one.
 #[derive(Debug, Clone)]
@@ -33,27 +34,20 @@ impl Half {
         self.bytes.load(Ordering::Acquire)
     }
 
-    /// Gives it at least that size, on the disk; fails half-way when it shall not go on.
+    /// Gives it at least that size, on the disk, piece by piece for as long as it goes on.
     pub(super) fn allocate(&self, size: u64, goes_on: &AtomicBool) -> io::Result<()> {
         let zeros = [0; 16 * 1024];
         let mut at = self.bytes();
-        if at >= size {
-            return Ok(());
-        }
-        while at < size {
-            if !goes_on.load(Ordering::Acquire) {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
+        while at < size && goes_on.load(Ordering::Acquire) {
             let end = size.min(at + PIECE_BYTES);
             while at < end {
                 let bytes = zeros.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
                 self.file.write_all_at(zeros.get(..bytes).unwrap_or(&zeros), at)?;
                 at += bytes as u64;
             }
-            self.file.sync_data()?;
+            self.file.sync_all()?;
+            self.bytes.store(end, Ordering::Release);
         }
-        self.file.sync_all()?;
-        self.bytes.store(size, Ordering::Release);
         Ok(())
     }
 
