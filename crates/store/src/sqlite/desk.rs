@@ -1,7 +1,8 @@
 //! What callers and the writer share: what is kept in memory, and what stands in the journal alone.
 //!
 //! Invariants: the writer holds it while a verb changes the database, so that the hot path never sees half of a change,
-//! and says so beforehand, so that nobody on the hot path waits for that; nobody holds it while waiting for the disk.
+//! and says so beforehand, so that who comes to the hot path then need not wait for that; nobody holds it while waiting for
+//! the disk.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
