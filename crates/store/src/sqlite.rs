@@ -15,6 +15,7 @@ mod checkpointer;
 mod desk;
 mod fanout;
 mod finder;
+mod flood;
 mod flusher;
 mod forget;
 mod hot;

@@ -1,13 +1,17 @@
 //! The write-ahead log into the database, beside the writer.
 //!
 //! Invariants: the writer never waits for a checkpoint, but for the short rest of one when the log has grown to
-//! [`PAGES_MAX`]; the log is bounded by that as long as no reader stays for ever.
-//! Left to others: forcing the log onto the disk (`flusher`).
+//! [`PAGES_MAX`]; the log is bounded by that as long as no reader stays for ever; a file of the journal is free only once
+//! the log that holds what is in it is on the disk, and nobody waits for an answer meanwhile.
+//! Left to others: forcing the log onto the disk for those who wait (`flusher`).
 
+use std::fs::File;
+use std::io;
+use std::mem;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver, SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
@@ -27,25 +31,51 @@ const PAGES_MAX: u32 = 16_000;
 pub(super) struct Checkpointer {
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
-    pages: Arc<AtomicU32>,
+    shared: Arc<Shared>,
     since: usize,
+}
+
+/// What the writer and the thread share.
+#[derive(Debug, Default)]
+struct Shared {
+    /// The pages in the log when it was copied the last time.
+    pages: AtomicU32,
+    /// Say that files of the journal are free, once the log is on the disk.
+    flags: Mutex<Vec<Arc<AtomicBool>>>,
+}
+
+/// The thread that copies.
+struct Copier {
+    db: Connection,
+    log: File,
+    shared: Arc<Shared>,
+    /// Says that the disk has refused, after which nothing more is promised.
+    refused: Arc<AtomicBool>,
 }
 
 impl Checkpointer {
     /// Starts the thread, with a connection of its own.
-    pub(super) fn start(folder: &Path) -> Result<Self, Error> {
+    pub(super) fn start(folder: &Path, refused: Arc<AtomicBool>) -> Result<Self, Error> {
         let db = open::copier(folder)?;
+        let unusable = |error: io::Error| Error::Unusable {
+            detail: "cannot start the checkpointer's thread".to_owned(),
+            source: Some(Box::new(error)),
+        };
+        let log = File::options().write(true).open(folder.join(open::LOG)).map_err(unusable)?;
         let (wake, woken) = mpsc::sync_channel(1);
-        let pages = Arc::new(AtomicU32::new(0));
-        let seen = Arc::clone(&pages);
+        let shared = Arc::new(Shared::default());
+        let copier = Copier { db, log, shared: Arc::clone(&shared), refused };
         let thread = thread::Builder::new()
             .name("store-checkpoint".to_owned())
-            .spawn(move || copy_all(&db, &woken, &seen))
-            .map_err(|error| Error::Unusable {
-                detail: "cannot start the checkpointer's thread".to_owned(),
-                source: Some(Box::new(error)),
-            })?;
-        Ok(Self { wake: Some(wake), thread: Some(thread), pages, since: 0 })
+            .spawn(move || copier.run(&woken))
+            .map_err(unusable)?;
+        Ok(Self { wake: Some(wake), thread: Some(thread), shared, since: 0 })
+    }
+
+    /// Has a flag raised once all that was committed until now is on the disk.
+    pub(super) fn raise(&self, flag: Arc<AtomicBool>) {
+        self.shared.flags.lock().unwrap_or_else(PoisonError::into_inner).push(flag);
+        self.wake();
     }
 
     /// Notes that the writer has committed so much.
@@ -55,11 +85,17 @@ impl Checkpointer {
             return;
         }
         self.since = 0;
-        if self.pages.load(Ordering::Acquire) > PAGES_MAX {
-            copy(db, &self.pages);
-        } else if let Some(wake) = &self.wake {
+        if self.shared.pages.load(Ordering::Acquire) > PAGES_MAX {
+            copy(db, &self.shared.pages);
+        } else {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(wake) = &self.wake {
             match wake.try_send(()) {
-                // When it has been woken already, it will see these pages too.
+                // When it has been woken already, it will see what there is now, too.
                 Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(())) => {}
             }
         }
@@ -76,9 +112,31 @@ impl Drop for Checkpointer {
     }
 }
 
-fn copy_all(db: &Connection, woken: &Receiver<()>, pages: &AtomicU32) {
-    while woken.recv().is_ok() {
-        copy(db, pages);
+impl Copier {
+    fn run(&self, woken: &Receiver<()>) {
+        while woken.recv().is_ok() {
+            self.raise();
+            // The database shall not take from the log what the disk may not hold.
+            if !self.refused.load(Ordering::Acquire) {
+                copy(&self.db, &self.shared.pages);
+            }
+        }
+    }
+
+    fn raise(&self) {
+        let flags = {
+            let mut flags = self.shared.flags.lock().unwrap_or_else(PoisonError::into_inner);
+            mem::take(&mut *flags)
+        };
+        if flags.is_empty() {
+            return;
+        }
+        #[cfg(feature = "conformance")]
+        super::spent::flushed(1);
+        match self.log.sync_data() {
+            Ok(()) => flags.iter().for_each(|flag| flag.store(true, Ordering::Release)),
+            Err(_) => self.refused.store(true, Ordering::Release),
+        }
     }
 }
 

@@ -33,8 +33,6 @@ pub(super) enum Flush {
     Nothing,
     /// The database's log.
     Log,
-    /// The database's log; then the flag is raised.
-    LogThen(Arc<AtomicBool>),
 }
 
 /// Jobs that are done and wait for the disk.
@@ -86,6 +84,11 @@ impl Flusher {
     /// Gives the place where done work waits.
     pub(super) fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    /// Gives what says that the disk has refused.
+    pub(super) fn refused(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.refused)
     }
 
     /// Fails once the disk has refused, after which nothing more may be written.
@@ -165,20 +168,26 @@ impl Work {
 
     /// Forces onto the disk what some jobs have written, each file once.
     fn flush(&mut self, record: Option<&mut Record>, committed: &[Committed]) -> io::Result<()> {
-        if self.refused.load(Ordering::Acquire) {
-            return Err(io::Error::other("it has refused before"));
-        }
+        self.check()?;
         if let Some(record) = record {
             self.make_room(record.bytes.len())?;
             self.journal.append(record.number, &mut record.bytes)?;
-            self.outbox.show_room(self.journal.room());
             self.journal.sync()?;
             self.outbox.reuse(mem::take(&mut record.bytes));
             if self.outbox.is_flooded() {
                 self.journal.grow();
             }
         }
+        // A file may have become free in the meantime.
+        self.outbox.show_room(self.journal.room());
         self.flush_log(committed)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.refused.load(Ordering::Acquire) {
+            return Err(io::Error::other("it has refused before"));
+        }
+        Ok(())
     }
 
     fn flush_log(&self, committed: &[Committed]) -> io::Result<()> {
@@ -188,12 +197,6 @@ impl Work {
             super::spent::flushed(1);
             self.log.sync_data()?;
         }
-        for committed in committed {
-            if let Flush::LogThen(flag) = &committed.flush {
-                flag.store(true, Ordering::Release);
-                self.outbox.show_room(self.journal.room());
-            }
-        }
         Ok(())
     }
 
@@ -201,6 +204,7 @@ impl Work {
     /// database is a whole file behind; then its transactions go first.
     fn make_room(&mut self, bytes: usize) -> io::Result<()> {
         while !self.journal.has_room(bytes) {
+            self.check()?;
             let number = self.journal.number();
             let job = match self.journal.turn_over() {
                 Some(left) => Job::Free { number, left, at_leisure: self.journal.is_grown() },

@@ -25,7 +25,7 @@ const ROOM_BYTES_MAX: usize = 256 * 1024;
 /// So many promises in a record mean that there is a crowd: the flusher gathers a while before the next one.
 const CROWD: usize = 4;
 /// Company enough: the flusher gathers no longer.
-const COMPANY: usize = 48;
+const COMPANY: usize = 32;
 /// So many promises in a record, on the average, mean that there is a flood: nobody has the database catch up for nothing but
 /// its being time.
 const FLOOD: usize = 12;
@@ -33,6 +33,8 @@ const FLOOD: usize = 12;
 const FLOOD_RECORDS: usize = 8;
 /// How long the flusher gathers.
 const GATHERING: Duration = Duration::from_micros(400);
+/// How long it does in a flood: each flush wakes it, the callers and whoever they answer.
+const GATHERING_IN_FLOOD: Duration = Duration::from_micros(1_500);
 /// Transactions that wait for the disk; the writer then gathers a larger one.
 const COMMITTED_MAX: usize = 1;
 
@@ -138,7 +140,7 @@ impl Outbox {
 
     /// Tells whether many waited for each of the last records that were sealed.
     pub(super) fn is_flooded(&self) -> bool {
-        self.lock().waited >= FLOOD * FLOOD_RECORDS
+        self.lock().is_flooded()
     }
 
     /// Hands a transaction over; waits while others wait for the disk, so that the next one grows.
@@ -175,8 +177,9 @@ impl Outbox {
         }
         if crowded {
             inner.sleep = Sleep::Deeply;
+            let most = if inner.is_flooded() { GATHERING_IN_FLOOD } else { GATHERING };
             let gathers = |inner: &mut Inner| inner.is_gathering();
-            let gathered = self.flusher.wait_timeout_while(inner, GATHERING, gathers);
+            let gathered = self.flusher.wait_timeout_while(inner, most, gathers);
             inner = gathered.unwrap_or_else(PoisonError::into_inner).0;
         }
         inner.sleep = Sleep::Not;
@@ -220,6 +223,10 @@ impl Outbox {
 impl Inner {
     fn is_empty(&self) -> bool {
         self.record.promises.is_empty() && self.committed.is_empty()
+    }
+
+    const fn is_flooded(&self) -> bool {
+        self.waited >= FLOOD * FLOOD_RECORDS
     }
 
     fn is_gathering(&self) -> bool {

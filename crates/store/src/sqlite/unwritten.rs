@@ -11,6 +11,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
+use std::thread;
 
 use domain::delivery::{Attempt, Cause, State};
 use domain::event::Event;
@@ -23,6 +24,10 @@ use super::journal::Item;
 use super::rows::{self, blob, trouble};
 use super::{fanout, settle, sql};
 use crate::error::Error;
+
+/// After so many events, what is written evenly leaves the processor to others: it would keep it for some milliseconds
+/// otherwise, and whoever flushes for callers would wait for it.
+const WAY: usize = 16;
 
 /// An event, and the deliveries that it made.
 #[derive(Debug, PartialEq, Eq)]
@@ -53,6 +58,8 @@ pub(super) enum Extent {
     All,
     /// So many of the oldest events, and what else has ended.
     Oldest(usize),
+    /// The same, with the processor left to others in between.
+    Evenly(usize),
     /// So many of the events whose deliveries have all ended, and what else has ended.
     Over(usize),
 }
@@ -90,6 +97,7 @@ pub(super) struct Chunk {
     ends: BTreeMap<DeliveryId, Box<Ended>>,
     loose: Vec<Ended>,
     mark: u64,
+    gives_way: bool,
 }
 
 impl Unwritten {
@@ -198,10 +206,16 @@ impl Unwritten {
     /// Hands out what shall be written now; `None` when there is nothing to write, and no record up to `wanted` to mark.
     /// Records after `sealed` may still grow. One chunk is out at a time.
     pub(super) fn hand_out(&mut self, extent: Extent, sealed: u64, wanted: u64) -> Option<Chunk> {
-        let mut chunk = Chunk { loose: mem::take(&mut self.loose), ..Chunk::default() };
+        let mut chunk = Chunk {
+            loose: mem::take(&mut self.loose),
+            gives_way: matches!(extent, Extent::Evenly(_)),
+            ..Chunk::default()
+        };
         chunk.told = match extent {
             Extent::All => mem::take(&mut self.told),
-            Extent::Oldest(most) => self.told.drain(..most.min(self.told.len())).collect(),
+            Extent::Oldest(most) | Extent::Evenly(most) => {
+                self.told.drain(..most.min(self.told.len())).collect()
+            }
             Extent::Over(most) => {
                 let is_over = |told: &mut Told| {
                     told.deliveries.iter().all(|(delivery, _)| self.ends.contains_key(delivery))
@@ -233,7 +247,7 @@ impl Unwritten {
 
     /// Takes a chunk back that could not be written.
     pub(super) fn put_back(&mut self, chunk: Chunk) {
-        let Chunk { mut told, mut ends, mut loose, mark: _ } = chunk;
+        let Chunk { mut told, mut ends, mut loose, mark: _, gives_way: _ } = chunk;
         self.handed_out = 0;
         for told in &told {
             self.deliveries.extend(told.deliveries.iter().map(|(delivery, _)| *delivery));
@@ -287,8 +301,13 @@ impl Chunk {
     /// Writes it into the transaction under way.
     pub(super) fn write(&self, db: &Connection) -> Result<(), Error> {
         let mut statements = Statements::prepare(db)?;
-        for told in &self.told {
-            self.write_told(db, &mut statements, told)?;
+        for some in self.told.chunks(WAY) {
+            for told in some {
+                self.write_told(db, &mut statements, told)?;
+            }
+            if self.gives_way {
+                thread::yield_now();
+            }
         }
         // Back into the cache, from where the others take them.
         drop(statements);

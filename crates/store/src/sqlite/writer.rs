@@ -20,6 +20,7 @@ use rusqlite::{Connection, params};
 
 use super::checkpointer::{CHANGE_BYTES, Checkpointer};
 use super::desk::{Behind, Desk, Papers};
+use super::flood::{Due, Flood, STEP};
 use super::flusher::{Committed, Flush, Flusher};
 use super::job::{Done, Job, refuse};
 use super::rows::trouble;
@@ -38,8 +39,6 @@ const CROWD: usize = 6;
 const COMPANY: usize = 64;
 /// The longest pause between two jobs of a crowd.
 const COMPANY_WAIT: Duration = Duration::from_micros(200);
-/// The database catches up when something has stood in the journal alone for so long.
-const PATIENCE: Duration = Duration::from_millis(50);
 /// Events that go into the database in one transaction at most, when many wait.
 const CHUNK: usize = 2_048;
 /// The name of the mark: the number up to which all records of the journal stand in the database.
@@ -58,8 +57,7 @@ pub(super) struct Writer {
     data_version: i64,
     /// Up to this record, what still stands in the journal alone has done so for a while.
     seen: u64,
-    /// The last record that was sealed when it was looked at.
-    sealed: u64,
+    flood: Flood,
     /// Something was committed and nobody has asked the disk for it.
     is_loose: bool,
     /// A file of the journal that waits to be free.
@@ -80,7 +78,7 @@ impl Writer {
         flusher: (Arc<Flusher>, bool),
     ) -> Result<Self, Error> {
         let ((db, lock), (jobs, waiting), (flusher, has_journal)) = (db, queue, flusher);
-        let checkpointer = Checkpointer::start(folder)?;
+        let checkpointer = Checkpointer::start(folder, flusher.refused())?;
         Ok(Self {
             db,
             lock,
@@ -89,7 +87,7 @@ impl Writer {
             desk,
             data_version: 0,
             seen: 0,
-            sealed: 0,
+            flood: Flood::default(),
             is_loose: false,
             freeing: None,
             flusher,
@@ -174,10 +172,10 @@ impl Writer {
     /// Waits for a job, and meanwhile for the time to catch up; `None` when nobody can send any more.
     fn next(&mut self) -> Option<Job> {
         loop {
-            if !self.desk.is_behind() {
+            if !self.desk.is_behind() && !self.flood.lasts() {
                 return self.jobs.recv().ok();
             }
-            match self.jobs.recv_timeout(PATIENCE) {
+            match self.jobs.recv_timeout(self.flood.pause(self.desk.count())) {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => self.catch_up_by_and_by(),
@@ -185,14 +183,14 @@ impl Writer {
         }
     }
 
-    /// Writes what is over, and what was not over the last time either. While a flood goes on, nothing: the journal has room
-    /// for it, and whoever waits for an answer needs the processor.
+    /// Writes what is over, and what was not over the last time either; of a flood, what is due of it.
     fn catch_up_by_and_by(&mut self) {
         let outbox = self.flusher.outbox();
-        let sealed = outbox.sealed();
-        let goes_on = mem::replace(&mut self.sealed, sealed) < sealed;
-        if goes_on && outbox.is_flooded() && !self.desk.papers().unwritten.presses() {
-            return;
+        let is_flooded = outbox.is_flooded() && !self.desk.papers().unwritten.presses();
+        match self.flood.look(outbox.sealed(), is_flooded, self.desk.count()) {
+            Due::All => {}
+            Due::Step => return self.catch_up(Extent::Evenly(STEP)),
+            Due::Nothing => return,
         }
         let (oldest, last) = {
             let papers = self.desk.papers();
@@ -265,9 +263,12 @@ impl Writer {
             }
             self.desk.show(&papers);
             drop(papers);
+            // Before the log is copied, or the file would wait for that.
+            self.free();
             self.checkpointer.committed(&self.db, changes);
+        } else {
+            self.free();
         }
-        self.free();
     }
 
     /// Forgets what a job asks for, in a transaction of its own. The desk is free meanwhile.
@@ -322,14 +323,9 @@ impl Writer {
     /// Frees the journal's file that waits, once the database holds what is in it.
     fn free(&mut self) {
         let mark = self.desk.papers().unwritten.mark();
-        let Some((_, left)) = self.freeing.take_if(|(number, _)| *number <= mark) else { return };
-        let (batch, done, effects) = (Vec::new(), Vec::new(), Effects::default());
-        self.flusher.outbox().hand_over(Committed {
-            batch,
-            done,
-            effects,
-            flush: Flush::LogThen(left),
-        });
+        if let Some((_, left)) = self.freeing.take_if(|(number, _)| *number <= mark) {
+            self.checkpointer.raise(left);
+        }
     }
 
     /// Carries out a batch in one transaction.
@@ -339,6 +335,7 @@ impl Writer {
         if batch.is_empty() {
             return;
         }
+        self.flood.heed(self.flusher.outbox().is_flooded());
         // The batch holds the desk while the rest of the journal goes before it: as little as can be, though in a flood more
         // comes meanwhile.
         let mut before = usize::MAX;
@@ -357,8 +354,8 @@ impl Writer {
                 let bytes: usize = batch.iter().map(Job::bytes).sum();
                 let changes = batch.len() + bytes / CHANGE_BYTES;
                 self.flusher.outbox().hand_over(Committed { batch, done, effects, flush });
-                self.checkpointer.committed(&self.db, changes);
                 self.free();
+                self.checkpointer.committed(&self.db, changes);
             }
             Err(error) if batch.len() == 1 || error.is_transient() => {
                 for job in batch {
