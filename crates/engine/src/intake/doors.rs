@@ -37,8 +37,12 @@ const CROWD: usize = 24;
 const CALM_MS: i64 = 20;
 /// How often a reading that gives way looks whether the crowd is gone.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// How often it looks before it goes on all the same.
-const LOOKS_MAX: u32 = 50;
+/// How often it looks before it goes on, though the crowd be there, once that has been there for [`LONG_MS`].
+const LOOKS: u32 = 50;
+/// How long a crowd is there before any reading goes on: so long it takes the database to keep up with a flood (`store`).
+const LONG_MS: i64 = 5_000;
+/// How often a reading looks at most, whatever the clock says.
+const LOOKS_MAX: u32 = 500;
 
 /// What is kept in memory of sources.
 #[derive(Debug, Default)]
@@ -48,6 +52,8 @@ pub(crate) struct Doors {
     waiting: AtomicUsize,
     /// When there was a crowd of them the last time, in milliseconds since 1970.
     crowded_at: AtomicI64,
+    /// When that crowd began to gather.
+    crowded_since: AtomicI64,
 }
 
 /// Somebody who came in and was not answered yet.
@@ -87,14 +93,22 @@ impl Doors {
     /// Lets somebody in.
     pub(super) fn let_in(&self, now: Timestamp) -> Guest<'_> {
         if self.waiting.fetch_add(1, Ordering::AcqRel) >= CROWD {
-            self.crowded_at.store(now.as_millis(), Ordering::Release);
+            let before = self.crowded_at.swap(now.as_millis(), Ordering::AcqRel);
+            if is_long_ago(before, now) {
+                self.crowded_since.store(now.as_millis(), Ordering::Release);
+            }
         }
         Guest(self)
     }
 
     fn is_calm(&self, now: Timestamp) -> bool {
-        let crowded_at = Timestamp::from_millis(self.crowded_at.load(Ordering::Acquire));
-        !(0..CALM_MS).contains(&now.millis_since(crowded_at))
+        is_long_ago(self.crowded_at.load(Ordering::Acquire), now)
+    }
+
+    /// Tells whether the crowd has been there for so long that readings go on beside it.
+    fn is_lasting(&self, now: Timestamp) -> bool {
+        let since = Timestamp::from_millis(self.crowded_since.load(Ordering::Acquire));
+        now.millis_since(since) >= LONG_MS
     }
 
     /// Hears that a source is different now.
@@ -150,12 +164,18 @@ impl Doors {
     }
 }
 
+/// Tells whether a crowd that was seen then is gone by now.
+fn is_long_ago(crowded_at: i64, now: Timestamp) -> bool {
+    !(0..CALM_MS).contains(&now.millis_since(Timestamp::from_millis(crowded_at)))
+}
+
 impl Engine {
     /// Waits while there is a crowd at the doors, for a moment at most: they want to know that they were heard, and nobody
     /// waits for what is read of it.
     pub(super) async fn give_way(&self) {
-        for _ in 0..LOOKS_MAX {
-            if self.inner.sources.is_calm(self.now()) {
+        for looks in 0..LOOKS_MAX {
+            let (doors, now) = (&self.inner.sources, self.now());
+            if doors.is_calm(now) || looks >= LOOKS && doors.is_lasting(now) {
                 return;
             }
             // Running into the time is what this is for.
@@ -191,5 +211,28 @@ impl Engine {
             kept.doors.insert(id, (now, Arc::clone(&door)));
         }
         Ok(Some(door))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readings_go_on_when_the_crowd_is_gone_or_has_been_there_for_long() {
+        let doors = Doors::default();
+        let at = |ms| Timestamp::from_millis(1_700_000_000_000 + ms);
+        let few: Vec<_> = (0..CROWD).map(|_| doors.let_in(at(0))).collect();
+        assert!(doors.is_calm(at(0)), "so many are no crowd yet");
+        for ms in (0..=LONG_MS).step_by(10) {
+            assert!(ms < LONG_MS || doors.is_lasting(at(ms)));
+            drop(doors.let_in(at(ms)));
+            assert!(!doors.is_calm(at(ms + CALM_MS - 1)));
+            assert!(ms >= LONG_MS || !doors.is_lasting(at(ms)));
+        }
+        assert!(doors.is_calm(at(LONG_MS + CALM_MS)), "nobody came since");
+        drop(doors.let_in(at(2 * LONG_MS)));
+        assert!(!doors.is_lasting(at(2 * LONG_MS)), "the next crowd begins anew");
+        drop(few);
     }
 }
