@@ -151,22 +151,30 @@ async fn burst(ground: &mut Ground, news: News, turn: usize) -> Result<Burst> {
     })
 }
 
+/// As many at half of that speed, and then for so long that any room there is for a burst is full.
 async fn at_half_load(ground: &mut Ground, news: News, full: f64) -> Result<()> {
-    let source = source(ground, &format!("{}-half", news.name())).await?;
     let rate = full / 2.0;
-    let posts = whole(rate * float(ground.size.seconds));
-    let census = ground.census()?;
-    let taken = post(ground, news.recipe(&source), posts, Some(rate)).await?;
-    let others = census.others(&ground.census()?);
-    ground.settled().await?;
-    none_failed(&taken)?;
-    ground.rows.extend([
-        news.row("half load", taken.per_second(), "webhooks/s"),
-        news.row("half load: answered, p50", at_ms(&taken, 0.5), "ms"),
-        news.row("half load: answered, p99", at_ms(&taken, 0.99), "ms").bar(Bar::AtMost(20.0)),
-        news.row("half load: answered, p99.9", at_ms(&taken, 0.999), "ms"),
-        news.row("half load: others keep busy", others, "cores"),
-    ]);
+    let (as_many, seconds) = (ground.size.webhooks, ground.size.seconds);
+    let for_long = whole(rate * float(seconds));
+    for (posts, how) in [(as_many, "as many".to_owned()), (for_long, format!("for {seconds} s"))] {
+        let source = source(ground, &format!("{}-half-{posts}", news.name())).await?;
+        let census = ground.census()?;
+        let taken = post(ground, news.recipe(&source), posts, Some(rate)).await?;
+        let others = census.others(&ground.census()?);
+        ground.settled().await?;
+        none_failed(&taken)?;
+        let row = |figure: &str, value, unit| {
+            news.row(&format!("half load {how}: {figure}"), value, unit)
+        };
+        let rows = [
+            row("answered", taken.per_second(), "webhooks/s"),
+            row("answered, p50", at_ms(&taken, 0.5), "ms"),
+            row("answered, p99", at_ms(&taken, 0.99), "ms").bar(Bar::AtMost(20.0)),
+            row("answered, p99.9", at_ms(&taken, 0.999), "ms"),
+            row("others keep busy", others, "cores"),
+        ];
+        ground.rows.extend(rows);
+    }
     Ok(())
 }
 
