@@ -65,8 +65,10 @@ fn what_is_not_proven_is_not_kept() {
     for headers in [&[][..], &[("pactsafe-webhook-token", "another")]] {
         post(&service, &path, headers, &body).expect(401);
     }
-    let (other, _) = path.split_at(path.len() - 1);
-    post(&service, &format!("{other}0"), &[("pactsafe-webhook-token", TOKEN)], &body).expect(404);
+    let (other, last) = path.split_at(path.len() - 1);
+    let last = if last == "0" { "1" } else { "0" };
+    post(&service, &format!("{other}{last}"), &[("pactsafe-webhook-token", TOKEN)], &body)
+        .expect(404);
     assert_eq!(inbox(&service, &clickwrap), Vec::<Value>::new());
     let shown = service.api("GET", &format!("/sources/{clickwrap}"), None).expect(200).json();
     assert_eq!(shown["refused_count"], 2);
