@@ -58,7 +58,7 @@ use crate::{Store, Views};
 pub use backup::{backup, check, try_key};
 pub use carry::{export, import};
 
-use desk::{Behind, Desk};
+use desk::Desk;
 use finder::Finder;
 use flusher::Flusher;
 use job::Job;
@@ -121,11 +121,11 @@ impl Sqlite {
         let log = folder.join(open::LOG);
         let waiting = Arc::new(AtomicUsize::new(0));
         let to_writer = (jobs.clone(), Arc::clone(&waiting));
-        let flusher = Flusher::start(&log, journal, Arc::clone(&lanes), to_writer)?;
-        let flusher = Arc::new(flusher);
-        let state = State::new(master.clone(), chance, lanes, highest_id);
+        let state = State::new(master.clone(), chance, Arc::clone(&lanes), highest_id);
         let unwritten = Unwritten::above(highest_id, number);
         let desk = Arc::new(Desk::new(state, unwritten, Finder::new(open::reader(&folder)?)));
+        let flusher = Flusher::start(&log, journal, Arc::clone(&desk), lanes, to_writer)?;
+        let flusher = Arc::new(flusher);
         let ahead =
             Ahead { jobs: jobs.clone(), waiting: Arc::clone(&waiting), desk: Arc::clone(&desk) };
         let readers = Arc::new(Readers::open(&folder, master, ahead)?);
@@ -156,36 +156,11 @@ impl Sqlite {
         Arc::<Readers>::clone(&self.readers)
     }
 
-    /// Notes a verb in the journal's record, if it is hot; lines it up for the writer otherwise.
+    /// Has a verb noted in the journal's record, if it may be hot; lines it up for the writer otherwise.
     fn note_or_send(&self, job: Job) -> Result<(), Error> {
-        match self.note(job) {
-            Ok(()) => Ok(()),
-            Err(job) => self.send(job),
-        }
-    }
-
-    /// Notes a verb, and has the database catch up when it is time; gives it back when that cannot be.
-    fn note(&self, job: Job) -> Result<(), Job> {
-        let Some(flusher) = self.flusher.as_deref().filter(|_| self.has_journal) else {
-            return Err(job);
-        };
-        // Held by the writer, the desk means that verbs need the database just now: this one lines up with them.
-        let Some(mut papers) = self.desk.free_papers().filter(|_| flusher.check().is_ok()) else {
-            return Err(job);
-        };
-        let was_behind = self.desk.is_behind();
-        hot::note(&self.desk, &mut papers, flusher.outbox(), job)?;
-        let behind = papers.behind(flusher.outbox().room());
-        drop(papers);
-        let word = match behind {
-            Behind::Near if was_behind => return Ok(()),
-            Behind::Near => Job::Behind,
-            Behind::Far | Behind::TooFar if self.desk.ask() => Job::FarBehind,
-            Behind::Far | Behind::TooFar => return Ok(()),
-        };
-        // A closed store is caught up.
-        drop(self.send(word));
-        Ok(())
+        let flusher = self.flusher.as_deref().filter(|_| self.has_journal && hot::may_be(&job));
+        let Some(flusher) = flusher else { return self.send(job) };
+        flusher.outbox().ask(job).or_else(|job| self.send(job))
     }
 
     /// Lines a job up for the writer; refuses it when too many wait, since the disk does not keep up.
@@ -208,8 +183,9 @@ impl Sqlite {
 impl Drop for Sqlite {
     fn drop(&mut self) {
         if let Some(jobs) = self.jobs.take() {
+            let asked = self.flusher.iter().flat_map(|flusher| flusher.outbox().take_asked());
             // A writer that is gone needs no word.
-            drop(jobs.send(Job::Close));
+            asked.chain([Job::Close]).for_each(|job| drop(jobs.send(job)));
         }
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A writer that panicked has said so already; there is nothing left to hand on.

@@ -1,8 +1,8 @@
 //! What was noted or committed, onto the disk; and only then answers.
 //!
-//! Callers note hot verbs in a record, and the writer commits the others, none of them waiting for the disk; this thread
-//! writes the record into the journal, forces journal and log there, for all that has come together meanwhile, and
-//! answers.
+//! Callers ask for hot verbs, and the writer commits the others, none of them waiting for the disk; this thread notes
+//! what was asked for in a record, writes that into the journal, forces journal and log there, for all that has come
+//! together meanwhile, and answers.
 //!
 //! Invariants: nothing is answered and no work is handed out before what holds it is on the disk; once the disk has
 //! refused, it is not asked again: what it has kept is unknown until the store is opened anew.
@@ -20,6 +20,8 @@ use std::thread::{self, JoinHandle};
 
 use tokio::runtime::Handle;
 
+use super::desk::{Behind, Desk};
+use super::hot;
 use super::job::{Done, Job, answer, refuse};
 use super::journal::Journal;
 use super::noted::{Outbox, Promise, Record};
@@ -56,6 +58,7 @@ impl Flusher {
     pub(super) fn start(
         log: &Path,
         journal: Journal,
+        desk: Arc<Desk>,
         lanes: Arc<dyn Lanes>,
         writer: (Sender<Job>, Arc<AtomicUsize>),
     ) -> Result<Self, Error> {
@@ -70,6 +73,7 @@ impl Flusher {
         let mut work = Work {
             log,
             journal,
+            desk,
             writer: writer.0,
             waiting: writer.1,
             outbox: Arc::clone(&outbox),
@@ -142,6 +146,7 @@ impl Answers {
 struct Work {
     log: File,
     journal: Journal,
+    desk: Arc<Desk>,
     writer: Sender<Job>,
     /// Counts the jobs that wait for the writer.
     waiting: Arc<AtomicUsize>,
@@ -152,8 +157,10 @@ struct Work {
 
 impl Work {
     fn run(&mut self) {
-        let mut crowded = false;
-        while let Some(taken) = self.outbox.take(crowded) {
+        let (mut crowded, mut asked) = (false, Vec::new());
+        while self.outbox.wait(crowded, &mut asked) {
+            self.note(&mut asked);
+            let taken = self.outbox.take();
             crowded = taken.record.as_ref().is_some_and(Record::is_crowded);
             let (mut record, committed) = (taken.record, taken.committed);
             match self.flush(record.as_mut(), &committed) {
@@ -164,6 +171,38 @@ impl Work {
                 }
             }
         }
+    }
+
+    /// Notes what was asked for, and has the database catch up when it is time. What cannot be noted lines up for the writer.
+    fn note(&self, asked: &mut Vec<Job>) {
+        if asked.is_empty() {
+            return;
+        }
+        // Held by the writer, the desk means that verbs need the database just now: these line up with them.
+        let Some(mut papers) = self.desk.free_papers().filter(|_| self.check().is_ok()) else {
+            asked.drain(..).for_each(|job| self.line_up(job));
+            return;
+        };
+        let was_behind = self.desk.is_behind();
+        for job in asked.drain(..) {
+            if let Err(job) = hot::note(&self.desk, &mut papers, &self.outbox, job) {
+                self.line_up(job);
+            }
+        }
+        let behind = papers.behind(self.outbox.room());
+        drop(papers);
+        match behind {
+            Behind::Near if was_behind => {}
+            Behind::Near => self.line_up(Job::Behind),
+            Behind::Far | Behind::TooFar if self.desk.ask() => self.line_up(Job::FarBehind),
+            Behind::Far | Behind::TooFar => {}
+        }
+    }
+
+    /// Lines a job up for the writer. A closed store is caught up, and has nobody left to answer.
+    fn line_up(&self, job: Job) {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        drop(self.writer.send(job));
     }
 
     /// Forces onto the disk what some jobs have written, each file once.

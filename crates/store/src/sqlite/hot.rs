@@ -32,6 +32,25 @@ const FRAME_BYTES: usize = 256;
 /// What it takes for each delivery.
 const DELIVERY_BYTES: usize = 32;
 
+/// Tells whether a verb may be hot, as far as it shows by itself.
+pub(super) fn may_be(job: &Job) -> bool {
+    match job {
+        Job::Commit(commit, _) => is_plain_commit(commit),
+        Job::Settle(_, settlements, _) => settlements.iter().all(is_over),
+        Job::Lease(..)
+        | Job::Release(_)
+        | Job::Forget(..)
+        | Job::Probe(..)
+        | Job::CatchUp(_)
+        | Job::LogEnd(_)
+        | Job::Behind
+        | Job::FarBehind
+        | Job::Full
+        | Job::Free { .. }
+        | Job::Close => false,
+    }
+}
+
 /// Notes a verb, if it is hot, and promises its answer; gives it back otherwise.
 pub(super) fn note(desk: &Desk, papers: &mut Papers, outbox: &Outbox, job: Job) -> Result<(), Job> {
     if papers.behind(outbox.room()) == Behind::TooFar {
@@ -83,11 +102,7 @@ type Done<'pen, T> = Result<Option<(T, Pen<'pen>)>, Error>;
 impl<'pen> Noting<'_, 'pen> {
     /// Notes a commit that is hot, and takes its events; `None` leaves it untouched.
     fn commit(mut self, commit: &mut Commit) -> Done<'pen, Committed> {
-        let is_plain = commit.writes.is_empty()
-            && commit.deliveries.is_empty()
-            && commit.reply.is_none()
-            && commit.events.iter().all(is_plain);
-        if !is_plain {
+        if !is_plain_commit(commit) {
             return Ok(None);
         }
         let Papers { state, unwritten, finder, .. } = &mut *self.papers;
@@ -191,6 +206,14 @@ fn bytes(event: &Event) -> usize {
     event.data.len() + event.name.len() + optional(&event.key) + optional(&event.order_key)
 }
 
+/// Tells whether a commit is of events alone that need nothing but to be written and told.
+fn is_plain_commit(commit: &Commit) -> bool {
+    commit.writes.is_empty()
+        && commit.deliveries.is_empty()
+        && commit.reply.is_none()
+        && commit.events.iter().all(is_plain)
+}
+
 /// Tells whether an event needs nothing but to be written and told.
 fn is_plain(said: &Said) -> bool {
     let Said { event, audience } = said;
@@ -235,10 +258,14 @@ fn is_heard_at_once(living: &Living, said: &Said) -> bool {
         })
 }
 
+/// Tells whether a delivery has ended well, and says nothing more.
+fn is_over(settlement: &Settlement) -> bool {
+    matches!(settlement.state, DeliveryState::Delivered { .. }) && settlement.events.is_empty()
+}
+
 /// Tells whether nothing follows from an attempt but that its delivery has ended well.
 fn is_success(papers: &mut Papers, settlement: &Settlement) -> Result<bool, Error> {
-    let is_over = matches!(settlement.state, DeliveryState::Delivered { .. });
-    if !is_over || !settlement.events.is_empty() {
+    if !is_over(settlement) {
         return Ok(false);
     }
     let Papers { state, finder, .. } = papers;

@@ -1,18 +1,21 @@
-//! The record of the journal in the making: what was noted since the last flush, and who waits for it.
+//! Where the flusher finds its work: hot verbs that were asked for, the record of the journal in the making with what was
+//! noted since the last flush and who waits for it, and transactions.
 //!
-//! Invariants: what is in here was noted while the desk was held; a record is sealed when the flusher takes it, and what
-//! is noted after that goes into the next one; nobody who adds to it waits for the disk.
-//! Left to others: writing and answering (`flusher`).
+//! Invariants: what is in the record was noted while the desk was held; a record is sealed when the flusher takes it, and
+//! what is noted after that goes into the next one; nobody who asks for anything, or adds to the record, waits for the disk,
+//! and who asks does not wait for who adds.
+//! Left to others: noting (`hot`), writing and answering (`flusher`).
 
 use std::fmt;
 use std::mem;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot::Sender;
 
 use super::flusher::Committed;
+use super::job::Job;
 use super::journal;
 use crate::commit::{self, Fault, Settled};
 use crate::error::Error;
@@ -26,6 +29,8 @@ const ROOM_BYTES_MAX: usize = 256 * 1024;
 const CROWD: usize = 4;
 /// Company enough: the flusher gathers no longer.
 const COMPANY: usize = 32;
+/// Hot verbs that wait for the flusher at most; more line up for the writer.
+const ASKED_MAX: usize = 8_192;
 /// So many promises in a record, on the average, mean that there is a flood: nobody has the database catch up for nothing but
 /// its being time.
 const FLOOD: usize = 12;
@@ -44,26 +49,37 @@ pub(super) enum Promise {
     Settle(Sender<Result<Settled, Error>>, Settled),
 }
 
-/// Where done work waits for the flusher.
+/// Where work waits for the flusher.
 pub(super) struct Outbox {
-    inner: Mutex<Inner>,
+    inbox: Mutex<Inbox>,
+    making: Mutex<Making>,
     /// The flusher sleeps here.
     flusher: Condvar,
     /// The writer waits here for room.
     writer: Condvar,
     /// The bytes that the journal has room for.
     room: AtomicU64,
+    /// Many wait for each record.
+    is_flooded: AtomicBool,
 }
 
-struct Inner {
+/// What the flusher wakes for.
+struct Inbox {
+    asked: Vec<Job>,
+    /// The writer has noted something.
+    noted: bool,
+    committed: Vec<Committed>,
+    sleep: Sleep,
+    closed: bool,
+}
+
+/// The record in the making.
+struct Making {
     record: Record,
     /// Room for the next record, from one that is written: a fresh one costs more than what goes into it.
     room: Vec<u8>,
-    committed: Vec<Committed>,
-    sleep: Sleep,
     /// How many waited for each of the last records, added up.
     waited: usize,
-    closed: bool,
 }
 
 /// A record, and who waits for it.
@@ -86,10 +102,7 @@ enum Sleep {
 }
 
 /// The record in the making, held to add to it.
-pub(super) struct Pen<'a> {
-    inner: MutexGuard<'a, Inner>,
-    outbox: &'a Outbox,
-}
+pub(super) struct Pen<'a>(MutexGuard<'a, Making>);
 
 /// What the flusher takes.
 pub(super) struct Taken {
@@ -106,26 +119,68 @@ impl fmt::Debug for Outbox {
 impl Outbox {
     /// Starts with nothing, behind a record.
     pub(super) fn after(number: u64) -> Self {
-        let inner = Inner {
-            record: Record::new(number + 1, Vec::new()),
-            room: Vec::new(),
+        let inbox = Inbox {
+            asked: Vec::new(),
+            noted: false,
             committed: Vec::new(),
             sleep: Sleep::Not,
-            waited: 0,
             closed: false,
         };
-        let (flusher, writer) = (Condvar::new(), Condvar::new());
-        Self { inner: Mutex::new(inner), flusher, writer, room: AtomicU64::new(0) }
+        let record = Record::new(number + 1, Vec::new());
+        let making = Making { record, room: Vec::new(), waited: 0 };
+        Self {
+            inbox: Mutex::new(inbox),
+            making: Mutex::new(making),
+            flusher: Condvar::new(),
+            writer: Condvar::new(),
+            room: AtomicU64::new(0),
+            is_flooded: AtomicBool::new(false),
+        }
+    }
+
+    /// Asks for a hot verb to be noted; gives it back when too many wait, or nothing more is taken.
+    pub(super) fn ask(&self, job: Job) -> Result<(), Job> {
+        let mut inbox = self.inbox();
+        if inbox.closed || inbox.asked.len() >= ASKED_MAX {
+            return Err(job);
+        }
+        inbox.asked.push(job);
+        let wakes = match inbox.sleep {
+            Sleep::Not => false,
+            Sleep::Lightly => true,
+            Sleep::Deeply => inbox.asked.len() >= COMPANY,
+        };
+        drop(inbox);
+        if wakes {
+            self.flusher.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Takes what was asked for and not noted yet.
+    pub(super) fn take_asked(&self) -> Vec<Job> {
+        mem::take(&mut self.inbox().asked)
     }
 
     /// Takes the pen; waits only for somebody else who adds a line.
     pub(super) fn pen(&self) -> Pen<'_> {
-        Pen { inner: self.lock(), outbox: self }
+        Pen(self.making())
+    }
+
+    /// Says that something was noted by somebody else than the flusher.
+    pub(super) fn rouse(&self) {
+        let mut inbox = self.inbox();
+        inbox.noted = true;
+        let wakes = inbox.sleep == Sleep::Lightly;
+        drop(inbox);
+        if wakes {
+            self.flusher.notify_one();
+        }
     }
 
     /// Gives the number of the last record that was sealed.
     pub(super) fn sealed(&self) -> u64 {
-        self.lock().record.number.saturating_sub(1)
+        self.making().record.number.saturating_sub(1)
     }
 
     /// Shows how many bytes the journal has room for.
@@ -140,97 +195,109 @@ impl Outbox {
 
     /// Tells whether many waited for each of the last records that were sealed.
     pub(super) fn is_flooded(&self) -> bool {
-        self.lock().is_flooded()
+        self.is_flooded.load(Ordering::Acquire)
     }
 
     /// Hands a transaction over; waits while others wait for the disk, so that the next one grows.
     pub(super) fn hand_over(&self, committed: Committed) {
-        let inner = self.lock();
-        let waits = |inner: &mut Inner| inner.committed.len() >= COMMITTED_MAX && !inner.closed;
-        let mut inner =
-            self.writer.wait_while(inner, waits).unwrap_or_else(PoisonError::into_inner);
-        inner.committed.push(committed);
-        if inner.sleep != Sleep::Not {
+        let inbox = self.inbox();
+        let waits = |inbox: &mut Inbox| inbox.committed.len() >= COMMITTED_MAX && !inbox.closed;
+        let mut inbox =
+            self.writer.wait_while(inbox, waits).unwrap_or_else(PoisonError::into_inner);
+        inbox.committed.push(committed);
+        if inbox.sleep != Sleep::Not {
             self.flusher.notify_one();
         }
     }
 
     /// Says that nothing more will come.
     pub(super) fn close(&self) {
-        self.lock().closed = true;
+        self.inbox().closed = true;
         self.flusher.notify_one();
         self.writer.notify_all();
     }
 
-    /// Waits for something to flush, and takes it all; `None` when nothing more will come.
-    pub(super) fn take(&self, crowded: bool) -> Option<Taken> {
-        let mut inner = self.lock();
-        loop {
-            if !inner.is_empty() {
-                break;
+    /// Waits for work, and takes what was asked for, into an empty list; `false` when nothing more will come.
+    pub(super) fn wait(&self, crowded: bool, asked: &mut Vec<Job>) -> bool {
+        let mut inbox = self.inbox();
+        while inbox.is_empty() {
+            if inbox.closed {
+                return false;
             }
-            if inner.closed {
-                return None;
-            }
-            inner.sleep = Sleep::Lightly;
-            inner = self.flusher.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inbox.sleep = Sleep::Lightly;
+            inbox = self.flusher.wait(inbox).unwrap_or_else(PoisonError::into_inner);
         }
         if crowded {
-            inner.sleep = Sleep::Deeply;
-            let most = if inner.is_flooded() { GATHERING_IN_FLOOD } else { GATHERING };
-            let gathers = |inner: &mut Inner| inner.is_gathering();
-            let gathered = self.flusher.wait_timeout_while(inner, most, gathers);
-            inner = gathered.unwrap_or_else(PoisonError::into_inner).0;
+            inbox.sleep = Sleep::Deeply;
+            let most = if self.is_flooded() { GATHERING_IN_FLOOD } else { GATHERING };
+            let gathers = |inbox: &mut Inbox| inbox.is_gathering();
+            let gathered = self.flusher.wait_timeout_while(inbox, most, gathers);
+            inbox = gathered.unwrap_or_else(PoisonError::into_inner).0;
         }
-        inner.sleep = Sleep::Not;
-        let record = (!inner.record.promises.is_empty()).then(|| {
-            inner.waited -= inner.waited / FLOOD_RECORDS;
-            inner.waited += inner.record.promises.len();
-            let next = Record::new(inner.record.number + 1, mem::take(&mut inner.room));
-            mem::replace(&mut inner.record, next)
-        });
-        let committed = mem::take(&mut inner.committed);
-        drop(inner);
+        inbox.sleep = Sleep::Not;
+        inbox.noted = false;
+        mem::swap(&mut inbox.asked, asked);
+        true
+    }
+
+    /// Takes what there is to flush: the record, which is sealed by that, and the transactions.
+    pub(super) fn take(&self) -> Taken {
+        let committed = mem::take(&mut self.inbox().committed);
         self.writer.notify_all();
-        Some(Taken { record, committed })
+        Taken { record: self.making().seal(&self.is_flooded), committed }
     }
 
     /// Takes back the room of a record that is written.
     pub(super) fn reuse(&self, room: Vec<u8>) {
         if room.capacity() <= ROOM_BYTES_MAX {
-            self.lock().room = room;
+            self.making().room = room;
         }
     }
 
     /// Takes the transactions that wait, without waiting for any; after a moment, if there are none.
     pub(super) fn take_committed(&self) -> Vec<Committed> {
-        let inner = self.lock();
-        let none = |inner: &mut Inner| inner.committed.is_empty();
-        let waited = self.flusher.wait_timeout_while(inner, GATHERING, none);
-        let mut inner = waited.unwrap_or_else(PoisonError::into_inner).0;
-        let committed = mem::take(&mut inner.committed);
-        drop(inner);
+        let inbox = self.inbox();
+        let none = |inbox: &mut Inbox| inbox.committed.is_empty();
+        let waited = self.flusher.wait_timeout_while(inbox, GATHERING, none);
+        let mut inbox = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let committed = mem::take(&mut inbox.committed);
+        drop(inbox);
         self.writer.notify_all();
         committed
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        // Whoever panicked here has put something in or not; what is in here is whole either way.
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn making(&self) -> MutexGuard<'_, Making> {
         // Whoever panicked here has added a line or not; the record is whole either way.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Inner {
+impl Inbox {
     fn is_empty(&self) -> bool {
-        self.record.promises.is_empty() && self.committed.is_empty()
-    }
-
-    const fn is_flooded(&self) -> bool {
-        self.waited >= FLOOD * FLOOD_RECORDS
+        self.asked.is_empty() && !self.noted && self.committed.is_empty()
     }
 
     fn is_gathering(&self) -> bool {
-        self.committed.is_empty() && self.record.promises.len() < COMPANY && !self.closed
+        self.committed.is_empty() && self.asked.len() < COMPANY && !self.closed
+    }
+}
+
+impl Making {
+    /// Seals the record, unless nobody waits for it, and begins the next one.
+    fn seal(&mut self, is_flooded: &AtomicBool) -> Option<Record> {
+        if self.record.promises.is_empty() {
+            return None;
+        }
+        self.waited -= self.waited / FLOOD_RECORDS;
+        self.waited += self.record.promises.len();
+        is_flooded.store(self.waited >= FLOOD * FLOOD_RECORDS, Ordering::Release);
+        let next = Record::new(self.record.number + 1, mem::take(&mut self.room));
+        Some(mem::replace(&mut self.record, next))
     }
 }
 
@@ -250,30 +317,22 @@ impl Record {
 impl Pen<'_> {
     /// Tells whether so many more bytes have room in the record.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
-        self.inner.record.bytes.len() + bytes <= RECORD_BYTES_MAX
+        self.0.record.bytes.len() + bytes <= RECORD_BYTES_MAX
     }
 
     /// Gives the number of the record.
     pub(super) fn number(&self) -> u64 {
-        self.inner.record.number
+        self.0.record.number
     }
 
     /// Gives the bytes to add to.
     pub(super) fn bytes(&mut self) -> &mut Vec<u8> {
-        &mut self.inner.record.bytes
+        &mut self.0.record.bytes
     }
 
     /// Makes a promise: it is kept, and the leases are handed on, once the record is on the disk.
     pub(super) fn promise(mut self, promise: Promise, leases: Vec<Lease>) {
-        self.inner.record.promises.push(promise);
-        self.inner.record.leases.extend(leases);
-        let wakes = match self.inner.sleep {
-            Sleep::Not => false,
-            Sleep::Lightly => true,
-            Sleep::Deeply => self.inner.record.promises.len() >= COMPANY,
-        };
-        if wakes {
-            self.outbox.flusher.notify_one();
-        }
+        self.0.record.promises.push(promise);
+        self.0.record.leases.extend(leases);
     }
 }

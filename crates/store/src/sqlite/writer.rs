@@ -166,7 +166,10 @@ impl Writer {
         }
         let mut papers = self.desk.papers();
         let note = |job| hot::note(&self.desk, &mut papers, self.flusher.outbox(), job).err();
-        jobs.into_iter().filter_map(note).collect()
+        let left = jobs.into_iter().filter_map(note).collect();
+        drop(papers);
+        self.flusher.outbox().rouse();
+        left
     }
 
     /// Waits for a job, and meanwhile for the time to catch up; `None` when nobody can send any more.
