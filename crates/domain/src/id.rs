@@ -76,9 +76,29 @@ pub struct NotAnId {
 
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
+/// The value of each byte that is a letter of the alphabet, and [`NO_DIGIT`] of any other.
+const DIGITS: [u8; 256] = digits_of_letters();
+const NO_DIGIT: u8 = 32;
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "counted in a constant, where a mistake does not compile"
+)]
+#[expect(clippy::cast_possible_truncation, reason = "the alphabet has 32 letters")]
+const fn digits_of_letters() -> [u8; 256] {
+    let mut digits = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < ALPHABET.len() {
+        digits[ALPHABET[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    digits
+}
+
 /// Writes 128 bits as 26 characters, most significant first.
 pub fn encode(value: u128) -> String {
-    digits(value).iter().map(|byte| char::from(*byte)).collect()
+    // The alphabet is ASCII.
+    str::from_utf8(&digits(value)).unwrap_or_default().to_owned()
 }
 
 #[expect(clippy::indexing_slicing, reason = "five bits are below 32, the length of the alphabet")]
@@ -99,11 +119,11 @@ pub fn decode(text: &str) -> Option<u128> {
     }
     let mut value: u128 = 0;
     for (index, byte) in text.bytes().enumerate() {
-        let digit = ALPHABET.iter().position(|letter| *letter == byte)?;
-        if index == 0 && digit > 7 {
+        let digit = *DIGITS.get(usize::from(byte))?;
+        if digit == NO_DIGIT || index == 0 && digit > 7 {
             return None;
         }
-        value = (value << 5) | digit as u128;
+        value = (value << 5) | u128::from(digit);
     }
     Some(value)
 }

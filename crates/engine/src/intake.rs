@@ -64,7 +64,11 @@ pub struct Came<'a> {
 impl Engine {
     /// Gives the URL that a source's vendor is to call: the same each time, and known to nobody without the master key.
     pub fn intake_url(&self, account: AccountId, source: SourceId) -> String {
-        format!("{}/in/{}", self.public_url(), self.door_token(DOOR, account, source.bits()))
+        format!("{}/in/{}", self.public_url(), self.intake_token(account, source))
+    }
+
+    fn intake_token(&self, account: AccountId, source: SourceId) -> String {
+        self.door_token(DOOR, account, source.bits())
     }
 
     /// Gives the id of the lane that reads what comes in at a source, the same on each node.
@@ -74,7 +78,9 @@ impl Engine {
 
     /// Takes what came in at a source's URL: proves it, and keeps it. Tells its id.
     pub async fn take_arrival(&self, token: &str, came: Came<'_>) -> Result<EventId, Untaken> {
-        let door = self.door_of_token(token).await?;
+        let door = self.door_of_token(token).await?.filter(|door| door.source.enabled);
+        // Nobody is told whether a source is there.
+        let door = door.ok_or(Refusal::NotFound { what: "source" })?;
         let source = &door.source;
         let catch = vendor(source.vendor);
         if !catch.methods().contains(&came.method) {
@@ -191,16 +197,7 @@ impl Engine {
         self.metrics().arrival(if noted.known { "repeated" } else { "kept" });
         Ok(noted.id)
     }
-
-    async fn door_of_token(&self, token: &str) -> Result<Arc<Door>, Refusal> {
-        let (account, id) = self.read_door_token(DOOR, token).ok_or(UNKNOWN)?;
-        let door = self.door(account, SourceId::new(id)).await?;
-        door.filter(|door| door.source.enabled).ok_or(UNKNOWN)
-    }
 }
-
-/// Nobody is told whether a source is there.
-const UNKNOWN: Refusal = Refusal::NotFound { what: "source" };
 
 /// Writes down what came in, without what is secret.
 fn arrival(source: SourceId, came: Came<'_>) -> Arrival<'_> {

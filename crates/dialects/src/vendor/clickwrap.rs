@@ -74,12 +74,16 @@ impl Catch for Clickwrap {
 
     /// Samples show one id on several events, so the name of the event belongs to the key.
     fn key(&self, _source: &Source, received: &Received<'_>) -> Option<String> {
-        let envelope = match received.method {
-            Method::Post => json::members(received.body, &["event_type", "id"]),
-            Method::Get => envelope(received),
+        const NAMES: [&str; 2] = ["event_type", "id"];
+        let [word, id] = match received.method {
+            Method::Post => json::members(received.body, NAMES).ok()?,
+            Method::Get => {
+                let mut envelope = envelope(received).ok()?;
+                NAMES.map(|name| envelope.get_mut(name).map(Value::take))
+            }
         };
-        let envelope = envelope.ok()?;
-        let (word, id) = (json::text(&envelope, "event_type")?, json::id(&envelope, "id")?);
+        let (word, id) =
+            (word.as_ref().and_then(json::as_text)?, id.as_ref().and_then(json::as_id)?);
         Some(bounds::key(&format!("{word}:{id}")))
     }
 

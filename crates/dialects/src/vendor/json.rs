@@ -3,7 +3,6 @@
 //! Invariants: a name that stands twice in one object is refused, since two readers could see two things; the number of
 //! values is bounded, and with it what they take in memory; the depth is bounded by the parser (128).
 
-use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::{self, Formatter};
 
@@ -31,38 +30,63 @@ pub(crate) fn object(body: &[u8]) -> Result<Value, Unreadable> {
     if value.is_object() { Ok(value) } else { Err(Unreadable::new("body", "expected an object")) }
 }
 
-/// Reads some members of a body that must be an object, and passes the others over unread.
-pub(crate) fn members(body: &[u8], names: &'static [&'static str]) -> Result<Value, Unreadable> {
+/// Reads some members of a body that must be an object, in the order of their names, and passes the others over unread.
+pub(crate) fn members<const N: usize>(
+    body: &[u8],
+    names: [&'static str; N],
+) -> Result<[Option<Value>; N], Unreadable> {
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let value = reader.deserialize_map(Picked(names));
-    let value = value.and_then(|value| reader.end().map(|()| value));
-    value.map_err(|error| Unreadable::new("body", format!("expected JSON: {error}")))
+    let some = reader.deserialize_map(Picked(names));
+    let some = some.and_then(|some| reader.end().map(|()| some));
+    some.map_err(|error| Unreadable::new("body", format!("expected JSON: {error}")))
 }
 
 /// Some members of an object.
-struct Picked(&'static [&'static str]);
+struct Picked<const N: usize>([&'static str; N]);
 
-impl<'de> Visitor<'de> for Picked {
-    type Value = Value;
+impl<'de, const N: usize> Visitor<'de> for Picked<N> {
+    type Value = [Option<Value>; N];
 
     fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut some = Map::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut some = [const { None }; N];
         let count = Cell::new(0);
-        while let Some(name) = members.next_key::<Cow<'_, str>>()? {
-            if !self.0.contains(&name.as_ref()) {
+        while let Some(place) = members.next_key_seed(Place(&self.0))? {
+            let Some(member) = place.and_then(|place| some.get_mut(place)) else {
                 members.next_value::<IgnoredAny>()?;
-            } else if some
-                .insert(name.into_owned(), members.next_value_seed(Strict(&count))?)
-                .is_some()
-            {
+                continue;
+            };
+            if member.replace(members.next_value_seed(Strict(&count))?).is_some() {
                 return Err(Error::custom("a name stands twice in one object"));
             }
         }
-        Ok(Value::Object(some))
+        Ok(some)
+    }
+}
+
+/// A name, as its place among others; `None` when it is none of them.
+struct Place<'a>(&'a [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for Place<'_> {
+    type Value = Option<usize>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Place<'_> {
+    type Value = Option<usize>;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(self.0.iter().position(|known| *known == name))
     }
 }
 
@@ -138,12 +162,21 @@ impl<'de> Visitor<'de> for Strict<'_> {
 
 /// Gives a member that is a text with something in it.
 pub(crate) fn text<'a>(object: &'a Value, name: &str) -> Option<&'a str> {
-    object.get(name).and_then(Value::as_str).filter(|text| !text.trim().is_empty())
+    object.get(name).and_then(as_text)
+}
+
+/// Gives a text with something in it.
+pub(crate) fn as_text(value: &Value) -> Option<&str> {
+    value.as_str().filter(|text| !text.trim().is_empty())
 }
 
 /// Gives a member that is an id: a text or a whole number.
 pub(crate) fn id(object: &Value, name: &str) -> Option<String> {
-    let value = object.get(name)?;
+    object.get(name).and_then(as_id)
+}
+
+/// Gives an id: a text or a whole number.
+pub(crate) fn as_id(value: &Value) -> Option<String> {
     let number = || value.as_i64().map(|number| number.to_string());
     value.as_str().and_then(bounds::id).or_else(number)
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::id::{AccountId, EndpointId, SourceId};
+use domain::secret::Secret;
 use domain::source::Source;
 use domain::time::Timestamp;
 use serde_json::Value;
@@ -19,8 +20,11 @@ use tokio::time::timeout;
 
 use crate::Engine;
 use crate::command::Refusal;
+use crate::doorway::door_subject;
 use crate::lanes::Rate;
 use crate::sources;
+
+use super::DOOR;
 
 /// The setting that says how often a source's vendor may be asked.
 pub(crate) const LOOKUPS_PER_S: &str = "lookups_per_s";
@@ -72,6 +76,8 @@ pub(super) struct Door {
     pub(super) source: Source,
     /// Where what comes in is read.
     pub(super) lane: EndpointId,
+    /// What its URL ends in.
+    token: Secret,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +115,13 @@ impl Doors {
     fn is_lasting(&self, now: Timestamp) -> bool {
         let since = Timestamp::from_millis(self.crowded_since.load(Ordering::Acquire));
         now.millis_since(since) >= LONG_MS
+    }
+
+    /// Finds a source that was read a moment ago.
+    fn known(&self, id: SourceId, now: Timestamp) -> Option<Arc<Door>> {
+        let kept = self.kept();
+        let (at, door) = kept.doors.get(&id)?;
+        (0..KEPT_MS).contains(&now.millis_since(*at)).then(|| Arc::clone(door))
     }
 
     /// Hears that a source is different now.
@@ -183,6 +196,21 @@ impl Engine {
         }
     }
 
+    /// Finds the source whose URL ends in a token, as it was a moment ago at worst; `None` if there is none.
+    pub(super) async fn door_of_token(&self, token: &str) -> Result<Option<Arc<Door>>, Refusal> {
+        // Proving a token costs more than looking whether it is one that was proven a moment ago.
+        let said = Secret::new(token);
+        let known = door_subject(token)
+            .and_then(|id| self.inner.sources.known(SourceId::new(id), self.now()));
+        if let Some(door) = known.filter(|door| door.token == said) {
+            return Ok(Some(door));
+        }
+        match self.read_door_token(DOOR, token) {
+            Some((account, id)) => self.door(account, SourceId::new(id)).await,
+            None => Ok(None),
+        }
+    }
+
     /// Finds a source, as it was a moment ago at worst.
     pub(super) async fn door(
         &self,
@@ -190,19 +218,15 @@ impl Engine {
         id: SourceId,
     ) -> Result<Option<Arc<Door>>, Refusal> {
         let now = self.now();
-        let (known, changes) = {
-            let kept = self.inner.sources.kept();
-            (kept.doors.get(&id).cloned(), kept.changes)
-        };
-        if let Some((at, door)) = known
-            && (0..KEPT_MS).contains(&now.millis_since(at))
-        {
+        if let Some(door) = self.inner.sources.known(id, now) {
             return Ok(Some(door).filter(|door| door.source.account == account));
         }
+        let changes = self.inner.sources.kept().changes;
         let row = self.views().setting(account, SettingKind::Source, id.to_string()).await?;
         let Some(row) = row else { return Ok(None) };
         let lane = Self::intake_lane(account, id);
-        let door = Arc::new(Door { source: sources::read(&row)?, lane });
+        let token = Secret::new(self.intake_token(account, id));
+        let door = Arc::new(Door { source: sources::read(&row)?, lane, token });
         let mut kept = self.inner.sources.kept();
         if kept.changes == changes {
             if kept.doors.len() >= KEPT_MAX {
