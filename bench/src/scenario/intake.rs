@@ -1,4 +1,4 @@
-//! Vendors' webhooks coming in: at full speed, at half of it, and beside a flood of forged ones.
+//! Vendors' webhooks coming in: at full speed, at half of it, for long, and beside a flood of forged ones.
 //!
 //! The yardstick is the same server answering without its store: `GET /healthz` with the bytes of a webhook. Reading goes
 //! on meanwhile: once of webhooks that tell little new, once of such that each change the mirror of a request.
@@ -25,6 +25,7 @@ pub(crate) async fn run(ground: &mut Ground) -> Result<()> {
     for news in [News::Few, News::All] {
         let full = at_full_speed(ground, news).await?;
         at_half_load(ground, news, full).await?;
+        for_long(ground, news, full).await?;
         slowest = slowest.min(full);
     }
     beside_forged(ground, slowest).await?;
@@ -151,31 +152,68 @@ async fn burst(ground: &mut Ground, news: News, turn: usize) -> Result<Burst> {
     })
 }
 
-/// As many at half of that speed, and then for so long that any room there is for a burst is full.
+/// As many at half of that speed.
 async fn at_half_load(ground: &mut Ground, news: News, full: f64) -> Result<()> {
-    let rate = full / 2.0;
-    let (as_many, seconds) = (ground.size.webhooks, ground.size.seconds);
-    let for_long = whole(rate * float(seconds));
-    for (posts, how) in [(as_many, "as many".to_owned()), (for_long, format!("for {seconds} s"))] {
-        let source = source(ground, &format!("{}-half-{posts}", news.name())).await?;
+    let posts = ground.size.webhooks;
+    let (name, figure) = ("half", "half load");
+    let load = Load { name, figure, posts, rate: Some(full / 2.0), is_half: true };
+    load.put(ground, news).await?;
+    Ok(())
+}
+
+/// So many that any room there is for a burst is full: at full speed, which is what the database keeps up with then, and at
+/// half of that; and at half of what a burst comes to, which may be all that the machine can bear.
+async fn for_long(ground: &mut Ground, news: News, burst: f64) -> Result<()> {
+    let seconds = float(ground.size.seconds);
+    let posts = whole(burst * seconds / 4.0);
+    let (name, figure) = ("long", "for long at full speed");
+    let load = Load { name, figure, posts, rate: None, is_half: false };
+    let full = load.put(ground, news).await?;
+    for (name, of, rate, is_half) in
+        [("long-half", "that", full / 2.0, true), ("burst-half", "a burst", burst / 2.0, false)]
+    {
+        let (posts, figure) = (whole(rate * seconds), format!("for {seconds} s at half of {of}"));
+        let load = Load { name, figure: &figure, posts, rate: Some(rate), is_half };
+        load.put(ground, news).await?;
+    }
+    Ok(())
+}
+
+/// A load of webhooks that shows how long each waits for its answer.
+#[derive(Debug, Clone, Copy)]
+struct Load<'a> {
+    /// What its source is called.
+    name: &'a str,
+    figure: &'a str,
+    posts: u64,
+    /// How many in a second; without it, as fast as it goes.
+    rate: Option<f64>,
+    /// It is half of what the server can bear, so that everybody is to be answered soon.
+    is_half: bool,
+}
+
+impl Load<'_> {
+    /// Puts it on, and answers how many were answered in a second.
+    async fn put(self, ground: &mut Ground, news: News) -> Result<f64> {
+        let Self { name, figure, posts, rate, is_half } = self;
+        let source = source(ground, &format!("{}-{name}", news.name())).await?;
         let census = ground.census()?;
-        let taken = post(ground, news.recipe(&source), posts, Some(rate)).await?;
+        let taken = post(ground, news.recipe(&source), posts, rate).await?;
         let others = census.others(&ground.census()?);
         ground.settled().await?;
         none_failed(&taken)?;
-        let row = |figure: &str, value, unit| {
-            news.row(&format!("half load {how}: {figure}"), value, unit)
-        };
+        let row = |what: &str, value, unit| news.row(&format!("{figure}: {what}"), value, unit);
+        let p99 = row("answered, p99", at_ms(&taken, 0.99), "ms");
         let rows = [
             row("answered", taken.per_second(), "webhooks/s"),
             row("answered, p50", at_ms(&taken, 0.5), "ms"),
-            row("answered, p99", at_ms(&taken, 0.99), "ms").bar(Bar::AtMost(20.0)),
+            if is_half { p99.bar(Bar::AtMost(20.0)) } else { p99 },
             row("answered, p99.9", at_ms(&taken, 0.999), "ms"),
             row("others keep busy", others, "cores"),
         ];
         ground.rows.extend(rows);
+        Ok(taken.per_second())
     }
-    Ok(())
 }
 
 /// Forged ones alone, to see that nothing is kept of them; then a proven source at a quarter of its speed, alone and
@@ -222,7 +260,7 @@ async fn source(ground: &Ground, name: &str) -> Result<Source> {
 }
 
 async fn post(ground: &Ground, recipe: Recipe, posts: u64, rate: Option<f64>) -> Result<Report> {
-    let connections = ground.options.connections;
+    let connections = ground.options.connections * CALLERS;
     let plan = Plan::closed(ground.driver.addresses()?, recipe, connections, posts);
     let began = clock::now();
     let report = load::run(Plan { rate, ..plan }).await?;
@@ -251,5 +289,8 @@ fn row(figure: &str, value: f64, unit: &'static str) -> Row {
     Row::new("intake", figure, value, unit)
 }
 
+/// For each connection of the bench there are so many here: each webhook waits for the disk, and with 64 of them the processor
+/// waits for the callers.
+const CALLERS: usize = 2;
 /// Connections of those who forge.
 const FORGERS: usize = 16;
