@@ -25,7 +25,10 @@ pub(crate) async fn run(ground: &mut Ground) -> Result<()> {
     for news in [News::Few, News::All] {
         let full = at_full_speed(ground, news).await?;
         at_half_load(ground, news, full).await?;
-        for_long(ground, news, full).await?;
+        // Long loads leave hundreds of thousands to be read, which takes minutes where each changes a request.
+        if matches!(news, News::Few) {
+            for_long(ground, news, full).await?;
+        }
         slowest = slowest.min(full);
     }
     beside_forged(ground, slowest).await?;

@@ -24,6 +24,7 @@ mod journal;
 mod lease;
 mod noted;
 mod open;
+mod queue;
 mod reader;
 mod rows;
 mod settle;
@@ -38,8 +39,7 @@ mod writer;
 use std::fmt;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use async_trait::async_trait;
@@ -62,15 +62,13 @@ use desk::Desk;
 use finder::Finder;
 use flusher::Flusher;
 use job::Job;
+use queue::Queue;
 use reader::{Ahead, Readers};
 #[cfg(feature = "conformance")]
 pub use spent::{Spent, spent};
 use state::State;
 use unwritten::Unwritten;
 use writer::Writer;
-
-/// Jobs that wait for the writer at most; more are refused as unavailable.
-const JOBS_WAITING_MAX: usize = 16_384;
 
 /// How to open the embedded store.
 pub struct Options {
@@ -93,9 +91,7 @@ impl fmt::Debug for Options {
 /// The embedded store. Dropping it waits for the writer to finish what it has.
 #[derive(Debug)]
 pub struct Sqlite {
-    jobs: Option<mpsc::Sender<Job>>,
-    /// Jobs that the writer has not taken yet.
-    waiting: Arc<AtomicUsize>,
+    queue: Queue,
     writer: Mutex<Option<JoinHandle<File>>>,
     desk: Arc<Desk>,
     /// Gone when the store is closed.
@@ -117,21 +113,18 @@ impl Sqlite {
         let journal = open::journal(&folder, &db)?;
         let (has_journal, number) = (journal.is_open(), journal.number());
         let highest_id = open::highest_id(&db)?;
-        let (jobs, received) = mpsc::channel();
+        let (queue, received) = Queue::new();
         let log = folder.join(open::LOG);
-        let waiting = Arc::new(AtomicUsize::new(0));
-        let to_writer = (jobs.clone(), Arc::clone(&waiting));
         let state = State::new(master.clone(), chance, Arc::clone(&lanes), highest_id);
         let unwritten = Unwritten::above(highest_id, number);
         let desk = Arc::new(Desk::new(state, unwritten, Finder::new(open::reader(&folder)?)));
-        let flusher = Flusher::start(&log, journal, Arc::clone(&desk), lanes, to_writer)?;
+        let flusher = Flusher::start(&log, journal, Arc::clone(&desk), lanes, queue.clone())?;
         let flusher = Arc::new(flusher);
-        let ahead =
-            Ahead { jobs: jobs.clone(), waiting: Arc::clone(&waiting), desk: Arc::clone(&desk) };
+        let ahead = Ahead { queue: queue.clone(), desk: Arc::clone(&desk) };
         let readers = Arc::new(Readers::open(&folder, master, ahead)?);
-        let queue = (received, Arc::clone(&waiting));
         let onward = (Arc::clone(&flusher), has_journal);
-        let writer = Writer::new((db, lock), &folder, queue, Arc::clone(&desk), onward)?;
+        let writer =
+            Writer::new((db, lock), &folder, (received, queue.clone()), Arc::clone(&desk), onward)?;
         let thread = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || writer.run())
@@ -140,8 +133,7 @@ impl Sqlite {
                 source: Some(Box::new(error)),
             })?;
         Ok(Self {
-            jobs: Some(jobs),
-            waiting,
+            queue,
             writer: Mutex::new(Some(thread)),
             desk,
             flusher: Some(flusher),
@@ -157,36 +149,22 @@ impl Sqlite {
     }
 
     /// Has a verb noted in the journal's record, if it may be hot; lines it up for the writer otherwise.
-    fn note_or_send(&self, job: Job) -> Result<(), Error> {
+    fn note_or_line_up(&self, job: Job) {
         let flusher = self.flusher.as_deref().filter(|_| self.has_journal && hot::may_be(&job));
-        let Some(flusher) = flusher else { return self.send(job) };
-        flusher.outbox().ask(job).or_else(|job| self.send(job))
-    }
-
-    /// Lines a job up for the writer; refuses it when too many wait, since the disk does not keep up.
-    fn send(&self, job: Job) -> Result<(), Error> {
-        let jobs = self.jobs.as_ref().ok_or(Error::Closed)?;
-        let is_ours = !matches!(
-            job,
-            Job::Commit(..) | Job::Settle(..) | Job::Lease(..) | Job::Forget(..) | Job::Probe(..)
-        );
-        if self.waiting.fetch_add(1, Ordering::AcqRel) >= JOBS_WAITING_MAX && !is_ours {
-            self.waiting.fetch_sub(1, Ordering::AcqRel);
-            let hint =
-                "the disk does not keep up with what is to be written; try again in a moment";
-            return Err(Error::Unavailable { hint, source: "too many jobs wait".into() });
+        let left = match flusher {
+            Some(flusher) => flusher.outbox().ask(job).err(),
+            None => Some(job),
+        };
+        if let Some(job) = left {
+            self.queue.line_up(job);
         }
-        jobs.send(job).map_err(|mpsc::SendError(_)| Error::Closed)
     }
 }
 
 impl Drop for Sqlite {
     fn drop(&mut self) {
-        if let Some(jobs) = self.jobs.take() {
-            let asked = self.flusher.iter().flat_map(|flusher| flusher.outbox().take_asked());
-            // A writer that is gone needs no word.
-            asked.chain([Job::Close]).for_each(|job| drop(jobs.send(job)));
-        }
+        let asked = self.flusher.iter().flat_map(|flusher| flusher.outbox().take_asked());
+        asked.chain([Job::Close]).for_each(|job| self.queue.line_up(job));
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A writer that panicked has said so already; there is nothing left to hand on.
         let lock = writer.map(JoinHandle::join);
@@ -200,19 +178,19 @@ impl Drop for Sqlite {
 impl Store for Sqlite {
     async fn commit(&self, commit: Commit) -> Result<Committed, Fault> {
         let (answer, answered) = oneshot::channel();
-        self.note_or_send(Job::Commit(Box::new(commit), answer))?;
+        self.note_or_line_up(Job::Commit(Box::new(commit), answer));
         answered.await.map_err(|oneshot::error::RecvError { .. }| Error::Closed)?
     }
 
     async fn lease(&self, now: Timestamp, scope: LeaseScope) -> Result<Leased, Error> {
         let (answer, answered) = oneshot::channel();
-        self.send(Job::Lease(now, scope, answer))?;
+        self.queue.line_up(Job::Lease(now, scope, answer));
         answered.await.map_err(|oneshot::error::RecvError { .. }| Error::Closed)?
     }
 
     async fn settle(&self, now: Timestamp, settlements: Vec<Settlement>) -> Result<Settled, Error> {
         let (answer, answered) = oneshot::channel();
-        self.note_or_send(Job::Settle(now, settlements, answer))?;
+        self.note_or_line_up(Job::Settle(now, settlements, answer));
         answered.await.map_err(|oneshot::error::RecvError { .. }| Error::Closed)?
     }
 
@@ -220,7 +198,7 @@ impl Store for Sqlite {
         match self.desk.free_papers() {
             Some(mut papers) => papers.release(&leases),
             // A closed store has no leases.
-            None => drop(self.send(Job::Release(leases))),
+            None => self.queue.line_up(Job::Release(leases)),
         }
     }
 
@@ -242,7 +220,7 @@ impl Store for Sqlite {
 
     async fn forget(&self, outlived: Outlived, limit: u32) -> Result<Forgotten, Error> {
         let (answer, answered) = oneshot::channel();
-        self.send(Job::Forget(outlived, limit, answer))?;
+        self.queue.line_up(Job::Forget(outlived, limit, answer));
         answered.await.map_err(|oneshot::error::RecvError { .. }| Error::Closed)?
     }
 
@@ -252,7 +230,7 @@ impl Store for Sqlite {
 
     async fn probe(&self, now: Timestamp) -> Result<(), Error> {
         let (answer, answered) = oneshot::channel();
-        self.send(Job::Probe(now, answer))?;
+        self.queue.line_up(Job::Probe(now, answer));
         answered.await.map_err(|oneshot::error::RecvError { .. }| Error::Closed)?
     }
 }

@@ -32,6 +32,8 @@ pub(super) struct Checkpointer {
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
+    /// Says that the disk has refused, after which nothing more is copied.
+    refused: Arc<AtomicBool>,
     since: usize,
 }
 
@@ -64,12 +66,12 @@ impl Checkpointer {
         let log = File::options().write(true).open(folder.join(open::LOG)).map_err(unusable)?;
         let (wake, woken) = mpsc::sync_channel(1);
         let shared = Arc::new(Shared::default());
-        let copier = Copier { db, log, shared: Arc::clone(&shared), refused };
+        let copier = Copier { db, log, shared: Arc::clone(&shared), refused: Arc::clone(&refused) };
         let thread = thread::Builder::new()
             .name("store-checkpoint".to_owned())
             .spawn(move || copier.run(&woken))
             .map_err(unusable)?;
-        Ok(Self { wake: Some(wake), thread: Some(thread), shared, since: 0 })
+        Ok(Self { wake: Some(wake), thread: Some(thread), shared, refused, since: 0 })
     }
 
     /// Has a flag raised once all that was committed until now is on the disk.
@@ -85,7 +87,8 @@ impl Checkpointer {
             return;
         }
         self.since = 0;
-        if self.shared.pages.load(Ordering::Acquire) > PAGES_MAX {
+        let is_long = self.shared.pages.load(Ordering::Acquire) > PAGES_MAX;
+        if is_long && !self.refused.load(Ordering::Acquire) {
             copy(db, &self.shared.pages);
         } else {
             self.wake();

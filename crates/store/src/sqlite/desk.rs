@@ -1,12 +1,12 @@
-//! What callers and the writer share: what is kept in memory, and what stands in the journal alone.
+//! What flusher and writer share: what is kept in memory, and what stands in the journal alone.
 //!
 //! Invariants: the writer holds it while a verb changes the database, so that the hot path never sees half of a change,
-//! and says so beforehand, so that who comes to the hot path then need not wait for that; nobody holds it while waiting for
-//! the disk.
+//! and says so beforehand, so that nobody on the hot path waits for that; nobody holds it while waiting for the disk.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use domain::id::{DeliveryId, EndpointId};
 
@@ -30,12 +30,14 @@ const TOO_FAR_BYTES: usize = FAR_BYTES + 4 * 1024 * 1024;
 /// any more.
 const ROOM_LAST: u64 = 5 * 1024 * 1024;
 
-/// What callers and the writer share.
+/// What flusher and writer share.
 #[derive(Debug)]
 pub(super) struct Desk {
     papers: Mutex<Papers>,
     /// Verbs that need the database are carried out just now.
     is_taken: AtomicBool,
+    /// Counts those who were there before it was taken, and wait for whoever has it for a moment.
+    waiting: AtomicUsize,
     /// Counts what stands in the journal alone, so that nobody asks the writer to catch up for nothing.
     behind: AtomicUsize,
     /// The writer was asked to catch up.
@@ -75,7 +77,8 @@ impl Desk {
     pub(super) const fn new(state: State, unwritten: Unwritten, finder: Finder) -> Self {
         let papers = Mutex::new(Papers { state, unwritten, finder, is_stuck: false });
         let (is_taken, asked) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { papers, is_taken, behind: AtomicUsize::new(0), asked }
+        let (waiting, behind) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { papers, is_taken, waiting, behind, asked }
     }
 
     pub(super) fn papers(&self) -> MutexGuard<'_, Papers> {
@@ -86,12 +89,19 @@ impl Desk {
     /// Takes what lies on the desk, unless verbs that need the database are carried out there. Whoever else has it is done
     /// in a moment, and that is waited for: the long way may be a hundred times as long.
     pub(super) fn free_papers(&self) -> Option<MutexGuard<'_, Papers>> {
-        (!self.is_taken.load(Ordering::Acquire)).then(|| self.papers())
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let papers = (!self.is_taken.load(Ordering::SeqCst)).then(|| self.papers());
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        papers
     }
 
-    /// Takes the desk for verbs that need the database.
+    /// Takes the desk for verbs that need the database, behind those who were there before: they are done in a moment, and
+    /// would wait for the whole of it.
     pub(super) fn take(&self) -> Taken<'_> {
-        self.is_taken.store(true, Ordering::Release);
+        self.is_taken.store(true, Ordering::SeqCst);
+        while self.waiting.load(Ordering::SeqCst) > 0 {
+            thread::yield_now();
+        }
         Taken { papers: self.papers(), is_taken: &self.is_taken }
     }
 

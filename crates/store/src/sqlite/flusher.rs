@@ -12,10 +12,10 @@ use std::error::Error as StdError;
 use std::fs::File;
 use std::io;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Sender};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use tokio::runtime::Handle;
@@ -24,7 +24,8 @@ use super::desk::{Behind, Desk};
 use super::hot;
 use super::job::{Done, Job, answer, refuse};
 use super::journal::Journal;
-use super::noted::{Outbox, Promise, Record};
+use super::noted::{Outbox, Promise, Record, Taken};
+use super::queue::Queue;
 use super::state::Effects;
 use crate::error::Error;
 use crate::lanes::Lanes;
@@ -60,7 +61,7 @@ impl Flusher {
         journal: Journal,
         desk: Arc<Desk>,
         lanes: Arc<dyn Lanes>,
-        writer: (Sender<Job>, Arc<AtomicUsize>),
+        queue: Queue,
     ) -> Result<Self, Error> {
         let unusable = |error: io::Error| Error::Unusable {
             detail: format!("cannot watch over {}", log.display()),
@@ -74,8 +75,7 @@ impl Flusher {
             log,
             journal,
             desk,
-            writer: writer.0,
-            waiting: writer.1,
+            queue,
             outbox: Arc::clone(&outbox),
             answers: Answers { lanes, runtime: Handle::try_current().ok() },
             refused: Arc::clone(&refused),
@@ -147,9 +147,7 @@ struct Work {
     log: File,
     journal: Journal,
     desk: Arc<Desk>,
-    writer: Sender<Job>,
-    /// Counts the jobs that wait for the writer.
-    waiting: Arc<AtomicUsize>,
+    queue: Queue,
     outbox: Arc<Outbox>,
     answers: Answers,
     refused: Arc<AtomicBool>,
@@ -159,18 +157,29 @@ impl Work {
     fn run(&mut self) {
         let (mut crowded, mut asked) = (false, Vec::new());
         while self.outbox.wait(crowded, &mut asked) {
-            self.note(&mut asked);
-            let taken = self.outbox.take();
-            crowded = taken.record.as_ref().is_some_and(Record::is_crowded);
-            let (mut record, committed) = (taken.record, taken.committed);
-            match self.flush(record.as_mut(), &committed) {
-                Ok(()) => self.answers.give(record, committed),
-                Err(error) => {
-                    self.refused.store(true, Ordering::Release);
-                    refuse_all(record, committed, &refused(error.into()));
-                }
+            let turned = catch_unwind(AssertUnwindSafe(|| self.turn(&mut asked)));
+            crowded = turned.unwrap_or_else(|_panic| {
+                // What lies on the desk may be half done. The panic has said so already, and nobody may wait for ever.
+                self.refused.store(true, Ordering::Release);
+                self.outbox.rouse(1);
+                false
+            });
+        }
+    }
+
+    /// Brings what there is onto the disk, and answers; tells whether there was a crowd.
+    fn turn(&mut self, asked: &mut Vec<Job>) -> bool {
+        self.note(asked);
+        let Taken { mut record, committed } = self.outbox.take();
+        let crowded = record.as_ref().is_some_and(Record::is_crowded);
+        match self.flush(record.as_mut(), &committed) {
+            Ok(()) => self.answers.give(record, committed),
+            Err(error) => {
+                self.refused.store(true, Ordering::Release);
+                refuse_all(record, committed, &refused(error.into()));
             }
         }
+        crowded
     }
 
     /// Notes what was asked for, and has the database catch up when it is time. What cannot be noted lines up for the writer.
@@ -180,34 +189,31 @@ impl Work {
         }
         // Held by the writer, the desk means that verbs need the database just now: these line up with them.
         let Some(mut papers) = self.desk.free_papers().filter(|_| self.check().is_ok()) else {
-            asked.drain(..).for_each(|job| self.line_up(job));
+            asked.drain(..).for_each(|job| self.queue.line_up(job));
             return;
         };
-        let was_behind = self.desk.is_behind();
+        let (was_behind, mut noted) = (self.desk.is_behind(), 0);
         for job in asked.drain(..) {
-            if let Err(job) = hot::note(&self.desk, &mut papers, &self.outbox, job) {
-                self.line_up(job);
+            match hot::note(&self.desk, &mut papers, &self.outbox, job) {
+                Ok(()) => noted += 1,
+                Err(job) => self.queue.line_up(job),
             }
         }
         let behind = papers.behind(self.outbox.room());
         drop(papers);
         match behind {
+            _ if noted == 0 => {}
             Behind::Near if was_behind => {}
-            Behind::Near => self.line_up(Job::Behind),
-            Behind::Far | Behind::TooFar if self.desk.ask() => self.line_up(Job::FarBehind),
+            Behind::Near => self.queue.line_up(Job::Behind),
+            Behind::Far | Behind::TooFar if self.desk.ask() => self.queue.line_up(Job::FarBehind),
             Behind::Far | Behind::TooFar => {}
         }
-    }
-
-    /// Lines a job up for the writer. A closed store is caught up, and has nobody left to answer.
-    fn line_up(&self, job: Job) {
-        self.waiting.fetch_add(1, Ordering::AcqRel);
-        drop(self.writer.send(job));
     }
 
     /// Forces onto the disk what some jobs have written, each file once.
     fn flush(&mut self, record: Option<&mut Record>, committed: &[Committed]) -> io::Result<()> {
         self.check()?;
+        let has_record = record.is_some();
         if let Some(record) = record {
             self.make_room(record.bytes.len())?;
             self.journal.append(record.number, &mut record.bytes)?;
@@ -219,7 +225,7 @@ impl Work {
         }
         // A file may have become free in the meantime.
         self.outbox.show_room(self.journal.room());
-        self.flush_log(committed)
+        self.flush_log(committed, has_record)
     }
 
     fn check(&self) -> io::Result<()> {
@@ -229,9 +235,10 @@ impl Work {
         Ok(())
     }
 
-    fn flush_log(&self, committed: &[Committed]) -> io::Result<()> {
+    fn flush_log(&self, committed: &[Committed], has_record: bool) -> io::Result<()> {
         let is_due = |committed: &Committed| !matches!(committed.flush, Flush::Nothing);
-        if committed.iter().any(is_due) {
+        let owes = has_record && self.outbox.pay_log();
+        if owes || committed.iter().any(is_due) {
             #[cfg(feature = "conformance")]
             super::spent::flushed(1);
             self.log.sync_data()?;
@@ -250,15 +257,12 @@ impl Work {
                 None => Job::Full,
             };
             let is_turned = matches!(job, Job::Free { .. });
-            self.waiting.fetch_add(1, Ordering::AcqRel);
-            self.writer.send(job).map_err(|mpsc::SendError(_)| {
-                io::Error::other("nobody is left to have the database catch up")
-            })?;
+            self.queue.line_up(job);
             if is_turned {
                 continue;
             }
             let committed = self.outbox.take_committed();
-            self.flush_log(&committed)?;
+            self.flush_log(&committed, false)?;
             self.answers.give(None, committed);
         }
         Ok(())

@@ -69,6 +69,11 @@ impl Job {
         commit.writes.iter().map(of_write).chain(events).sum()
     }
 
+    /// Tells whether it asks how things are, and changes nothing.
+    pub(super) const fn only_looks(&self) -> bool {
+        matches!(self, Self::CatchUp(_) | Self::LogEnd(_))
+    }
+
     /// Gives the events that it says.
     pub(super) fn events(&self) -> Vec<EventId> {
         match self {

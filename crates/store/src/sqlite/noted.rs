@@ -61,13 +61,15 @@ pub(super) struct Outbox {
     room: AtomicU64,
     /// Many wait for each record.
     is_flooded: AtomicBool,
+    /// The database holds what is noted from now on follows from, and the disk may not.
+    owes_log: AtomicBool,
 }
 
 /// What the flusher wakes for.
 struct Inbox {
     asked: Vec<Job>,
-    /// The writer has noted something.
-    noted: bool,
+    /// So many were noted by the writer.
+    noted: usize,
     committed: Vec<Committed>,
     sleep: Sleep,
     closed: bool,
@@ -97,7 +99,7 @@ enum Sleep {
     Not,
     /// Anything wakes it.
     Lightly,
-    /// It gathers: only a full record, or a transaction, wakes it.
+    /// It gathers: only company enough, or a transaction, wakes it.
     Deeply,
 }
 
@@ -121,7 +123,7 @@ impl Outbox {
     pub(super) fn after(number: u64) -> Self {
         let inbox = Inbox {
             asked: Vec::new(),
-            noted: false,
+            noted: 0,
             committed: Vec::new(),
             sleep: Sleep::Not,
             closed: false,
@@ -135,6 +137,7 @@ impl Outbox {
             writer: Condvar::new(),
             room: AtomicU64::new(0),
             is_flooded: AtomicBool::new(false),
+            owes_log: AtomicBool::new(false),
         }
     }
 
@@ -145,11 +148,7 @@ impl Outbox {
             return Err(job);
         }
         inbox.asked.push(job);
-        let wakes = match inbox.sleep {
-            Sleep::Not => false,
-            Sleep::Lightly => true,
-            Sleep::Deeply => inbox.asked.len() >= COMPANY,
-        };
+        let wakes = inbox.wakes();
         drop(inbox);
         if wakes {
             self.flusher.notify_one();
@@ -167,11 +166,14 @@ impl Outbox {
         Pen(self.making())
     }
 
-    /// Says that something was noted by somebody else than the flusher.
-    pub(super) fn rouse(&self) {
+    /// Says that so many were noted by somebody else than the flusher.
+    pub(super) fn rouse(&self, count: usize) {
+        if count == 0 {
+            return;
+        }
         let mut inbox = self.inbox();
-        inbox.noted = true;
-        let wakes = inbox.sleep == Sleep::Lightly;
+        inbox.noted += count;
+        let wakes = inbox.wakes();
         drop(inbox);
         if wakes {
             self.flusher.notify_one();
@@ -196,6 +198,16 @@ impl Outbox {
     /// Tells whether many waited for each of the last records that were sealed.
     pub(super) fn is_flooded(&self) -> bool {
         self.is_flooded.load(Ordering::Acquire)
+    }
+
+    /// Says, with the desk held, that a transaction was committed: the next record is not on the disk before the log is.
+    pub(super) fn owe_log(&self) {
+        self.owes_log.store(true, Ordering::Release);
+    }
+
+    /// Tells whether the log must be on the disk before a record that was sealed, and takes it as done.
+    pub(super) fn pay_log(&self) -> bool {
+        self.owes_log.swap(false, Ordering::AcqRel)
     }
 
     /// Hands a transaction over; waits while others wait for the disk, so that the next one grows.
@@ -235,12 +247,13 @@ impl Outbox {
             inbox = gathered.unwrap_or_else(PoisonError::into_inner).0;
         }
         inbox.sleep = Sleep::Not;
-        inbox.noted = false;
+        inbox.noted = 0;
         mem::swap(&mut inbox.asked, asked);
         true
     }
 
-    /// Takes what there is to flush: the record, which is sealed by that, and the transactions.
+    /// Takes what there is to flush: the record, which is sealed by that, and the transactions. Those come first, so that
+    /// whatever they follow from is in this record or in one before.
     pub(super) fn take(&self) -> Taken {
         let committed = mem::take(&mut self.inbox().committed);
         self.writer.notify_all();
@@ -279,11 +292,24 @@ impl Outbox {
 
 impl Inbox {
     fn is_empty(&self) -> bool {
-        self.asked.is_empty() && !self.noted && self.committed.is_empty()
+        self.asked.is_empty() && self.noted == 0 && self.committed.is_empty()
+    }
+
+    const fn is_company(&self) -> bool {
+        self.asked.len() + self.noted >= COMPANY
+    }
+
+    /// Tells whether what has just come wakes the flusher.
+    const fn wakes(&self) -> bool {
+        match self.sleep {
+            Sleep::Not => false,
+            Sleep::Lightly => true,
+            Sleep::Deeply => self.is_company(),
+        }
     }
 
     fn is_gathering(&self) -> bool {
-        self.committed.is_empty() && self.asked.len() < COMPANY && !self.closed
+        self.committed.is_empty() && !self.is_company() && !self.closed
     }
 }
 

@@ -5,8 +5,8 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::id::AccountId;
 use domain::time::Timestamp;
@@ -16,6 +16,7 @@ use tokio::task;
 
 use super::desk::Desk;
 use super::job::Job;
+use super::queue::Queue;
 use super::rows::{self, trouble};
 use super::{open, sql};
 use crate::commit::{Timer, TimerKind};
@@ -35,9 +36,7 @@ pub(super) struct Readers {
 
 /// What the journal is ahead of the database.
 pub(super) struct Ahead {
-    pub(super) jobs: mpsc::Sender<Job>,
-    /// Counts the jobs that wait.
-    pub(super) waiting: Arc<AtomicUsize>,
+    pub(super) queue: Queue,
     /// Shows what stands in the journal alone.
     pub(super) desk: Arc<Desk>,
 }
@@ -54,8 +53,7 @@ impl Ahead {
     /// Asks the writer; `None` when it cannot answer.
     async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Option<T> {
         let (answer, answered) = oneshot::channel();
-        self.waiting.fetch_add(1, Ordering::AcqRel);
-        self.jobs.send(job(answer)).ok()?;
+        self.queue.line_up(job(answer));
         answered.await.ok()?.ok()
     }
 }

@@ -12,7 +12,7 @@ use std::fs::File;
 use std::mem;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use super::desk::{Behind, Desk, Papers};
 use super::flood::{Due, Flood, STEP};
 use super::flusher::{Committed, Flush, Flusher};
 use super::job::{Done, Job, refuse};
+use super::queue::Queue;
 use super::rows::trouble;
 use super::state::Effects;
 use super::unwritten::{Chunk, Extent};
@@ -51,8 +52,8 @@ pub(super) struct Writer {
     /// Says that the folder is taken.
     lock: File,
     jobs: Receiver<Job>,
-    /// Counts the jobs that wait.
-    waiting: Arc<AtomicUsize>,
+    /// Where the jobs come from.
+    queue: Queue,
     desk: Arc<Desk>,
     data_version: i64,
     /// Up to this record, what still stands in the journal alone has done so for a while.
@@ -73,17 +74,17 @@ impl Writer {
     pub(super) fn new(
         db: (Connection, File),
         folder: &Path,
-        queue: (Receiver<Job>, Arc<AtomicUsize>),
+        jobs: (Receiver<Job>, Queue),
         desk: Arc<Desk>,
         flusher: (Arc<Flusher>, bool),
     ) -> Result<Self, Error> {
-        let ((db, lock), (jobs, waiting), (flusher, has_journal)) = (db, queue, flusher);
+        let ((db, lock), (jobs, queue), (flusher, has_journal)) = (db, jobs, flusher);
         let checkpointer = Checkpointer::start(folder, flusher.refused())?;
         Ok(Self {
             db,
             lock,
             jobs,
-            waiting,
+            queue,
             desk,
             data_version: 0,
             seen: 0,
@@ -118,7 +119,7 @@ impl Writer {
                 }
             }
             crowded = batch.len() >= CROWD;
-            self.waiting.fetch_sub(batch.len(), Ordering::AcqRel);
+            self.queue.taken(batch.len());
             let closes = batch.iter().any(|job| matches!(job, Job::Close));
             // What is hot is noted before anything that takes time.
             let mut jobs = self.note(mem::take(&mut batch));
@@ -158,17 +159,18 @@ impl Writer {
         true
     }
 
-    /// Notes the hot verbs that came here because the desk was taken; gives the others. Carried out in a transaction, they
-    /// would hold the desk longer, and send the next ones here as well.
+    /// Notes the hot verbs that came here because the desk was taken, or too many waited for the flusher; gives the others.
+    /// Carried out in a transaction, they would hold the desk longer, and send the next ones here as well.
     fn note(&self, jobs: Vec<Job>) -> Vec<Job> {
         if !self.has_journal || self.flusher.check().is_err() {
             return jobs;
         }
         let mut papers = self.desk.papers();
         let note = |job| hot::note(&self.desk, &mut papers, self.flusher.outbox(), job).err();
-        let left = jobs.into_iter().filter_map(note).collect();
+        let count = jobs.len();
+        let left: Vec<Job> = jobs.into_iter().filter_map(note).collect();
         drop(papers);
-        self.flusher.outbox().rouse();
+        self.flusher.outbox().rouse(count - left.len());
         left
     }
 
@@ -371,9 +373,8 @@ impl Writer {
 
     /// Says what must be on the disk before a batch is answered. Who only looks waits for what came before, and no longer.
     fn flush_for(&mut self, batch: &[Job]) -> Flush {
-        let looks = |job: &Job| matches!(job, Job::CatchUp(_) | Job::LogEnd(_));
         let follows = |job: &Job| matches!(job, Job::LogEnd(_));
-        if batch.iter().all(looks) && !(self.is_loose && batch.iter().any(follows)) {
+        if batch.iter().all(Job::only_looks) && !(self.is_loose && batch.iter().any(follows)) {
             return Flush::Nothing;
         }
         self.is_loose = false;
@@ -403,6 +404,10 @@ impl Writer {
                     papers.unwritten.raise(id);
                 }
                 desk.show(&papers);
+                if !batch.iter().all(Job::only_looks) {
+                    // What is noted from now on follows from this.
+                    self.flusher.outbox().owe_log();
+                }
                 Ok((done, papers.state.happen()))
             }
             Err(error) => {

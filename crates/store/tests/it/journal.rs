@@ -5,13 +5,14 @@ use std::fs;
 use std::path::Path;
 use std::slice;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::delivery::{Cause, State};
 use domain::endpoint::{Endpoint, Scope};
 use domain::event::Event;
 use domain::id::{AccountId, EventId};
 use store::conformance::{Recorder, World};
-use store::{Audience, Commit, DeliveryFilter, EventFilter, Page, Said};
+use store::{Audience, Commit, DeliveryFilter, Error, EventFilter, Fault, Page, Said};
 use tokio::task::JoinSet;
 
 use crate::folder::{Folder, open_in};
@@ -218,4 +219,33 @@ async fn a_flood_that_is_larger_than_the_journal_is_kept_once() {
     let events = world.views.events(account, EventFilter::default(), ALL).await.unwrap();
     let kept: BTreeSet<EventId> = events.iter().map(|event| event.id).collect();
     assert_eq!((events.len(), kept), (told.len(), told.into_iter().collect()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_panic_while_something_is_noted_leaves_nobody_waiting_and_loses_nothing_that_was_answered()
+ {
+    let folder = Folder::new();
+    let account = prepared(folder.path()).await;
+    let breaks = Arc::new(AtomicBool::new(false));
+    let broken = Arc::clone(&breaks);
+    let lanes = Recorder::with_gate(move || assert!(!broken.load(Ordering::Acquire), "oh"));
+    let world = open_in(folder.path(), lanes, 2, ()).unwrap();
+    let told = say(&world, account, 3).await;
+    breaks.store(true, Ordering::Release);
+    let commit = |id| {
+        let event = world.event(account, id);
+        let events = vec![Said { event, audience: Audience::Subscribers }];
+        world.store.commit(Commit { events, ..Commit::new(account, account.minted_at()) })
+    };
+    assert!(commit("custom.a").await.is_err());
+    breaks.store(false, Ordering::Release);
+    let refused = commit("custom.b").await;
+    assert!(matches!(refused, Err(Fault::Store(Error::Unavailable { .. }))), "{refused:?}");
+    drop(world);
+
+    let world = open_in(folder.path(), Recorder::new(), 3, ()).unwrap();
+    for id in told {
+        assert!(world.views.event(account, id).await.unwrap().is_some(), "{id} is lost");
+    }
+    assert_eq!(say(&world, account, 1).await.len(), 1, "it goes on once it is opened anew");
 }
