@@ -79,7 +79,7 @@ pub(crate) struct Options {
     /// Leave the data and the server's log behind.
     #[arg(long)]
     keep_data: bool,
-    /// Connections that post.
+    /// Connections that post; twice as many send webhooks.
     #[arg(long, default_value_t = 64)]
     connections: usize,
     /// Threads of the load generator.
