@@ -68,21 +68,22 @@ struct Fence {
     why: &'static str,
 }
 
-const FENCES: [Fence; 18] = [
+const FENCES: [Fence; 19] = [
     Fence { name: "rusqlite", rooms: &["store"], why: "only store speaks SQL" },
     Fence { name: "tokio-postgres", rooms: &["store"], why: "only store speaks SQL" },
     Fence { name: "axum", rooms: &["web"], why: "only web listens" },
     Fence { name: "askama", rooms: &["web"], why: "only web shows pages" },
     Fence {
         name: "hyper",
-        rooms: &["channels", "web", "bench"],
-        why: "only channels call out, only web listens",
+        rooms: &["web", "bench"],
+        why: "only web listens, and channels call out by their own hand",
     },
     Fence {
         name: "hyper-util",
-        rooms: &["channels", "web", "bench"],
-        why: "only channels call out, only web listens",
+        rooms: &["web", "bench"],
+        why: "only web listens, and channels call out by their own hand",
     },
+    Fence { name: "httparse", rooms: &["channels"], why: "only channels read answers" },
     Fence {
         name: "mimalloc",
         rooms: &["countersign"],

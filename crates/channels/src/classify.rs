@@ -3,12 +3,12 @@
 //! Invariant: a sentence says what happened and nothing secret: no URL, no header, no body.
 //! Left to others: what follows from a reason (`domain::retry`).
 
-use std::error::Error as StdError;
 use std::io;
 
 use domain::call::{Failure, Reason};
-use hyper::Error as HyperError;
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
+
+use crate::http::Nonsense;
 
 /// How far an attempt has come; says what a deadline interrupted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,27 @@ pub(crate) enum Stage {
     Asking,
     /// The body is being read, after a head with this status.
     Reading(u16),
+}
+
+/// What kept an answer from being whole.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The receiver closed the connection.
+    Closed,
+    /// The connection broke.
+    Io(io::Error),
+    /// Its head has no end.
+    TooLarge,
+    /// It is no HTTP.
+    Nonsense(Nonsense),
+    /// It has a status that is no answer to anything we say.
+    Unasked(u16),
+}
+
+impl From<Nonsense> for Fault {
+    fn from(nonsense: Nonsense) -> Self {
+        Self::Nonsense(nonsense)
+    }
 }
 
 impl Stage {
@@ -81,47 +102,37 @@ pub(crate) fn handshaking(error: &io::Error) -> Failure {
 }
 
 /// Classifies what happened between the request and the end of the answer's head.
-pub(crate) fn asking(error: &HyperError) -> Failure {
-    if error.is_parse_too_large() {
-        return failure(Reason::AnswerMalformed, "the head of the answer is too large");
-    }
-    if error.is_parse() {
-        return failure(
-            Reason::AnswerMalformed,
-            format!("what came back is no HTTP answer: {error}"),
-        );
-    }
-    match Cause::of(error) {
-        Cause::Io(cause) => match tls_error(cause) {
+pub(crate) fn asking(fault: Fault) -> Failure {
+    match fault {
+        Fault::Closed => {
+            failure(Reason::ConnectionLost, "the connection was closed before an answer")
+        }
+        Fault::Io(error) => match tls_error(&error) {
             Some(cause) => tls(cause),
             None => failure(
                 Reason::ConnectionLost,
-                format!("the connection broke before an answer: {}", cause.kind()),
+                format!("the connection broke before an answer: {}", error.kind()),
             ),
         },
-        Cause::Http(cause) => asking(cause),
-        Cause::None
-            if error.is_incomplete_message()
-                || error.is_closed()
-                || error.is_canceled()
-                || error.is_user() =>
-        {
-            failure(Reason::ConnectionLost, "the connection was closed before an answer")
+        Fault::TooLarge => failure(Reason::AnswerMalformed, "the head of the answer is too large"),
+        Fault::Nonsense(Nonsense(why)) => {
+            failure(Reason::AnswerMalformed, format!("what came back is no HTTP answer: {why}"))
         }
-        Cause::None => {
-            failure(Reason::AnswerMalformed, format!("what came back is no HTTP answer: {error}"))
-        }
+        Fault::Unasked(status) => failure(
+            Reason::AnswerMalformed,
+            format!("status {status} came, for which nobody asked"),
+        ),
     }
 }
 
 /// Classifies what happened in the body of an answer with this status.
-pub(crate) fn reading(status: u16, error: &HyperError) -> Failure {
-    match Cause::of(error) {
-        Cause::Io(cause) if tls_error(cause).is_none() && is_nonsense(cause.kind()) => failure(
+pub(crate) fn reading(status: u16, fault: Fault) -> Failure {
+    match fault {
+        Fault::Nonsense(Nonsense(why)) => failure(
             Reason::AnswerMalformed,
-            format!("status {status} came, but its body is malformed: {cause}"),
+            format!("status {status} came, but its body is malformed: {why}"),
         ),
-        Cause::Io(_) | Cause::Http(_) | Cause::None => failure(
+        Fault::Closed | Fault::Io(_) | Fault::TooLarge | Fault::Unasked(_) => failure(
             Reason::ConnectionLost,
             format!("status {status} came, but the connection broke within its body"),
         ),
@@ -157,30 +168,8 @@ fn certificate_fault(error: &CertificateError) -> String {
     known.to_owned()
 }
 
-/// What lies under an error of hyper's.
-enum Cause<'error> {
-    Io(&'error io::Error),
-    Http(&'error HyperError),
-    None,
-}
-
-impl<'error> Cause<'error> {
-    fn of(error: &'error HyperError) -> Self {
-        let source = error.source();
-        if let Some(cause) = source.and_then(|cause| cause.downcast_ref()) {
-            return Self::Io(cause);
-        }
-        source.and_then(|cause| cause.downcast_ref()).map_or(Self::None, Self::Http)
-    }
-}
-
 fn tls_error(error: &io::Error) -> Option<&TlsError> {
     error.get_ref().and_then(|inner| inner.downcast_ref())
-}
-
-/// Tells whether hyper means "these bytes make no sense", as it does for chunks it cannot read.
-fn is_nonsense(kind: io::ErrorKind) -> bool {
-    matches!(kind, io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
 }
 
 fn failure(reason: Reason, detail: impl Into<String>) -> Failure {

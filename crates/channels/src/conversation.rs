@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use domain::call::{Answer, Call};
 use domain::provider::Provider;
 use domain::secret::Secret;
-use hyper::{HeaderMap, StatusCode};
+use httparse::Header;
 use url::Position;
 use url::form_urlencoded::parse;
 
@@ -138,14 +138,15 @@ impl Notes {
         self.body(Side::Us, &body);
     }
 
-    /// Notes the head of an answer.
-    pub(crate) fn head(&self, status: StatusCode, headers: &HeaderMap) {
+    /// Notes the head of an answer, in the words it came in.
+    pub(crate) fn head(&self, status: u16, phrase: &str, headers: &[Header<'_>]) {
         self.note(Side::Provider, || {
-            let mut head = format!("HTTP/1.1 {status}");
-            for (name, value) in headers {
-                let value = String::from_utf8_lossy(value.as_bytes());
-                let shown = if is_telling(name.as_str()) { "…" } else { &value };
-                head.extend(["\n", name.as_str(), ": ", shown]);
+            let mut head = format!("HTTP/1.1 {status} {phrase}");
+            for header in headers {
+                let name = header.name.to_ascii_lowercase();
+                let value = String::from_utf8_lossy(header.value);
+                let shown = if is_telling(&name) { "…" } else { &value };
+                head.extend(["\n", &name, ": ", shown]);
             }
             head
         });

@@ -1,16 +1,18 @@
 //! The one HTTP client: guarded, bounded, timed.
 //!
 //! Invariants: one deadline spans name, connect, TLS, head and body; only vetted addresses are dialled; no redirect is
-//! followed, no proxy is asked, nothing is inflated; a request is sent a second time only when hyper hands it back
-//! unsent; nothing is spawned, so a dropped attempt leaves nothing behind.
+//! followed, no proxy is asked, nothing is inflated; a request is sent a second time only when not a byte of it was
+//! written; nothing is spawned, so a dropped attempt leaves nothing behind.
 //! Left to others: how many attempts run at once (`engine`).
 //!
-//! A connection and its request are polled in one task, the caller's: no wake-up crosses tasks, and an idle connection
-//! is a value in the pool. That a receiver has closed it meanwhile shows when it is first polled again, before the
-//! request is written.
+//! HTTP/1.1 is spoken by our own hand over what parses heads elsewhere: one buffer is written, one is read, in one task,
+//! the caller's, so no wake-up crosses tasks, and an idle connection is a value in the pool. That a receiver has closed
+//! it meanwhile shows when it is looked at again, before the request is written.
 
 mod answer;
 pub(crate) mod dial;
+mod framing;
+mod head;
 mod live;
 mod pool;
 mod request;
@@ -30,6 +32,7 @@ use crate::classify::Stage;
 use crate::conversation::Notes;
 use crate::guard::Guard;
 use crate::http::dial::Dialler;
+pub(crate) use crate::http::framing::Nonsense;
 use crate::http::live::{Broken, Live};
 use crate::http::pool::Pool;
 use crate::http::request::Message;
@@ -119,7 +122,7 @@ impl Http {
         }
         let url = Arc::clone(&call.url);
         notes.call(&call);
-        let message = match request::message(call) {
+        let message = match request::message(&call) {
             Ok(message) => message,
             Err(failure) => {
                 return Ending { outcome: Outcome::Failed(failure), remote: None, reused: false };
@@ -226,7 +229,7 @@ impl Progress {
     }
 }
 
-/// Idle connections hold some 20 KiB each.
+/// An idle connection holds a buffer of some 2 KiB, and with TLS what that keeps.
 const IDLE_CONNECTIONS_MAX: usize = 2048;
 
 /// Below the 60 s after which many receivers and load balancers close.

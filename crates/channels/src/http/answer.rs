@@ -3,10 +3,10 @@
 //! Invariant: no more of the text is kept than was asked for, and no clock is read: a date in `Retry-After` is
 //! understood relative to the answer's own `Date`.
 
+use std::str::from_utf8;
 use std::time::{Duration, SystemTime};
 
-use hyper::HeaderMap;
-use hyper::header::{DATE, HeaderName, RETRY_AFTER};
+use httparse::Header;
 
 /// The start of a body, as it came.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Body {
     pub(crate) fn push(&mut self, chunk: &[u8]) {
         let room = self.bytes_max.saturating_sub(self.bytes.len());
         self.cut |= chunk.len() > room;
-        self.bytes.extend(chunk.iter().take(room));
+        self.bytes.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
     }
 
     /// Tells whether more came than is kept.
@@ -63,14 +63,19 @@ fn trim_partial_character(bytes: &mut Vec<u8>) {
     }
 }
 
+/// Gives the first value under a name, if it is text.
+fn value<'a>(headers: &[Header<'a>], name: &str) -> Option<&'a str> {
+    let header = headers.iter().find(|header| header.name.eq_ignore_ascii_case(name))?;
+    from_utf8(header.value).ok()
+}
+
 /// Reads `Retry-After`, in seconds from the moment of the answer.
-pub(crate) fn retry_after_s(headers: &HeaderMap) -> Option<u32> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(value.parse().unwrap_or(u32::MAX));
+pub(crate) fn retry_after_s(headers: &[Header<'_>]) -> Option<u32> {
+    let wanted = value(headers, "retry-after")?.trim();
+    if !wanted.is_empty() && wanted.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(wanted.parse().unwrap_or(u32::MAX));
     }
-    let wait =
-        date(value)?.duration_since(date(headers.get(DATE)?.to_str().ok()?)?).unwrap_or_default();
+    let wait = date(wanted)?.duration_since(date(value(headers, "date")?)?).unwrap_or_default();
     Some(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX))
 }
 
@@ -78,14 +83,13 @@ pub(crate) fn retry_after_s(headers: &HeaderMap) -> Option<u32> {
 const KEPT: [&str; 2] = ["x-message-id", "x-amzn-errortype"];
 
 /// Keeps the headers that say what a provider made of a message.
-pub(crate) fn kept(headers: &HeaderMap) -> Vec<(&'static str, String)> {
-    let value = |name: &&'static str| Some((*name, headers.get(*name)?.to_str().ok()?.to_owned()));
-    KEPT.iter().filter_map(value).collect()
+pub(crate) fn kept(headers: &[Header<'_>]) -> Vec<(&'static str, String)> {
+    KEPT.iter().filter_map(|name| Some((*name, value(headers, name)?.to_owned()))).collect()
 }
 
 /// Reads how long the receiver says it keeps an idle connection.
-pub(crate) fn keep_alive(headers: &HeaderMap) -> Option<Duration> {
-    let parameters = headers.get(HeaderName::from_static("keep-alive"))?.to_str().ok()?;
+pub(crate) fn keep_alive(headers: &[Header<'_>]) -> Option<Duration> {
+    let parameters = value(headers, "keep-alive")?;
     let timeout =
         parameters.split(',').find_map(|parameter| parameter.trim().strip_prefix("timeout="))?;
     Some(Duration::from_secs(timeout.trim().parse::<u32>().ok()?.into()))
@@ -98,17 +102,11 @@ fn date(value: &str) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use domain::call::ANSWER_BYTES_MAX;
-    use hyper::header::HeaderValue;
 
     use super::*;
 
-    fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
-        fields
-            .iter()
-            .map(|(name, value)| {
-                (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
-            })
-            .collect()
+    fn headers<'a>(fields: &[(&'a str, &'a str)]) -> Vec<Header<'a>> {
+        fields.iter().map(|(name, value)| Header { name, value: value.as_bytes() }).collect()
     }
 
     #[test]

@@ -73,10 +73,7 @@ impl Dialler {
         } else {
             Wire::Plain(stream)
         };
-        let live = Live::new(wire, Arc::clone(url), remote)
-            .await
-            .map_err(|error| classify::asking(&error))?;
-        Ok(Box::new(live))
+        Ok(Box::new(Live::new(wire, Arc::clone(url), remote)))
     }
 
     /// Opens a plain connection to a host.

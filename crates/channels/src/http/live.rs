@@ -1,40 +1,52 @@
-//! A connection that lives, and one exchange over it.
+//! A connection that lives, and one exchange of HTTP/1.1 over it.
 //!
-//! Invariant: nothing drives a connection but the exchange it serves; between exchanges it lies still in the pool.
+//! Invariants: nothing drives a connection but the exchange it serves; between exchanges it lies still in the pool.
+//! A message is called unsent only when not a byte of it was written. Whatever leaves it open where an answer ends
+//! (too much of it, bytes that nobody asked for, a message that was not said to its end) closes the connection.
+//! Left to others: what a head says (`head`), where a body ends (`framing`).
 
 use std::fmt::{self, Debug, Formatter};
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
-use domain::call::{Answer, Failure, Reason};
-use http_body_util::Full;
-use hyper::Error as HyperError;
-use hyper::body::{Body as _, Incoming};
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use hyper_util::rt::TokioIo;
+use domain::call::{Answer, Failure};
+use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
 use url::Url;
 
-use crate::classify::{self, Stage};
-use crate::conversation::Side;
+use crate::classify::{self, Fault, Stage};
+use crate::conversation::{Notes, Side};
 use crate::http::Progress;
-use crate::http::answer::{self, Body};
+use crate::http::answer::Body;
+use crate::http::framing::Framing;
+use crate::http::head::Head;
 use crate::http::request::Message;
 use crate::http::wire::Wire;
 
 /// An open connection to one origin.
 pub(crate) struct Live {
-    sender: SendRequest<Full<Bytes>>,
-    /// Gone as soon as it has ended.
-    connection: Option<Connection<TokioIo<Wire>, Full<Bytes>>>,
+    wire: Wire,
+    /// What came and is not understood yet.
+    ahead: Vec<u8>,
     url: Arc<Url>,
     remote: SocketAddr,
     keep_alive: Option<Duration>,
-    whole: bool,
+    standing: Standing,
+}
+
+/// Where a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Nothing was said over it.
+    Fresh,
+    /// What comes next over it is unknown.
+    Busy,
+    /// The answer to the last message came to its end, and another message may follow.
+    Idle,
 }
 
 /// Why an exchange brought no answer.
@@ -51,26 +63,19 @@ pub(crate) enum Broken {
     Failed(Failure),
 }
 
+/// A message on its way out.
+struct Saying<'a> {
+    rest: &'a [u8],
+    flushed: bool,
+    /// What came between. An answer may have been given all the same.
+    trouble: Option<io::Error>,
+}
+
 impl Live {
-    /// Speaks HTTP over a wire.
-    pub(crate) async fn new(
-        wire: Wire,
-        url: Arc<Url>,
-        remote: SocketAddr,
-    ) -> Result<Self, HyperError> {
-        let (sender, connection) = Builder::new()
-            .max_buf_size(BUFFER_BYTES_MAX)
-            .max_headers(HEADERS_MAX)
-            .handshake(TokioIo::new(wire))
-            .await?;
-        Ok(Self {
-            sender,
-            connection: Some(connection),
-            url,
-            remote,
-            keep_alive: None,
-            whole: true,
-        })
+    /// Takes a wire over which nothing was said.
+    pub(crate) fn new(wire: Wire, url: Arc<Url>, remote: SocketAddr) -> Self {
+        let (ahead, keep_alive, standing) = (Vec::new(), None, Standing::Fresh);
+        Self { wire, ahead, url, remote, keep_alive, standing }
     }
 
     /// Gives the address at the other end.
@@ -98,90 +103,136 @@ impl Live {
         progress: &mut Progress,
     ) -> Result<Answer, Broken> {
         progress.stage = Stage::Asking;
-        // Until the answer is whole, what comes next over this connection is unknown.
-        self.whole = false;
-        let mut asked = pin!(self.sender.try_send_request(message));
-        let response = match self.drive(|cx| asked.as_mut().poll(cx)).await {
-            Ok(response) => response,
-            Err(mut error) => {
-                let unsent = error.take_message();
-                let failure = classify::asking(&error.into_error());
-                return Err(match unsent {
-                    Some(message) => Broken::Unsent { message: Box::new(message), failure },
-                    None => Broken::Failed(failure),
-                });
-            }
-        };
-        let (head, incoming) = response.into_parts();
-        let status = head.status.as_u16();
-        if head.status.is_informational() {
-            let detail = format!("status {status} came, for which nobody asked");
-            return Err(Broken::Failed(Failure { reason: Reason::AnswerMalformed, detail }));
+        if self.standing != Standing::Fresh && !self.becomes_idle() {
+            let failure = classify::asking(Fault::Closed);
+            return Err(Broken::Unsent { message: Box::new(message), failure });
         }
+        self.standing = Standing::Busy;
+        let mut saying = Saying { rest: message.bytes(), flushed: false, trouble: None };
+        let head = self.head(&mut saying, &progress.notes).await;
+        let head = head.map_err(|fault| Broken::Failed(classify::asking(fault)))?;
+        let Head { status, framing, stays_open, keep_alive, retry_after_s, kept } = head;
         progress.stage = Stage::Reading(status);
-        progress.notes.head(head.status, &head.headers);
-        let body = self
-            .read(incoming, progress.answer_bytes_max)
-            .await
-            .map_err(|error| Broken::Failed(classify::reading(status, &error)))?;
-        self.whole = !body.is_cut();
-        self.keep_alive = answer::keep_alive(&head.headers);
+        let body = Body::of(progress.answer_bytes_max);
+        let body = self.body(&mut saying, framing, body).await;
+        let body = body.map_err(|fault| Broken::Failed(classify::reading(status, fault)))?;
+        if stays_open && saying.is_said() && !body.is_cut() {
+            self.standing = Standing::Idle;
+        }
+        self.keep_alive = keep_alive;
         let (body, body_cut) = body.into_text();
         progress.notes.body(Side::Provider, &body);
-        let retry_after_s = answer::retry_after_s(&head.headers);
-        Ok(Answer { status, retry_after_s, body, body_cut, headers: answer::kept(&head.headers) })
-    }
-
-    /// Reads a body to its end, or until more came than is kept.
-    async fn read(&mut self, mut incoming: Incoming, bytes_max: usize) -> Result<Body, HyperError> {
-        let mut body = Body::of(bytes_max);
-        while !incoming.is_end_stream() && !body.is_cut() {
-            match self.drive(|cx| Pin::new(&mut incoming).poll_frame(cx)).await {
-                Some(Ok(frame)) => {
-                    if let Some(chunk) = frame.data_ref() {
-                        body.push(chunk);
-                    }
-                }
-                Some(Err(error)) => return Err(error),
-                None => break,
-            }
-        }
-        Ok(body)
+        Ok(Answer { status, retry_after_s, body, body_cut, headers: kept })
     }
 
     /// Lays the connection still, and tells whether another message can be sent over it.
+    ///
+    /// Looks for what comes after the answer (a close, or bytes nobody asked for), and makes the connection forget whom to
+    /// wake, so that whoever takes it from the pool does not wake this task.
     pub(crate) fn becomes_idle(&mut self) -> bool {
-        if !self.whole {
-            return false;
-        }
-        // Looks for what comes after the answer (a close, or bytes nobody asked for), and makes the connection forget whom to wake: whoever takes it from
-        // the pool polls it again, and sending over it would otherwise wake this task to no end.
-        self.poll_connection(&mut Context::from_waker(Waker::noop()));
-        self.connection.is_some() && self.sender.is_ready()
+        self.standing == Standing::Idle
+            && self.ahead.is_empty()
+            && self.poll_more(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
-    /// Waits for something that the connection brings about.
-    async fn drive<T>(&mut self, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+    /// Says a message, and reads the head of its answer. Answers of which more are to come do not count.
+    async fn head(&mut self, saying: &mut Saying<'_>, notes: &Notes) -> Result<Head, Fault> {
+        let mut looked_at_bytes = 0;
         poll_fn(|cx| {
-            // First the waiter, to say what it waits for; else the connection would wake this task to hear it.
-            if let Poll::Ready(output) = poll(cx) {
-                return Poll::Ready(output);
+            self.poll_say(cx, saying);
+            loop {
+                // A head becomes whole, or plain nonsense, at the end of a line.
+                let news = self.ahead.get(looked_at_bytes..).unwrap_or_default();
+                let line_ended = news.contains(&b'\n');
+                looked_at_bytes = self.ahead.len();
+                if line_ended && let Some((head, length)) = Head::read(&self.ahead, notes)? {
+                    self.ahead.drain(..length);
+                    match head.status {
+                        SWITCHING_PROTOCOLS => {
+                            return Poll::Ready(Err(Fault::Unasked(head.status)));
+                        }
+                        100..=199 => looked_at_bytes = 0,
+                        _ => return Poll::Ready(Ok(head)),
+                    }
+                    continue;
+                }
+                if self.ahead.len() > HEAD_BYTES_MAX {
+                    return Poll::Ready(Err(Fault::TooLarge));
+                }
+                if let Err(fault) = ready!(self.poll_more(cx)) {
+                    return Poll::Ready(Err(saying.trouble.take().map_or(fault, Fault::Io)));
+                }
             }
-            self.poll_connection(cx);
-            poll(cx)
         })
         .await
     }
 
-    fn poll_connection(&mut self, cx: &mut Context<'_>) {
-        // Dropping an ended connection hands an unsent message back. What it ended with reaches the waiter.
-        if self
-            .connection
-            .as_mut()
-            .is_some_and(|connection| Pin::new(connection).poll(cx).is_ready())
-        {
-            self.connection = None;
+    /// Reads a body to its end, or until more came than is kept; says what is left of the message meanwhile.
+    async fn body(
+        &mut self,
+        saying: &mut Saying<'_>,
+        mut framing: Framing,
+        mut body: Body,
+    ) -> Result<Body, Fault> {
+        let read = poll_fn(|cx| {
+            self.poll_say(cx, saying);
+            loop {
+                let taken = framing.take(&self.ahead, &mut body)?;
+                self.ahead.drain(..taken);
+                if framing.is_over() || body.is_cut() {
+                    return Poll::Ready(Ok(()));
+                }
+                match ready!(self.poll_more(cx)) {
+                    Err(Fault::Closed) if framing == Framing::UntilClose => {
+                        return Poll::Ready(Ok(()));
+                    }
+                    Err(fault) => return Poll::Ready(Err(fault)),
+                    Ok(()) => {}
+                }
+            }
+        });
+        read.await.map(|()| body)
+    }
+
+    /// Reads what comes next.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Fault>> {
+        self.ahead.reserve(READ_BYTES);
+        let read = pin!(self.wire.read_buf(&mut self.ahead)).poll(cx);
+        read.map(|read| match read {
+            Ok(0) => Err(Fault::Closed),
+            Ok(_) => Ok(()),
+            Err(error) => Err(Fault::Io(error)),
+        })
+    }
+
+    /// Says as much of a message as the connection takes.
+    fn poll_say(&mut self, cx: &mut Context<'_>, saying: &mut Saying<'_>) {
+        while saying.trouble.is_none() && !saying.is_said() {
+            let mut wire = Pin::new(&mut self.wire);
+            let said = if saying.rest.is_empty() {
+                wire.poll_flush(cx).map_ok(|()| saying.flushed = true)
+            } else {
+                wire.as_mut().poll_write(cx, saying.rest).map(|written| match written? {
+                    0 => Err(io::ErrorKind::WriteZero.into()),
+                    written => {
+                        saying.rest = saying.rest.get(written..).unwrap_or_default();
+                        Ok(())
+                    }
+                })
+            };
+            match said {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => saying.trouble = Some(error),
+                Poll::Pending => return,
+            }
         }
+    }
+}
+
+impl Saying<'_> {
+    /// Tells whether all of it is on its way.
+    const fn is_said(&self) -> bool {
+        self.flushed && self.rest.is_empty()
     }
 }
 
@@ -192,8 +243,11 @@ impl Debug for Live {
     }
 }
 
-/// The most that is read ahead, and with it the largest head of an answer.
-const BUFFER_BYTES_MAX: usize = 32 * 1024;
+/// What is made room for at least with each read. Most answers are far shorter.
+const READ_BYTES: usize = 2 * 1024;
 
-/// The most headers an answer may have.
-const HEADERS_MAX: usize = 100;
+/// The largest head of an answer.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
+
+/// The one informational status after which no answer follows.
+const SWITCHING_PROTOCOLS: u16 = 101;

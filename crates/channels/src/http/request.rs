@@ -3,81 +3,110 @@
 //! Invariant: adds `Host`, `User-Agent` and `Content-Length`, and nothing else; whatever cannot be written as HTTP is
 //! `Unsayable`, never a panic.
 
-use bytes::Bytes;
-use domain::call::{Call, Failure, Method, Reason};
-use http_body_util::Full;
-use hyper::header::{CONTENT_LENGTH, HOST, HeaderName, HeaderValue, USER_AGENT};
-use hyper::http::uri::PathAndQuery;
-use hyper::{Method as Verb, Request, Uri};
-use url::Url;
+use std::fmt::{self, Debug, Formatter};
+use std::io::Write as _;
 
-/// A request, ready to be written.
-pub(crate) type Message = Request<Full<Bytes>>;
+use domain::call::{Call, Failure, Method, Reason};
+use url::Position;
+
+/// A request, as it is written.
+pub(crate) struct Message {
+    bytes: Vec<u8>,
+}
+
+impl Message {
+    /// Gives what goes on the wire.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Debug for Message {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        // Without what it says, which may be a secret.
+        f.debug_struct("Message").field("bytes", &self.bytes.len()).finish()
+    }
+}
 
 /// Writes a call as a request.
-pub(crate) fn message(call: Call) -> Result<Message, Failure> {
+pub(crate) fn message(call: &Call) -> Result<Message, Failure> {
     let Call { method, url, headers, body } = call;
-    let body_bytes = body.len();
-    let mut message = Request::new(Full::new(Bytes::from(body)));
-    *message.uri_mut() = target(&url)?;
-    *message.method_mut() = match method {
-        Method::Get => Verb::GET,
-        Method::Post => Verb::POST,
-    };
-    let fields = message.headers_mut();
-    fields.reserve(headers.len().saturating_add(ADDED));
-    fields.insert(HOST, host(&url)?);
-    fields.insert(USER_AGENT, HeaderValue::from_static(AGENT));
-    for (name, value) in headers {
-        let field = field_name(&name)?;
-        let value = field_value(&name, value)?;
-        if field == USER_AGENT {
-            fields.insert(field, value);
-        } else {
-            fields.append(field, value);
-        }
-    }
-    if method == Method::Post || body_bytes > 0 {
-        fields.insert(CONTENT_LENGTH, HeaderValue::from(body_bytes));
-    }
-    Ok(message)
-}
-
-/// Gives what stands on the request line: path and query.
-fn target(url: &Url) -> Result<Uri, Failure> {
-    let target = match url.query() {
-        None => PathAndQuery::try_from(url.path()),
-        Some(query) => PathAndQuery::try_from([url.path(), "?", query].concat()),
-    };
-    target
-        .map(Uri::from)
-        .map_err(|error| unsayable(format!("the target cannot be written as HTTP: {error}")))
-}
-
-fn host(url: &Url) -> Result<HeaderValue, Failure> {
-    let host = url.host_str().unwrap_or_default();
+    let fields_bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let room = FRAME_BYTES + url.as_str().len() + fields_bytes + headers.len() * 4 + body.len();
+    let mut bytes = Vec::with_capacity(room);
+    let target = &url[Position::BeforePath..Position::AfterQuery];
     // The port is there only if it is not the scheme's own.
-    let value = match url.port() {
-        None => HeaderValue::try_from(host),
-        Some(port) => HeaderValue::try_from(format!("{host}:{port}")),
-    };
-    value.map_err(|error| unsayable(format!("the host cannot be written as HTTP: {error}")))
-}
-
-fn field_name(name: &str) -> Result<HeaderName, Failure> {
-    let field = HeaderName::from_bytes(name.as_bytes()).map_err(|error| {
-        unsayable(format!("a header has a name that cannot be written as HTTP: {error}"))
-    })?;
-    if OURS.contains(&field.as_str()) {
-        return Err(unsayable(format!("the header {field} is not for the call to set")));
+    let host = &url[Position::BeforeHost..Position::AfterPort];
+    if let Some(part) = [target, host].into_iter().find(|part| !part.bytes().all(is_graphic)) {
+        let what = if part == host { "host" } else { "target" };
+        return Err(unsayable(format!("the {what} cannot be written as HTTP")));
     }
-    Ok(field)
+    for part in [method.as_str(), " ", target, " HTTP/1.1\r\nhost: ", host] {
+        bytes.extend_from_slice(part.as_bytes());
+    }
+    let agent = headers.iter().rfind(|(name, _)| is_agent(name));
+    push_field(&mut bytes, AGENT_NAME, agent.map_or(AGENT, |(_, value)| value))?;
+    for (name, value) in headers.iter().filter(|(name, _)| !is_agent(name)) {
+        push_field(&mut bytes, name, value)?;
+    }
+    let length = if *method == Method::Post || !body.is_empty() {
+        write!(bytes, "\r\ncontent-length: {}\r\n\r\n", body.len())
+    } else {
+        bytes.write_all(b"\r\n\r\n")
+    };
+    length.map_err(|error| unsayable(error.to_string()))?;
+    bytes.extend_from_slice(body);
+    Ok(Message { bytes })
 }
 
-fn field_value(name: &str, value: String) -> Result<HeaderValue, Failure> {
+/// Writes a header, after the line before it.
+fn push_field(bytes: &mut Vec<u8>, name: &str, value: &str) -> Result<(), Failure> {
+    if name.is_empty() || !name.bytes().all(is_of_token) {
+        let what = "a header has a name that cannot be written as HTTP";
+        return Err(unsayable(what.to_owned()));
+    }
+    if OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name)) {
+        return Err(unsayable(format!("the header {name} is not for the call to set")));
+    }
     // The value may be a secret; the name is not.
-    HeaderValue::try_from(value)
-        .map_err(|error| unsayable(format!("the header {name} cannot be written as HTTP: {error}")))
+    if !value.bytes().all(|byte| byte == b'\t' || (byte >= b' ' && byte != DELETE)) {
+        return Err(unsayable(format!("the header {name} cannot be written as HTTP")));
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend(name.bytes().map(|byte| byte.to_ascii_lowercase()));
+    bytes.extend_from_slice(b": ");
+    bytes.extend_from_slice(value.as_bytes());
+    Ok(())
+}
+
+fn is_agent(name: &str) -> bool {
+    name.eq_ignore_ascii_case(AGENT_NAME)
+}
+
+const fn is_graphic(byte: u8) -> bool {
+    byte.is_ascii_graphic()
+}
+
+/// Tells whether a name may have such a byte: RFC 9110, section 5.6.2.
+const fn is_of_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
 }
 
 fn unsayable(detail: String) -> Failure {
@@ -86,8 +115,12 @@ fn unsayable(detail: String) -> Failure {
 
 const AGENT: &str = concat!("Countersign/", env!("CARGO_PKG_VERSION"));
 
-/// How many headers are added at most.
-const ADDED: usize = 3;
+const AGENT_NAME: &str = "user-agent";
+
+/// Room for what stands around a call's own words: verb, version, the names and values that we add.
+const FRAME_BYTES: usize = 128;
+
+const DELETE: u8 = 0x7f;
 
 /// What frames the message or belongs to the connection; from a call it could smuggle a second request.
 const OURS: &[&str] = &[
@@ -108,6 +141,8 @@ mod tests {
     use std::borrow::Cow;
     use std::sync::Arc;
 
+    use url::Url;
+
     use super::*;
 
     fn call(url: &str, headers: &[(&'static str, &str)]) -> Call {
@@ -120,6 +155,10 @@ mod tests {
                 .collect(),
             body: b"{}".to_vec(),
         }
+    }
+
+    fn written(call: &Call) -> String {
+        String::from_utf8(message(call).unwrap().bytes).unwrap()
     }
 
     #[test]
@@ -135,9 +174,9 @@ mod tests {
                 "/%C3%BC?%C3%BC|^{}%27%22",
             ),
         ] {
-            let message = message(call(url, &[])).unwrap();
-            assert_eq!(message.headers()[HOST], host, "{url}");
-            assert_eq!(message.uri().to_string(), target, "{url}");
+            let start = format!("POST {target} HTTP/1.1\r\nhost: {host}\r\n");
+            let written = written(&call(url, &[]));
+            assert!(written.starts_with(&start), "{url}: {written}");
         }
     }
 
@@ -146,26 +185,30 @@ mod tests {
         for header in [
             ("x-signature", "one\r\ntwo: three"),
             ("x-signature", "\0"),
+            ("x-signature", "\u{7f}"),
             ("x signature", "a"),
+            ("x-signature:", "a"),
+            ("x-sígnature", "a"),
             ("", "a"),
             ("transfer-encoding", "chunked"),
-            ("content-length", "3"),
+            ("Content-Length", "3"),
             ("host", "elsewhere"),
             ("connection", "close"),
         ] {
-            let failure = message(call("https://example.com/", &[header])).unwrap_err();
+            let failure = message(&call("https://example.com/", &[header])).unwrap_err();
             assert_eq!(failure.reason, Reason::Unsayable, "{header:?}");
+            assert!(!failure.detail.contains("three"), "{failure:?}");
         }
     }
 
     #[test]
     fn a_header_may_come_twice_and_the_agent_may_be_replaced() {
-        let message = message(call(
+        let written = written(&call(
             "https://example.com/",
-            &[("a", "1"), ("a", "2"), ("user-agent", "other")],
-        ))
-        .unwrap();
-        assert_eq!(message.headers().get_all("a").iter().count(), 2);
-        assert_eq!(message.headers().get_all(USER_AGENT).iter().collect::<Vec<_>>(), ["other"]);
+            &[("A", "1"), ("a", "2\tü"), ("user-agent", "one"), ("User-Agent", "other")],
+        ));
+        let fields: Vec<&str> = written.lines().skip(2).collect();
+        let expected = ["user-agent: other", "a: 1", "a: 2\tü", "content-length: 2", "", "{}"];
+        assert_eq!(fields, expected);
     }
 }
