@@ -28,6 +28,8 @@ use crate::retention::Pass;
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 /// With so many attempts under way, what ended waits a moment for company before it is written.
 const CROWD: usize = 8;
+/// So many are company enough.
+const COMPANY: usize = 256;
 /// How long it waits.
 const COMPANY_WAIT: Duration = Duration::from_millis(2);
 /// The longest pause between two tries to reach a store that is away.
@@ -280,14 +282,13 @@ impl Engine {
                         () = &mut begun => return,
                         () = self.inner.ends.some.notified() => {}
                     }
-                    let (in_flight, unsettled) = self.lanes().under_way();
-                    if in_flight + unsettled >= CROWD {
-                        // Running into the time is what this is for.
-                        drop(timeout(COMPANY_WAIT, pending::<()>()).await);
-                    }
+                    self.wait_for_company().await;
                 }
-                Ok(_) => {
+                Ok(count) => {
                     pause.reset();
+                    if count < COMPANY {
+                        self.wait_for_company().await;
+                    }
                     let surplus = self.lanes().surplus();
                     if !surplus.is_empty() {
                         self.store().release(surplus);
@@ -301,6 +302,15 @@ impl Engine {
                     }
                 }
             }
+        }
+    }
+
+    /// Waits for others to end, where there are many under way.
+    async fn wait_for_company(&self) {
+        let (in_flight, unsettled) = self.lanes().under_way();
+        if in_flight + unsettled >= CROWD {
+            // Running into the time is what this is for.
+            drop(timeout(COMPANY_WAIT, pending::<()>()).await);
         }
     }
 
