@@ -10,7 +10,7 @@ use domain::endpoint::{Endpoint, Status};
 use domain::event::Event;
 use domain::id::{AccountId, DeliveryId, EndpointId};
 use domain::time::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
 use super::rows::{self, blob, trouble};
 use super::sql;
@@ -85,6 +85,7 @@ fn lease_endpoint(
     };
     let mut statement = db.prepare_cached(text).map_err(trouble)?;
     let mut found = statement.query([blob(id.bits())]).map_err(trouble)?;
+    let mut reading = prepare_reading(db)?;
     let mut taken = 0;
     while let Some(row) = found.next().map_err(trouble)? {
         let (due_at, delivery) = (rows::moment(row, 0)?, DeliveryId::new(rows::bits(row, 1)?));
@@ -95,7 +96,8 @@ fn lease_endpoint(
             leased.unfinished.push(id);
             break;
         }
-        if due_at > now || !take(db, state, (account, delivery), &kept.endpoint)? {
+        let of = (account, delivery);
+        if due_at > now || !take((db, &mut reading), state, of, &kept.endpoint)? {
             leased.next_due.push((id, due_at));
             break;
         }
@@ -115,7 +117,10 @@ pub(super) fn offer(
 ) -> Result<(), Error> {
     let (account, endpoint, id) = of;
     let Some(kept) = state.endpoint(db, account, endpoint)? else { return Ok(()) };
-    let Some((delivery, event)) = read(db, state, (account, id))? else { return Ok(()) };
+    let mut reading = prepare_reading(db)?;
+    let Some((delivery, event)) = read((db, &mut reading), state, (account, id))? else {
+        return Ok(());
+    };
     let is_due = matches!(delivery.state, DeliveryState::Pending { due_at } if due_at <= now);
     if is_due && is_owed(&kept.endpoint, delivery.cause) && !state.is_leased(endpoint, id) {
         plan(state, delivery, event, &kept.endpoint);
@@ -130,12 +135,12 @@ pub(super) fn is_owed(endpoint: &Endpoint, cause: Cause) -> bool {
 
 /// Leases a delivery, if the lanes have room.
 fn take(
-    db: &Connection,
+    by: (&Connection, &mut CachedStatement<'_>),
     state: &mut State,
     of: (AccountId, DeliveryId),
     endpoint: &Arc<Endpoint>,
 ) -> Result<bool, Error> {
-    let Some((delivery, event)) = read(db, state, of)? else {
+    let Some((delivery, event)) = read(by, state, of)? else {
         return Err(Error::Corrupt {
             table: "deliveries",
             detail: format!("{} has no event", of.1),
@@ -157,16 +162,20 @@ fn plan(
     room
 }
 
+/// Prepares what reads deliveries, once for many.
+fn prepare_reading(db: &Connection) -> Result<CachedStatement<'_>, Error> {
+    db.prepare_cached(sql::delivery_lease).map_err(trouble)
+}
+
 /// Reads a delivery that is free to go, with its event.
 fn read(
-    db: &Connection,
+    by: (&Connection, &mut CachedStatement<'_>),
     state: &mut State,
     of: (AccountId, DeliveryId),
 ) -> Result<Option<(Delivery, Arc<Event>)>, Error> {
-    let (account, id) = of;
-    let mut statement = db.prepare_cached(sql::delivery_lease).map_err(trouble)?;
+    let ((db, reading), (account, id)) = (by, of);
     let arguments = params![blob(account.bits()), blob(id.bits())];
-    let mut found = statement.query(arguments).map_err(trouble)?;
+    let mut found = reading.query(arguments).map_err(trouble)?;
     let Some(row) = found.next().map_err(trouble)? else { return Ok(None) };
     let delivery = rows::delivery(row)?;
     Ok(state.event(db, account, delivery.event)?.map(|event| (delivery, event)))

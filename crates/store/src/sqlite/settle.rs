@@ -11,7 +11,7 @@ use domain::endpoint::Ordering;
 use domain::health::Health;
 use domain::id::{AccountId, DeliveryId, EndpointId, RequestId};
 use domain::time::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{CachedStatement, Connection, params};
 
 use super::fanout::{self, Pointer};
 use super::rows::{self, blob, trouble};
@@ -32,10 +32,11 @@ pub(super) fn settle(
     settlements: &[Settlement],
 ) -> Result<Settled, Error> {
     let mut settled = Settled::default();
+    let mut first = prepare_first(db)?;
     for settlement in settlements {
         state.free(settlement.endpoint, settlement.attempt.delivery);
         let Settlement { account, request, attempt, .. } = settlement;
-        if !record(db, *account, *request, attempt, settlement.state)? {
+        if !record(db, &mut first, (*account, *request), attempt, settlement.state)? {
             continue;
         }
         if !settlement.state.is_pending() {
@@ -58,13 +59,14 @@ pub(super) fn settle(
 /// Writes the attempt and the next state; `false` when that was done before.
 fn record(
     db: &Connection,
-    account: AccountId,
-    request: Option<RequestId>,
+    first: &mut CachedStatement<'_>,
+    of: (AccountId, Option<RequestId>),
     attempt: &Attempt,
     state: DeliveryState,
 ) -> Result<bool, Error> {
+    let (account, request) = of;
     let is_new = if attempt.number == FIRST {
-        record_first(db, account, attempt, state)?
+        record_first(first, account, attempt, state)?
     } else {
         record_further(db, account, attempt, state)?
     };
@@ -76,18 +78,21 @@ fn record(
     Ok(is_new)
 }
 
+/// Prepares what writes first attempts, once for many.
+pub(super) fn prepare_first(db: &Connection) -> Result<CachedStatement<'_>, Error> {
+    db.prepare_cached(sql::delivery_settle_first).map_err(trouble)
+}
+
 /// Writes a first attempt, which stands in the delivery's own row.
 fn record_first(
-    db: &Connection,
+    first: &mut CachedStatement<'_>,
     account: AccountId,
     attempt: &Attempt,
     state: DeliveryState,
 ) -> Result<bool, Error> {
     let (of, delivery) = (blob(account.bits()), blob(attempt.delivery.bits()));
     let (name, due_at, ended_at, why) = rows::state_columns(state);
-    let recorded = db
-        .prepare_cached(sql::delivery_settle_first)
-        .map_err(trouble)?
+    let recorded = first
         .execute(params![
             of,
             delivery,
@@ -150,8 +155,12 @@ fn record_further(
 }
 
 /// Writes an attempt that ended its delivery, and that end; nothing when that was done before.
-pub(super) fn record_ended(db: &Connection, ended: &Ended) -> Result<(), Error> {
-    record(db, ended.account, ended.request, &ended.attempt, ended.state())?;
+pub(super) fn record_ended(
+    db: &Connection,
+    first: &mut CachedStatement<'_>,
+    ended: &Ended,
+) -> Result<(), Error> {
+    record(db, first, (ended.account, ended.request), &ended.attempt, ended.state())?;
     Ok(())
 }
 

@@ -309,10 +309,8 @@ impl Chunk {
                 thread::yield_now();
             }
         }
-        // Back into the cache, from where the others take them.
-        drop(statements);
         for ended in &self.loose {
-            settle::record_ended(db, ended)?;
+            settle::record_ended(db, &mut statements.first, ended)?;
         }
         Ok(())
     }
@@ -333,10 +331,10 @@ impl Chunk {
                 }
                 Some(end) if is_new => {
                     statements.insert_pending(event, told.at, of)?;
-                    settle::record_ended(db, end)?;
+                    settle::record_ended(db, &mut statements.first, end)?;
                 }
                 None if is_new => statements.insert_pending(event, told.at, of)?,
-                Some(end) => settle::record_ended(db, end)?,
+                Some(end) => settle::record_ended(db, &mut statements.first, end)?,
                 None => {}
             }
         }
@@ -344,11 +342,12 @@ impl Chunk {
     }
 }
 
-/// What writes an event and its deliveries, prepared once for many.
+/// What writes events, their deliveries and first attempts, prepared once for many.
 struct Statements<'a> {
     event: CachedStatement<'a>,
     pending: CachedStatement<'a>,
     ended: CachedStatement<'a>,
+    first: CachedStatement<'a>,
 }
 
 impl<'a> Statements<'a> {
@@ -358,6 +357,7 @@ impl<'a> Statements<'a> {
             event: prepare(sql::event_insert)?,
             pending: prepare(sql::delivery_insert)?,
             ended: prepare(sql::delivery_insert_ended)?,
+            first: settle::prepare_first(db)?,
         })
     }
 
