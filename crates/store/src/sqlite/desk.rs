@@ -12,7 +12,7 @@ use domain::id::{DeliveryId, EndpointId};
 
 use super::finder::Finder;
 use super::state::State;
-use super::unwritten::Unwritten;
+use super::unwritten::{Chunk, Extent, Unwritten};
 
 /// The database catches up, whatever else goes on, when so many events and ends stand in the journal alone.
 const FAR: usize = 24 * 1_024;
@@ -157,6 +157,13 @@ impl Papers {
         for (endpoint, delivery) in leases {
             self.state.release(*endpoint, *delivery);
         }
+    }
+
+    /// Hands out what shall be written now, of what stands in records up to `sealed`.
+    pub(super) fn hand_out(&mut self, extent: Extent, sealed: u64, wanted: u64) -> Option<Chunk> {
+        let Self { state, unwritten, .. } = self;
+        let is_leased = |endpoint, delivery| state.is_leased(endpoint, delivery);
+        unwritten.hand_out(extent, (sealed, wanted), is_leased)
     }
 
     /// Forgets what was read, since another program has changed the database.

@@ -74,6 +74,11 @@ impl Job {
         matches!(self, Self::CatchUp(_) | Self::LogEnd(_))
     }
 
+    /// Tells whether it asks for work that is due, which what is leased already is no part of.
+    pub(super) const fn only_leases(&self) -> bool {
+        matches!(self, Self::Lease(..))
+    }
+
     /// Gives the events that it says.
     pub(super) fn events(&self) -> Vec<EventId> {
         match self {

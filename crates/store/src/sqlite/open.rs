@@ -186,7 +186,7 @@ pub(super) fn catch_up(folder: &Path, db: &Connection) -> Result<Journal, Error>
                 unwritten.take(item);
             }
         }
-        if let Some(chunk) = unwritten.hand_out(Extent::All, journal.number(), 0) {
+        if let Some(chunk) = unwritten.hand_out(Extent::All, (journal.number(), 0), |_, _| false) {
             let transaction = db.unchecked_transaction().map_err(trouble)?;
             chunk.write(&transaction)?;
             write_mark(&transaction, chunk.mark())?;

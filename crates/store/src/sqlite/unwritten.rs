@@ -62,6 +62,8 @@ pub(super) enum Extent {
     Evenly(usize),
     /// So many of the events whose deliveries have all ended, and what else has ended.
     Over(usize),
+    /// The same, and events with a delivery that nobody has leased. What is leased ends soon, and is written once then.
+    Unleased(usize),
 }
 
 /// What stands in the journal and not yet in the database.
@@ -205,7 +207,12 @@ impl Unwritten {
 
     /// Hands out what shall be written now; `None` when there is nothing to write, and no record up to `wanted` to mark.
     /// Records after `sealed` may still grow. One chunk is out at a time.
-    pub(super) fn hand_out(&mut self, extent: Extent, sealed: u64, wanted: u64) -> Option<Chunk> {
+    pub(super) fn hand_out(
+        &mut self,
+        extent: Extent,
+        (sealed, wanted): (u64, u64),
+        is_leased: impl Fn(EndpointId, DeliveryId) -> bool,
+    ) -> Option<Chunk> {
         let mut chunk = Chunk {
             loose: mem::take(&mut self.loose),
             gives_way: matches!(extent, Extent::Evenly(_)),
@@ -217,10 +224,15 @@ impl Unwritten {
                 self.told.drain(..most.min(self.told.len())).collect()
             }
             Extent::Over(most) => {
-                let is_over = |told: &mut Told| {
-                    told.deliveries.iter().all(|(delivery, _)| self.ends.contains_key(delivery))
-                };
+                let is_over = |told: &mut Told| told.open(&self.ends).next().is_none();
                 self.told.extract_if(.., is_over).take(most).collect()
+            }
+            Extent::Unleased(most) => {
+                let is_at_rest = |told: &mut Told| {
+                    told.open(&self.ends).next().is_none()
+                        || told.open(&self.ends).any(|(delivery, at)| !is_leased(at, delivery))
+                };
+                self.told.extract_if(.., is_at_rest).take(most).collect()
             }
         };
         for (delivery, _) in chunk.told.iter().flat_map(|told| &told.deliveries) {
@@ -417,6 +429,14 @@ impl<'a> Statements<'a> {
 }
 
 impl Told {
+    /// Gives its deliveries that have not ended.
+    fn open(
+        &self,
+        ends: &BTreeMap<DeliveryId, Box<Ended>>,
+    ) -> impl Iterator<Item = (DeliveryId, EndpointId)> {
+        self.deliveries.iter().copied().filter(|(delivery, _)| !ends.contains_key(delivery))
+    }
+
     /// Gives the bytes of the record that says it, roughly.
     fn bytes(&self) -> usize {
         const FRAME: usize = 256;
@@ -490,16 +510,37 @@ mod tests {
         unwritten.end(Box::new(Ended { account, request: None, attempt, at: AT, number }));
     }
 
+    /// Has leased nothing.
+    fn nobody(_: EndpointId, _: DeliveryId) -> bool {
+        false
+    }
+
+    #[test]
+    fn what_is_leased_stays_until_it_has_ended_and_what_nobody_is_at_does_not() {
+        let mut unwritten = Unwritten::above(0, 0);
+        (1..=3).for_each(|number| tell(&mut unwritten, number));
+        end(&mut unwritten, 2, 4);
+        let is_leased = |_, delivery: DeliveryId| delivery.bits() != 3;
+        let chunk = unwritten.hand_out(Extent::Unleased(9), (4, 0), is_leased).unwrap();
+        let written: Vec<u64> = chunk.told.iter().map(|told| told.number).collect();
+        assert_eq!((written, chunk.mark()), (vec![2, 3], 0), "the first is leased, and open");
+        unwritten.written(&chunk);
+        assert!(unwritten.hand_out(Extent::Unleased(9), (4, 0), is_leased).is_none());
+        end(&mut unwritten, 1, 5);
+        let chunk = unwritten.hand_out(Extent::Unleased(9), (5, 0), is_leased).unwrap();
+        assert_eq!((chunk.told.len(), chunk.ends.len(), chunk.mark()), (1, 1, 5), "at once");
+    }
+
     #[test]
     fn nothing_is_marked_as_written_before_it_is_though_a_part_was_taken_back() {
         let mut unwritten = Unwritten::above(0, 0);
         (1..=4).for_each(|number| tell(&mut unwritten, number));
         (2..=4).for_each(|of| end(&mut unwritten, of, of + 3));
-        let over = unwritten.hand_out(Extent::Over(9), 7, 0).unwrap();
+        let over = unwritten.hand_out(Extent::Over(9), (7, 0), nobody).unwrap();
         assert_eq!((over.told.len(), over.mark()), (3, 0), "the first is not over");
         unwritten.put_back(over);
         for mark in 1..=4 {
-            let chunk = unwritten.hand_out(Extent::Oldest(1), 7, 0).unwrap();
+            let chunk = unwritten.hand_out(Extent::Oldest(1), (7, 0), nobody).unwrap();
             assert_eq!(chunk.mark(), if mark < 4 { mark } else { 7 });
             unwritten.written(&chunk);
         }
@@ -512,7 +553,7 @@ mod tests {
         tell(&mut unwritten, 1);
         end(&mut unwritten, 1, 2);
         end(&mut unwritten, 1, 3);
-        let chunk = unwritten.hand_out(Extent::All, 3, 0).unwrap();
+        let chunk = unwritten.hand_out(Extent::All, (3, 0), nobody).unwrap();
         unwritten.written(&chunk);
         assert_eq!(unwritten.bytes(), 0, "or the journal would seem ever fuller");
     }

@@ -251,7 +251,7 @@ impl Writer {
             let mut papers = self.desk.papers();
             let (sealed, wanted) = (self.flusher.outbox().sealed(), self.wanted());
             papers.finder.leave();
-            papers.unwritten.hand_out(extent, sealed, wanted)
+            papers.hand_out(extent, sealed, wanted)
         };
         if let Some(chunk) = chunk {
             let written = self.write_chunk(&chunk);
@@ -351,7 +351,11 @@ impl Writer {
                 break;
             }
             before = count;
-            self.catch_up_all();
+            if batch.iter().all(Job::only_leases) {
+                self.catch_up(Extent::Unleased(CHUNK));
+            } else {
+                self.catch_up_all();
+            }
         }
         match self.transact(&batch) {
             Ok((done, effects)) => {
@@ -391,7 +395,9 @@ impl Writer {
         let begun = papers.state.mark();
         papers.finder.leave();
         let (sealed, wanted) = (self.flusher.outbox().sealed(), self.wanted());
-        let chunk = papers.unwritten.hand_out(Extent::All, sealed, wanted);
+        let only_leases = batch.iter().all(Job::only_leases);
+        let extent = if only_leases { Extent::Unleased(usize::MAX) } else { Extent::All };
+        let chunk = papers.hand_out(extent, sealed, wanted);
         let worked = self.work(&mut papers, batch, chunk.as_ref());
         match worked {
             Ok(done) => {
