@@ -160,6 +160,8 @@ impl Live {
                     return Poll::Ready(Err(Fault::TooLarge));
                 }
                 if let Err(fault) = ready!(self.poll_more(cx)) {
+                    // What has no end of a line may be plain nonsense all the same.
+                    Head::read(&self.ahead, notes)?;
                     return Poll::Ready(Err(saying.trouble.take().map_or(fault, Fault::Io)));
                 }
             }

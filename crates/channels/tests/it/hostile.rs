@@ -127,6 +127,21 @@ async fn an_answer_that_is_no_http_is_malformed() {
 }
 
 #[tokio::test]
+async fn nonsense_is_nonsense_however_its_bytes_come() {
+    for pieces in [["\n\u{1}\u{1}", ""], ["\n", "\u{1}\u{1}"], ["\n\u{1}", "\u{1}"]] {
+        let receiver = Receiver::start(move |mut stream, _| async move {
+            read_request(&mut stream).await.unwrap();
+            for piece in pieces {
+                stream.write_all(piece.as_bytes()).await.unwrap();
+                yield_now().await;
+            }
+        })
+        .await;
+        assert_eq!(reason(attempt(&receiver).await), Reason::AnswerMalformed, "{pieces:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_receiver_that_speaks_before_it_is_asked_is_malformed() {
     let receiver = Receiver::start(|mut stream, _| async move {
         stream.write_all(b"220 mail.example ESMTP\r\n").await.unwrap();
