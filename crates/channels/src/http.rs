@@ -122,7 +122,10 @@ impl Http {
         }
         let url = Arc::clone(&call.url);
         notes.call(&call);
-        let message = match request::message(&call) {
+        let message = request::message(&call);
+        // Its body is in the message, and is not kept twice.
+        drop(call);
+        let message = match message {
             Ok(message) => message,
             Err(failure) => {
                 return Ending { outcome: Outcome::Failed(failure), remote: None, reused: false };

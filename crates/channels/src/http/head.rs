@@ -68,7 +68,10 @@ impl Head {
 /// Tells where the body ends, and whether that was said so plainly that another message may follow.
 fn framing(status: u16, version: u8, headers: &[Header<'_>]) -> Result<(Framing, bool), Nonsense> {
     if matches!(status, 100..=199 | 204 | 304) {
-        return Ok((Framing::Length(0), true));
+        // Whoever announces a body all the same may send one.
+        let announces = tokens(headers, "transfer-encoding").next().is_some()
+            || !matches!(length(headers), Ok(None | Some(0)));
+        return Ok((Framing::Length(0), !announces));
     }
     let coded = tokens(headers, "transfer-encoding").last();
     let length = length(headers)?;
@@ -162,8 +165,10 @@ mod tests {
             ),
             ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, gzip", Framing::UntilClose, false),
             ("HTTP/1.1 200 OK", Framing::UntilClose, false),
-            ("HTTP/1.1 204 No Content\r\ncontent-length: 3", Framing::Length(0), true),
-            ("HTTP/1.1 304 Not Modified\r\ntransfer-encoding: chunked", Framing::Length(0), true),
+            ("HTTP/1.1 204 No Content\r\ncontent-length: 3", Framing::Length(0), false),
+            ("HTTP/1.1 304 Not Modified\r\ntransfer-encoding: chunked", Framing::Length(0), false),
+            ("HTTP/1.1 204 No Content\r\ncontent-length: 0", Framing::Length(0), true),
+            ("HTTP/1.1 204 No Content", Framing::Length(0), true),
         ] {
             assert_eq!(whole(fields), (framing, stays_open), "{fields}");
         }

@@ -118,6 +118,7 @@ impl Live {
         let body = body.map_err(|fault| Broken::Failed(classify::reading(status, fault)))?;
         if stays_open && saying.is_said() && !body.is_cut() {
             self.standing = Standing::Idle;
+            self.ahead.shrink_to(READ_BYTES);
         }
         self.keep_alive = keep_alive;
         let (body, body_cut) = body.into_text();

@@ -343,15 +343,18 @@ impl Writer {
         self.flood.heed(self.flusher.outbox().is_flooded());
         // The batch holds the desk while the rest of the journal goes before it: as little as can be, though in a flood more
         // comes meanwhile.
+        let only_leases = batch.iter().all(Job::only_leases);
         let mut before = usize::MAX;
         loop {
             let count = self.desk.count();
-            let is_enough = count < COMPANY || count > before - before / 4;
+            // What is leased stays; a chunk that was hardly half full was the last.
+            let step = if only_leases { CHUNK / 2 } else { before / 4 };
+            let is_enough = count < COMPANY || count > before.saturating_sub(step);
             if is_enough || self.desk.papers().is_stuck {
                 break;
             }
             before = count;
-            if batch.iter().all(Job::only_leases) {
+            if only_leases {
                 self.catch_up(Extent::Unleased(CHUNK));
             } else {
                 self.catch_up_all();
