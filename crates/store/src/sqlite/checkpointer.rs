@@ -23,8 +23,8 @@ use crate::error::Error;
 const CHANGES: usize = 2_048;
 /// So many bytes of texts count as one more change, or the log would be as large as the texts are long.
 pub(super) const CHANGE_BYTES: usize = 8 * 1024;
-/// A log of so many pages makes the writer copy the rest of it itself, so that it can begin anew.
-const PAGES_MAX: u32 = 16_000;
+/// A log of so many pages makes the writer copy the rest of it itself, so that it can begin anew: 64 MB of them.
+const PAGES_MAX: u32 = 8_000;
 
 /// The writer's side of the thread that copies. Dropping it waits for the thread.
 #[derive(Debug)]
