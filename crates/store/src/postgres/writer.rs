@@ -6,6 +6,7 @@
 
 use std::error::Error as StdError;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use domain::id::{DeliveryId, EndpointId};
@@ -84,43 +85,21 @@ impl Writer {
     pub(super) async fn run(mut self, mut closes: watch::Receiver<bool>) {
         let mut crowded = false;
         loop {
-            let mut batch = self.gather(crowded, &mut closes).await;
+            let mut jobs = Arc::clone(&self.jobs).lock_owned().await;
+            let mut batch = gather(&mut jobs, crowded, &mut closes).await;
             if batch.is_empty() {
                 return;
             }
+            // Among nodes, each writes one transaction at a time: half as large, two of them cost the database more, and
+            // other nodes have theirs under way anyhow.
+            let turn = (!self.shared.alone.load(Ordering::Acquire)).then_some(jobs);
             crowded = batch.len() >= CROWD;
             self.shared.taken(batch.len());
             let unreleased = self.shared.unreleased(self.number);
             batch.extend((!unreleased.is_empty()).then_some(Job::Release(unreleased)));
             self.turn(batch).await;
+            drop(turn);
         }
-    }
-
-    async fn gather(&self, crowded: bool, closes: &mut watch::Receiver<bool>) -> Vec<Job> {
-        let mut batch = Vec::new();
-        let mut jobs = self.jobs.lock().await;
-        let count = tokio::select! {
-            biased;
-            count = jobs.recv_many(&mut batch, BATCH_JOBS_MAX) => count,
-            // A store that was dropped has no senders either.
-            () = async { drop(closes.wait_for(|closed| *closed).await) } => {
-                jobs.close();
-                jobs.recv_many(&mut batch, BATCH_JOBS_MAX).await
-            }
-        };
-        if count == 0 {
-            return batch;
-        }
-        let turns = if crowded { COMPANY_TURNS } else { 0 };
-        for _ in 0..turns {
-            task::yield_now().await;
-            while batch.len() < BATCH_JOBS_MAX
-                && let Ok(job) = jobs.try_recv()
-            {
-                batch.push(job);
-            }
-        }
-        batch
     }
 
     /// Carries out a batch. When it cannot be written together, each job is tried alone.
@@ -367,6 +346,37 @@ impl Writer {
             Job::Release(_) => Done::Release,
         })
     }
+}
+
+/// Waits for jobs, and takes what has come together; nothing when no more will come.
+async fn gather(
+    jobs: &mut UnboundedReceiver<Job>,
+    crowded: bool,
+    closes: &mut watch::Receiver<bool>,
+) -> Vec<Job> {
+    let mut batch = Vec::new();
+    let count = tokio::select! {
+        biased;
+        count = jobs.recv_many(&mut batch, BATCH_JOBS_MAX) => count,
+        // A store that was dropped has no senders either.
+        () = async { drop(closes.wait_for(|closed| *closed).await) } => {
+            jobs.close();
+            jobs.recv_many(&mut batch, BATCH_JOBS_MAX).await
+        }
+    };
+    if count == 0 {
+        return batch;
+    }
+    let turns = if crowded { COMPANY_TURNS } else { 0 };
+    for _ in 0..turns {
+        task::yield_now().await;
+        while batch.len() < BATCH_JOBS_MAX
+            && let Ok(job) = jobs.try_recv()
+        {
+            batch.push(job);
+        }
+    }
+    batch
 }
 
 /// Tells whether a commit has events for subscribers alone: the hot path.
