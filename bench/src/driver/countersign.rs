@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Method, Uri};
@@ -145,6 +145,31 @@ impl Countersign {
         Ok(())
     }
 
+    /// Waits until each node has its share: one that has just come has none until the others keep to theirs, and would
+    /// only watch them.
+    async fn wait_for_agreement(&self) -> Result<()> {
+        let signs =
+            [format!("countersign_nodes {}", self.nodes), "countersign_nodes_agreed 1".to_owned()];
+        let began = clock::now();
+        for (_, address) in &self.running {
+            let call = Call::new(*address, "GET", "/metrics").with_headers(&recipe::headers());
+            loop {
+                let said = call.succeed(PATIENCE).await?.body;
+                let said = String::from_utf8_lossy(&said);
+                if signs.iter().all(|sign| said.lines().any(|line| line == sign)) {
+                    break;
+                }
+                let waited = began.elapsed();
+                ensure!(
+                    waited < START_PATIENCE,
+                    "the nodes did not agree within {waited:?}:\n{said}"
+                );
+                clock::pause(Duration::from_millis(50)).await;
+            }
+        }
+        Ok(())
+    }
+
     fn log(&self) -> PathBuf {
         self.folder.join("server.log")
     }
@@ -187,7 +212,11 @@ impl Driver for Countersign {
         for number in 1..=self.nodes {
             self.start_node(number).await?;
         }
-        Ok(began.elapsed())
+        let took = began.elapsed();
+        if data == Data::Fresh && self.nodes > 1 {
+            self.wait_for_agreement().await?;
+        }
+        Ok(took)
     }
 
     async fn stop(&mut self) -> Result<()> {
