@@ -119,7 +119,8 @@ async fn drive(
 async fn tell(shared: &Shared, link: &Link) -> Result<(), Error> {
     let (due, changed) = shared.news(NAMED_MAX);
     let more = due.len() == NAMED_MAX || changed.len() == NAMED_MAX / 2;
-    if shared.alone.load(Ordering::Acquire) || due.is_empty() && changed.is_empty() {
+    let is_alone = shared.living.load(Ordering::Acquire) == 1;
+    if is_alone || due.is_empty() && changed.is_empty() {
         return Ok(());
     }
     let text = written(shared.node().id, &due, &changed);

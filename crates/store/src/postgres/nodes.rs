@@ -194,7 +194,7 @@ impl Keeper {
         let living: Vec<&Listed> = listed.iter().filter(|other| !other.is_dead).collect();
         watch.beats.retain(|id, _| living.iter().any(|other| other.id == *id));
         watch.told = epoch;
-        shared.alone.store(living.len() <= 1, Ordering::Release);
+        shared.living.store(living.len().max(1), Ordering::Release);
         let place = living.iter().position(|other| other.id == us);
         let renewed = shared.with_node(|node| {
             let renewed = node.renewed;

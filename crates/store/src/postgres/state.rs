@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::mem;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::endpoint::{Endpoint, Status};
@@ -46,8 +46,8 @@ pub(super) struct Shared {
     unreleased: Mutex<Vec<(EndpointId, DeliveryId)>>,
     /// How this node is called.
     pub(super) name: String,
-    /// No other node lives, as far as this one knows.
-    pub(super) alone: AtomicBool,
+    /// How many nodes live, this one included; 0 before it has looked.
+    pub(super) living: AtomicUsize,
     /// Held by who takes another id for the node.
     pub(super) renewing: AsyncMutex<()>,
 }
@@ -124,7 +124,7 @@ impl Shared {
             waiting: AtomicUsize::new(0),
             unreleased: Mutex::default(),
             name,
-            alone: AtomicBool::new(false),
+            living: AtomicUsize::new(0),
             renewing: AsyncMutex::new(()),
         }
     }

@@ -5,6 +5,7 @@
 //! Left to others: what a job means (`unit`, `apply`, `lease`).
 
 use std::error::Error as StdError;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -33,6 +34,8 @@ const BATCH_JOBS_MAX: usize = 512;
 const CROWD: usize = 6;
 /// Turns of the runtime that a crowd waits for company, at most.
 const COMPANY_TURNS: u32 = 16;
+/// Among other nodes, the next transaction waits so long for the one before it: its connection may be broken.
+const TURN_MAX: Duration = Duration::from_millis(500);
 /// The same is tried so many times.
 const TRIES_MAX: u32 = 4;
 /// A commit whose answer was lost is looked for so many times.
@@ -90,15 +93,18 @@ impl Writer {
             if batch.is_empty() {
                 return;
             }
-            // Among nodes, each writes one transaction at a time: half as large, two of them cost the database more, and
-            // other nodes have theirs under way anyhow.
-            let turn = (!self.shared.alone.load(Ordering::Acquire)).then_some(jobs);
             crowded = batch.len() >= CROWD;
             self.shared.taken(batch.len());
             let unreleased = self.shared.unreleased(self.number);
             batch.extend((!unreleased.is_empty()).then_some(Job::Release(unreleased)));
-            self.turn(batch).await;
-            drop(turn);
+            let is_among_others = self.shared.living.load(Ordering::Acquire) > 1;
+            let mut turn = pin!(self.turn(batch));
+            // Others have transactions under way too, and two that are half as large cost the database more.
+            let is_done = is_among_others && time::timeout(TURN_MAX, &mut turn).await.is_ok();
+            drop(jobs);
+            if !is_done {
+                turn.await;
+            }
         }
     }
 
