@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use dialects::dialect;
+use domain::call::Outcome;
 use domain::chain::Link;
 use domain::delivery::{Attempt, Delivery};
 use domain::endpoint::{Dialect, Ordering};
 use domain::event::{Event, Kind};
 use domain::facts::AboutRequest;
 use domain::id::{AccountId, EndpointId, EventId, RequestId};
+use domain::message::Reception;
 use domain::request::{Request, Sender, SigningOrder};
 use domain::retry::Profile;
 use domain::secret::Secret;
@@ -250,7 +252,9 @@ impl<'a> Teller<'a> {
         delivery: &Delivery,
         attempt: &Attempt,
     ) -> String {
-        let which = self.endpoints.get(&delivery.endpoint).copied().unwrap_or_default();
+        let Some(which) = self.endpoints.get(&delivery.endpoint).copied() else {
+            return self.message(screen, at, attempt);
+        };
         let (kind, name) = match self.events.get(&delivery.event) {
             Some((kind, name)) => (Some(*kind), name.as_str()),
             None => (None, "an event"),
@@ -269,6 +273,16 @@ impl<'a> Teller<'a> {
         format!("  {at}    told {:10}  {word:22}  {ending}  {took}", which.as_str())
     }
 
+    /// Tells of a message to a person: who carries it is none of the story's systems.
+    fn message(&mut self, screen: &Screen, at: Timestamp, attempt: &Attempt) -> String {
+        let good = matches!(&attempt.outcome, Outcome::Handed(handed) if handed.receipt.reception == Reception::Accepted);
+        self.failed += usize::from(!good);
+        let ending = screen.judged(good, if good { "handed over" } else { "not handed over" });
+        let (at, took) =
+            (screen.faint(&time_of_day(at)), screen.faint(&format!("{} ms", attempt.took_ms)));
+        format!("  {at}    told {:10}  {:22}  {ending}  {took}", "a person", "a message")
+    }
+
     /// Says what came of it.
     fn conclude(&self, screen: &mut Screen) -> anyhow::Result<()> {
         let Some(last) = self.last else { return Ok(()) };
@@ -279,7 +293,11 @@ impl<'a> Teller<'a> {
             "  {events} events, {told} webhooks delivered; {} entries in a hash chain that ends in {hash}…",
             last.seq
         ))?;
-        ensure!(self.failed == 0, "{} webhooks of the story did not arrive", self.failed);
+        ensure!(
+            self.failed == 0,
+            "{} webhooks and messages of the story did not arrive",
+            self.failed
+        );
         Ok(())
     }
 }
