@@ -38,7 +38,7 @@ pub(crate) async fn run(ground: &mut Ground) -> Result<()> {
     let draining = |figure: &str, drained: &Drained| {
         Row::new("backlog", ground.over_nodes(figure), drained.per_second, "deliveries/s")
             .against(bare.per_second)
-            .bar(Bar::RatioAtLeast(0.45))
+            .bar(ground.rate_bar(0.45))
     };
     let mut rows = vec![
         Row::new("backlog", "deliveries", float(large.backlog.due), ""),

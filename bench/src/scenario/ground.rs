@@ -9,9 +9,9 @@ use crate::{
     clock,
     driver::{Data, Driver, EndpointWish},
     number::count,
-    scenario::Options,
+    scenario::{Options, Store},
     sink::{ledger::Stats, remote::Sink},
-    table::{Row, grouped},
+    table::{Bar, Row, grouped},
     yardstick::Bare,
 };
 
@@ -180,6 +180,14 @@ impl Ground {
         }
     }
 
+    /// Gives the bar of a rate: a share of the yardstick on the embedded store, and of that 40 % on PostgreSQL.
+    pub(crate) fn rate_bar(&self, embedded: f64) -> Bar {
+        Bar::RatioAtLeast(match self.options.store {
+            Store::Embedded => embedded,
+            Store::Postgres => embedded * POSTGRES_SHARE,
+        })
+    }
+
     /// Ends the server and writes down the yardstick.
     pub(crate) async fn finish(&mut self) -> Result<()> {
         self.driver.stop().await?;
@@ -191,6 +199,8 @@ impl Ground {
 }
 
 pub(crate) const ALL_KINDS: &[&str] = &["*"];
+/// What the rates of one node on PostgreSQL must be of those of the embedded store, at the least.
+const POSTGRES_SHARE: f64 = 0.4;
 /// Nothing moves for so long: the run is broken.
 const STALL: Duration = Duration::from_secs(90);
 /// Less than this is nobody's work in particular.

@@ -8,7 +8,7 @@ use crate::{
         flow::{Wanted, What},
         ground::Ground,
     },
-    table::{Bar, Row},
+    table::Row,
     yardstick::Bare,
 };
 
@@ -35,7 +35,7 @@ pub(crate) async fn events(ground: &mut Ground) -> Result<()> {
     ground.rows.extend([
         Row::new("one", ground.over_nodes(&figure), rate, "events/s")
             .against(*bare)
-            .bar(Bar::RatioAtLeast(0.25)),
+            .bar(ground.rate_bar(0.25)),
         Row::new("one", "the slowest load, of its yardstick", slowest, "ratio"),
     ]);
     ground.rows.extend(flow.cost_rows("one", "event", flow.posted.acknowledged, Some(0.15)));
