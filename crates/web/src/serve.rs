@@ -5,6 +5,7 @@
 //! finished when the service stops, within [`STOP_TIME_MAX`].
 //! Left to others: the time a body may take (`input`).
 
+use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ const CONNECTIONS_MAX: usize = 10_000;
 const HEAD_TIME_MAX: Duration = Duration::from_secs(75);
 /// How long a client may take no byte of its answer.
 const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
+/// The most bytes of an answer that is written in one piece.
+const PIECE_BYTES: usize = 1024;
 /// How long somebody who was not understood may go on talking before the connection is cut.
 const PARTING_TIME_MAX: Duration = Duration::from_secs(2);
 /// How much of that is taken.
@@ -150,8 +153,6 @@ async fn converse(
         .header_read_timeout(HEAD_TIME_MAX)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        // A call that was begun is finished, whoever hangs up meanwhile. Hyper would make a buffer for each, to see that.
-        .half_close(true)
         .serve_connection(TokioIo::new(Patient::new(stream)), service);
     let ended = tokio::select! {
         biased;
@@ -178,6 +179,16 @@ async fn part(mut stream: TcpStream) {
     };
     // Whoever goes on talking is cut off.
     drop(timeout(PARTING_TIME_MAX, rest).await);
+}
+
+/// Gathers slices in one piece, if they have room there and are more than one.
+fn gather<'a>(slices: &[IoSlice<'_>], piece: &'a mut [u8]) -> Option<&'a [u8]> {
+    let mut end = 0;
+    for slice in slices {
+        piece.get_mut(end..end + slice.len())?.copy_from_slice(slice);
+        end += slice.len();
+    }
+    (slices.len() > 1).then(|| piece.get(..end)).flatten()
 }
 
 /// A stream that is not patient for ever with a reader.
@@ -223,7 +234,6 @@ impl AsyncRead for Patient {
     }
 }
 
-/// An answer goes out in one piece, head and body: of the small ones, of which there are many, that is cheaper than two.
 impl AsyncWrite for Patient {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -234,11 +244,43 @@ impl AsyncWrite for Patient {
         self.watch(context, poll)
     }
 
+    /// A small answer goes out in one piece, head and body: of these there are many, and one is cheaper than two.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let mut piece = [0; PIECE_BYTES];
+        let poll = match gather(slices, &mut piece) {
+            Some(piece) => Pin::new(&mut self.stream).poll_write(context, piece),
+            None => Pin::new(&mut self.stream).poll_write_vectored(context, slices),
+        };
+        self.watch(context, poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_slices_are_gathered_and_others_go_as_they_are() {
+        let mut piece = [0; 4];
+        let slices = |texts: [&'static [u8]; 2]| texts.map(IoSlice::new);
+        assert_eq!(gather(&slices([b"ab", b"cd"]), &mut piece), Some(b"abcd".as_slice()));
+        assert_eq!(gather(&slices([b"ab", b"cde"]), &mut piece), None);
+        assert_eq!(gather(&[IoSlice::new(b"ab")], &mut piece), None, "there is nothing to gather");
     }
 }

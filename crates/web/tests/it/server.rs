@@ -59,23 +59,3 @@ async fn a_head_over_its_bound_is_refused() {
     drop(client.read_to_end(&mut answer).await);
     assert!(!answer.starts_with(b"HTTP/1.1 200"));
 }
-
-#[tokio::test]
-async fn who_says_no_more_after_a_call_is_answered_all_the_same() {
-    let world = World::new().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut server = JoinSet::new();
-    let router = world.router.clone();
-    server.spawn(async move { web::serve(listener, router, pending()).await });
-    let mut client = TcpStream::connect(address).await.unwrap();
-    let call = format!(
-        "POST /api/v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: 31\r\n\r\n{}",
-        world.key, r#"{"type":"custom.a","data":{}}  "#
-    );
-    client.write_all(call.as_bytes()).await.unwrap();
-    client.shutdown().await.unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
-}
