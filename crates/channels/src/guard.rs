@@ -151,6 +151,9 @@ const RANGES_V4: &[(Ipv4Net, &str)] = &[
     (v4(10, 0, 0, 8), "private use"),
     (v4(100, 64, 0, 10), "carriers' shared space"),
     (v4(127, 0, 0, 8), "loopback"),
+    // Public by the registry, but the host's own on Azure, without encryption or a password:
+    // <https://learn.microsoft.com/azure/virtual-network/what-is-ip-address-168-63-129-16>.
+    (Ipv4Net::new_assert(Ipv4Addr::new(168, 63, 129, 16), 32), "cloud metadata"),
     (v4(169, 254, 0, 16), "link-local, cloud metadata"),
     (v4(172, 16, 0, 12), "private use"),
     (v4(192, 0, 0, 24), "protocol assignments"),

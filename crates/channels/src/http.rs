@@ -59,6 +59,8 @@ pub struct Options {
     pub idle_connections_max: usize,
     /// How long a connection may lie idle and still be used.
     pub idle_max: Duration,
+    /// How long a connection is used. Then the name is looked up again, and the address vetted: an endpoint may have moved.
+    pub age_max: Duration,
 }
 
 /// Why a client could not be made.
@@ -89,6 +91,7 @@ impl Options {
             authorities: Vec::new(),
             idle_connections_max: IDLE_CONNECTIONS_MAX,
             idle_max: IDLE_MAX,
+            age_max: AGE_MAX,
         }
     }
 }
@@ -96,7 +99,7 @@ impl Options {
 impl Http {
     /// Makes a client with nothing in its pools.
     pub fn new(options: Options) -> Result<Self, BuildError> {
-        let pool = Pool::new(options.idle_connections_max, options.idle_max);
+        let pool = Pool::new(options.idle_connections_max, options.idle_max, options.age_max);
         Ok(Self {
             dialler: Dialler::new(
                 options.guard,
@@ -237,6 +240,8 @@ const IDLE_CONNECTIONS_MAX: usize = 2048;
 
 /// Below the 60 s after which many receivers and load balancers close.
 const IDLE_MAX: Duration = Duration::from_secs(55);
+/// How long a connection is used.
+const AGE_MAX: Duration = Duration::from_mins(10);
 
 /// Far above what any endpoint may ask for; keeps the sum of a time and a duration from overflowing.
 const TIMEOUT_MAX: Duration = Duration::from_hours(1);

@@ -73,15 +73,19 @@ fn framing(status: u16, version: u8, headers: &[Header<'_>]) -> Result<(Framing,
             || !matches!(length(headers), Ok(None | Some(0)));
         return Ok((Framing::Length(0), !announces));
     }
+    let is_chunked = |coding: &&[u8]| coding.eq_ignore_ascii_case(b"chunked");
     let coded = tokens(headers, "transfer-encoding").last();
+    let chunked = tokens(headers, "transfer-encoding").filter(is_chunked).count();
     let length = length(headers)?;
     match (coded, length) {
         (Some(_), _) if version == 0 => {
             Err(Nonsense("HTTP/1.0 knows no Transfer-Encoding".to_owned()))
         }
-        (Some(last), length) if last.eq_ignore_ascii_case(b"chunked") => {
-            Ok((Framing::chunked(), length.is_none()))
+        // RFC 9112, section 6.1.
+        (Some(_), _) if chunked > 1 => {
+            Err(Nonsense("Transfer-Encoding says chunked more than once".to_owned()))
         }
+        (Some(last), length) if is_chunked(&last) => Ok((Framing::chunked(), length.is_none())),
         (Some(_), _) | (None, None) => Ok((Framing::UntilClose, false)),
         (None, Some(length)) => Ok((Framing::Length(length), true)),
     }
@@ -107,7 +111,7 @@ fn length(headers: &[Header<'_>]) -> Result<Option<u64>, Nonsense> {
 fn stays_open(version: u8, headers: &[Header<'_>]) -> bool {
     let says =
         |word: &[u8]| tokens(headers, "connection").any(|token| token.eq_ignore_ascii_case(word));
-    if version == 0 { says(b"keep-alive") } else { !says(b"close") }
+    !says(b"close") && (version > 0 || says(b"keep-alive"))
 }
 
 /// Gives the members of a header that is a list, however often it comes.
@@ -157,6 +161,11 @@ mod tests {
                 Framing::Length(3),
                 true,
             ),
+            (
+                "HTTP/1.0 200 OK\r\ncontent-length: 3\r\nconnection: close, keep-alive",
+                Framing::Length(3),
+                false,
+            ),
             ("HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, Chunked", Framing::chunked(), true),
             (
                 "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ncontent-length: 3",
@@ -183,6 +192,8 @@ mod tests {
             "HTTP/1.1 200 OK\r\ncontent-length:",
             "HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999",
             "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, chunked",
+            "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: Chunked",
             "HTTP/1.1 200 OK\r\ncontent-length : 3",
             "HTTP/1.1 200 OK\r\ncontent-length: 3\r\n folded: 4",
             "HTTP/1.1 099 Early",

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use domain::call::{Answer, Failure};
 use tokio::io::{AsyncReadExt as _, AsyncWrite as _};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::classify::{self, Fault, Stage};
@@ -34,6 +35,7 @@ pub(crate) struct Live {
     ahead: Vec<u8>,
     url: Arc<Url>,
     remote: SocketAddr,
+    opened: Instant,
     keep_alive: Option<Duration>,
     standing: Standing,
 }
@@ -75,7 +77,12 @@ impl Live {
     /// Takes a wire over which nothing was said.
     pub(crate) fn new(wire: Wire, url: Arc<Url>, remote: SocketAddr) -> Self {
         let (ahead, keep_alive, standing) = (Vec::new(), None, Standing::Fresh);
-        Self { wire, ahead, url, remote, keep_alive, standing }
+        Self { wire, ahead, url, remote, opened: Instant::now(), keep_alive, standing }
+    }
+
+    /// Gives when it was opened.
+    pub(crate) fn opened(&self) -> Instant {
+        self.opened
     }
 
     /// Gives the address at the other end.
@@ -130,6 +137,9 @@ impl Live {
     ///
     /// Looks for what comes after the answer (a close, or bytes nobody asked for), and makes the connection forget whom to
     /// wake, so that whoever takes it from the pool does not wake this task.
+    ///
+    /// A task that has used up its turn of the runtime would see nothing, and take that for stillness: whoever calls has
+    /// waited for something just before.
     pub(crate) fn becomes_idle(&mut self) -> bool {
         self.standing == Standing::Idle
             && self.ahead.is_empty()
@@ -138,7 +148,7 @@ impl Live {
 
     /// Says a message, and reads the head of its answer. Answers of which more are to come do not count.
     async fn head(&mut self, saying: &mut Saying<'_>, notes: &Notes) -> Result<Head, Fault> {
-        let mut looked_at_bytes = 0;
+        let (mut looked_at_bytes, mut before_bytes) = (0, 0);
         poll_fn(|cx| {
             self.poll_say(cx, saying);
             loop {
@@ -152,12 +162,17 @@ impl Live {
                         SWITCHING_PROTOCOLS => {
                             return Poll::Ready(Err(Fault::Unasked(head.status)));
                         }
-                        100..=199 => looked_at_bytes = 0,
+                        100..=199 => {
+                            before_bytes += length;
+                            looked_at_bytes = 0;
+                        }
                         _ => return Poll::Ready(Ok(head)),
                     }
-                    continue;
+                    if before_bytes <= HEAD_BYTES_MAX {
+                        continue;
+                    }
                 }
-                if self.ahead.len() > HEAD_BYTES_MAX {
+                if before_bytes + self.ahead.len() > HEAD_BYTES_MAX {
                     return Poll::Ready(Err(Fault::TooLarge));
                 }
                 if let Err(fault) = ready!(self.poll_more(cx)) {
@@ -249,7 +264,7 @@ impl Debug for Live {
 /// What is made room for at least with each read. Most answers are far shorter.
 const READ_BYTES: usize = 2 * 1024;
 
-/// The largest head of an answer.
+/// The largest head of an answer, with those before it of which more were to come.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
 
 /// The one informational status after which no answer follows.

@@ -20,6 +20,7 @@ pub(crate) struct Pool {
     shelves: Mutex<Shelves>,
     idle_connections_max: usize,
     idle_max: Duration,
+    age_max: Duration,
 }
 
 #[derive(Default)]
@@ -37,8 +38,8 @@ struct Idle {
 
 impl Pool {
     /// Makes an empty pool with its bounds.
-    pub(crate) fn new(idle_connections_max: usize, idle_max: Duration) -> Self {
-        Self { shelves: Mutex::default(), idle_connections_max, idle_max }
+    pub(crate) fn new(idle_connections_max: usize, idle_max: Duration, age_max: Duration) -> Self {
+        Self { shelves: Mutex::default(), idle_connections_max, idle_max, age_max }
     }
 
     /// Takes a connection that leads to where the URL points.
@@ -69,7 +70,8 @@ impl Pool {
         // A margin, since what the receiver closes in this moment may meet our next request on the way.
         let keep_alive =
             live.keep_alive().map_or(self.idle_max, |said| said.saturating_sub(KEEP_ALIVE_MARGIN));
-        let idle = Idle { live, until: now + keep_alive.min(self.idle_max) };
+        let until = (now + keep_alive.min(self.idle_max)).min(live.opened() + self.age_max);
+        let idle = Idle { live, until };
         let mut stale = Vec::new();
         let mut shelves = self.lock();
         shelves.sweep_if_due(now, &mut stale);

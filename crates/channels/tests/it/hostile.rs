@@ -55,6 +55,14 @@ async fn a_dripping_receiver_is_left_at_the_deadline() {
 }
 
 #[tokio::test]
+async fn informational_answers_are_heard_up_to_a_bound() {
+    let many: &'static [u8] = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(100).leak();
+    let receiver = dripping("", many).await;
+    let ending = client().attempt(post(&receiver.url()), lane(5_000)).await;
+    assert_eq!(reason(ending), Reason::AnswerMalformed);
+}
+
+#[tokio::test]
 async fn a_receiver_that_never_answers_is_left_at_the_deadline() {
     let receiver = Receiver::start(|mut stream, _| async move {
         read_request(&mut stream).await.unwrap();

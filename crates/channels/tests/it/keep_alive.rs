@@ -100,13 +100,18 @@ async fn what_comes_after_an_answer_is_never_taken_for_the_next_one() {
 }
 
 #[tokio::test]
-async fn an_old_connection_is_neither_used_nor_kept() {
-    let receiver = Receiver::answering(OK).await;
-    let client = Http::new(Options { idle_max: Duration::ZERO, ..options() }).unwrap();
-    for _ in 0..3 {
-        assert!(!client.attempt(post(&receiver.url()), lane(1000)).await.reused);
+async fn a_connection_that_is_old_or_idle_for_long_is_neither_used_nor_kept() {
+    for old in [
+        Options { idle_max: Duration::ZERO, ..options() },
+        Options { age_max: Duration::ZERO, ..options() },
+    ] {
+        let receiver = Receiver::answering(OK).await;
+        let client = Http::new(old).unwrap();
+        for _ in 0..3 {
+            assert!(!client.attempt(post(&receiver.url()), lane(1000)).await.reused);
+        }
+        assert_eq!((receiver.connections(), client.sweep()), (3, 0));
     }
-    assert_eq!((receiver.connections(), client.sweep()), (3, 0));
 }
 
 #[tokio::test]

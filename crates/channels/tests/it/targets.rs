@@ -124,6 +124,7 @@ async fn literal_private_addresses_are_refused_in_any_spelling() {
         "[::1]",
         "[::ffff:10.0.0.1]",
         "169.254.169.254",
+        "168.63.129.16",
     ] {
         let ending = client.attempt(post(&format!("https://{host}/")), lane(300)).await;
         assert_eq!(reason(ending), Reason::TargetRefused, "{host}");
