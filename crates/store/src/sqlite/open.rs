@@ -186,7 +186,9 @@ pub(super) fn catch_up(folder: &Path, db: &Connection) -> Result<Journal, Error>
                 unwritten.take(item);
             }
         }
-        if let Some(chunk) = unwritten.hand_out(Extent::All, (journal.number(), 0), |_, _| false) {
+        // Also where the last ones say nothing, such as that an event was known: the next one is the first behind the mark.
+        let number = journal.number();
+        if let Some(chunk) = unwritten.hand_out(Extent::All, (number, number), |_, _| false) {
             let transaction = db.unchecked_transaction().map_err(trouble)?;
             chunk.write(&transaction)?;
             write_mark(&transaction, chunk.mark())?;

@@ -270,12 +270,11 @@ impl State {
         }
     }
 
-    /// Ends what is freed, and gives the other effects, which happen once the transaction is on the disk.
+    /// Gives the effects, which happen once the transaction is on the disk. What was freed is free, and may be leased again
+    /// by the same transaction.
     pub(super) fn happen(&mut self) -> Effects {
         let mut effects = mem::take(&mut self.effects);
-        for (endpoint, delivery) in effects.freed.drain(..) {
-            self.free(endpoint, delivery);
-        }
+        effects.freed.clear();
         effects
     }
 }

@@ -11,12 +11,16 @@ use domain::delivery::{Cause, State};
 use domain::endpoint::{Endpoint, Scope};
 use domain::event::Event;
 use domain::id::{AccountId, EventId};
-use store::conformance::{Recorder, World};
-use store::{Audience, Commit, DeliveryFilter, Error, EventFilter, Fault, Page, Said};
+use rusqlite::Connection;
+use store::conformance::{Recorder, World, at};
+use store::{Audience, Commit, DeliveryFilter, Error, EventFilter, Fault, LeaseScope, Page, Said};
 use tokio::task::JoinSet;
 
 use crate::folder::{Folder, open_in};
 
+/// What a process that is killed leaves to the next one.
+const LEFT_BY_A_CRASH: [&str; 4] =
+    ["countersign.db", "countersign.db-wal", "countersign.journal-a", "countersign.journal-b"];
 const ALL: Page = Page { limit: 1_000_000, after: None };
 
 /// Registers an endpoint in a folder, and closes it, so that all of it is in the database's own file.
@@ -248,4 +252,56 @@ async fn a_panic_while_something_is_noted_leaves_nobody_waiting_and_loses_nothin
         assert!(world.views.event(account, id).await.unwrap().is_some(), "{id} is lost");
     }
     assert_eq!(say(&world, account, 1).await.len(), 1, "it goes on once it is opened anew");
+}
+
+#[tokio::test]
+async fn what_is_answered_after_a_run_that_ended_with_a_repetition_is_there_after_a_crash() {
+    let (folder, copy) = (Folder::new(), Folder::new());
+    let account = prepared(folder.path()).await;
+    let world = open_in(folder.path(), Recorder::new(), 2, ()).unwrap();
+    let event = world.event(account, "custom.a");
+    world.say(slice::from_ref(&event)).await;
+    // The database catches up, and the last record says nothing then: the event is known.
+    assert!(world.views.event(account, event.id).await.unwrap().is_some());
+    assert!(world.say(slice::from_ref(&event)).await.events.iter().all(|noted| noted.known));
+    drop(world);
+
+    let world = open_in(folder.path(), Recorder::new(), 3, ()).unwrap();
+    // Two in one record, which covers both that were there.
+    let told = [(); 2].map(|()| world.event(account, "custom.a"));
+    world.say(&told).await;
+    for name in LEFT_BY_A_CRASH {
+        fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+    }
+    drop(world);
+    let world = open_in(copy.path(), Recorder::new(), 4, ()).unwrap();
+    for event in &told {
+        assert!(world.views.event(account, event.id).await.unwrap().is_some(), "it is lost");
+    }
+}
+
+#[tokio::test]
+async fn what_is_freed_and_leased_again_by_one_transaction_is_leased_once() {
+    let folder = Folder::new();
+    let account = prepared(folder.path()).await;
+    let world = open_in(folder.path(), Recorder::new(), 2, ()).unwrap();
+    say(&world, account, 1).await;
+    let delivery = world.lanes.taken()[0].delivery.clone();
+    let again = world.settlement(&delivery, State::Pending { due_at: at(0) });
+    world.lanes.over(delivery.id);
+    // Held up by another program, the writer finds both waiting when it is done with the first one.
+    let other = Connection::open(folder.path().join("countersign.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let freed = async { other.execute_batch("COMMIT").unwrap() };
+    let (looked, settled, leased, ()) = tokio::join!(
+        biased;
+        world.store.probe(at(1)),
+        world.store.settle(at(1), vec![again]),
+        world.store.lease(at(1), LeaseScope::All),
+        freed,
+    );
+    looked.unwrap();
+    settled.unwrap();
+    assert_eq!(leased.unwrap().taken, 1);
+    assert_eq!(world.lease_all(1).await.taken, 0, "somebody has it");
 }
