@@ -251,8 +251,15 @@ impl store::Lanes for Lanes {
     fn withdraw(&self, endpoint: EndpointId, bytes: usize) {
         let mut inner = self.lock();
         inner.bytes = inner.bytes.saturating_sub(bytes);
-        if let Some(lane) = inner.lanes.get_mut(&endpoint) {
+        let asks = inner.lanes.get_mut(&endpoint).is_some_and(|lane| {
             lane.reserved = lane.reserved.saturating_sub(1);
+            // Nothing of its own will end and ask later.
+            lane.held() == 0 && mem::take(&mut lane.refused)
+        });
+        if asks {
+            inner.note_due(endpoint, Timestamp::default());
+            drop(inner);
+            self.hungry.notify_one();
         }
     }
 
@@ -290,14 +297,6 @@ impl Inner {
     fn lane(&mut self, endpoint: &Arc<Endpoint>) -> &mut Lane {
         let Self { lanes, share, .. } = self;
         lanes.entry(endpoint.id).or_insert_with(|| Lane::new(endpoint, share))
-    }
-
-    /// Forgets what waits: others have it.
-    fn drop_queues(&mut self) {
-        for lane in self.lanes.values_mut() {
-            let bytes: usize = lane.queue.drain(..).map(|lease| Lease::bytes(&lease.event)).sum();
-            self.bytes = self.bytes.saturating_sub(bytes);
-        }
     }
 
     fn give_turn(&mut self, id: EndpointId) {

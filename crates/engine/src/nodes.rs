@@ -37,10 +37,10 @@ impl Engine {
         if crew.renewed {
             warn!("others had taken this node for dead; it goes on under another id");
         }
-        let looks = self.lanes().meet(began, crew);
-        let surplus = self.lanes().surplus();
-        if !surplus.is_empty() {
-            self.store().release(surplus);
+        let (looks, mut back) = self.lanes().meet(began, crew);
+        back.extend(self.lanes().surplus());
+        if !back.is_empty() {
+            self.store().release(back);
         }
         if looks {
             // Timers of a node that died are ours as much as anybody's.

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::time::{SECOND_MS, Timestamp};
-use store::{LeaseScope, Leased};
+use store::{Commit, LeaseScope, Leased, TimerKind, Write};
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -197,7 +197,7 @@ impl Engine {
                 Ok(asked) => match self.store().lease(now, asked.clone()).await {
                     Ok(leased) => {
                         pause.reset();
-                        self.note_leased(leased, now);
+                        self.note_leased(leased, now).await;
                         // A store that has just answered may have more: look again at once.
                         Some(now)
                     }
@@ -207,7 +207,10 @@ impl Engine {
                             LeaseScope::All => scope = Some(LeaseScope::All),
                             LeaseScope::Endpoints(ids) => self.lanes().ask_again(ids, at),
                         }
-                        self.sleep_until(at).await;
+                        tokio::select! {
+                            () = &mut begun => return,
+                            () = self.sleep_until(at) => {}
+                        }
                         Some(at)
                     }
                 },
@@ -223,12 +226,19 @@ impl Engine {
         }
     }
 
-    /// Notes what the store has left for later.
-    fn note_leased(&self, leased: Leased, now: Timestamp) {
+    /// Notes what the store has left for later, and has what is left for endpoints that are off swept away.
+    pub async fn note_leased(&self, leased: Leased, now: Timestamp) {
         for (endpoint, due_at) in leased.next_due {
             self.lanes().note_next_due(endpoint, due_at, now);
         }
         self.lanes().ask_again(leased.unfinished, now);
+        for (account, endpoint) in leased.off {
+            let mut commit = Commit::new(account, now);
+            commit.writes.push(Write::Timer(TimerKind::Sweep, endpoint.bits(), Some(now)));
+            if let Err(fault) = self.commit(commit).await {
+                warn!(error = %fault, "what is left for an endpoint that is off could not be swept; it is found again");
+            }
+        }
     }
 
     /// Says that this node lives, again and again, and what its share is once all agree.

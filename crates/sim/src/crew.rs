@@ -282,10 +282,7 @@ impl Crew {
     async fn lease_from(&self, running: &Running, scope: LeaseScope) -> Result<(), Trouble> {
         let now = self.clock.now();
         let leased = running.store.lease(now, scope).await?;
-        for (endpoint, due_at) in leased.next_due {
-            running.lanes.note_next_due(endpoint, due_at, now);
-        }
-        running.lanes.ask_again(leased.unfinished, now);
+        running.engine.note_leased(leased, now).await;
         Ok(())
     }
 

@@ -179,6 +179,7 @@ CREATE INDEX queue_asked ON queue (endpoint_id, due_at, delivery_id)
     WHERE node_id IS NULL AND NOT held AND cause IN ('test', 'probe');
 -- Who goes before whom, where an endpoint asks for order: of each key one is free, and those behind it are held.
 CREATE INDEX queue_in_order ON queue (endpoint_id, order_key, turn) WHERE order_key IS NOT NULL;
+CREATE INDEX queue_free_in_order ON queue (endpoint_id, order_key) WHERE order_key IS NOT NULL AND NOT held;
 CREATE SEQUENCE turns;
 
 -- What went wrong, endpoint by endpoint.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use domain::delivery::Delivery;
 use domain::endpoint::Endpoint;
 use domain::event::Event;
-use domain::id::EndpointId;
+use domain::id::{AccountId, EndpointId};
 use domain::time::Timestamp;
 
 /// The right to attempt one delivery, with all that the attempt needs.
@@ -77,4 +77,6 @@ pub struct Leased {
     pub next_due: Vec<(EndpointId, Timestamp)>,
     /// Endpoints of which as many were leased as one call leases: there may be more that is due and has room.
     pub unfinished: Vec<EndpointId>,
+    /// Endpoints that are off and have deliveries that nobody has leased, nor will: another node had when they were swept.
+    pub off: Vec<(AccountId, EndpointId)>,
 }

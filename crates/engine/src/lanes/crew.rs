@@ -7,9 +7,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use domain::id::EndpointId;
+use domain::id::{DeliveryId, EndpointId};
 use domain::time::Clock;
-use store::Crew;
+use store::{Crew, Lease};
 
 use super::{Inner, Lanes};
 use crate::nodes::HEARD_MAX;
@@ -41,12 +41,14 @@ impl Lanes {
     }
 
     /// Takes in how the crew stands, as a beat told that began at a moment of the clock's uptime; `true` when there is
-    /// reason to look for work.
-    pub fn meet(&self, began: Duration, crew: Crew) -> bool {
+    /// reason to look for work. What waited here as leased by somebody who was declared dead is dropped, and given to be
+    /// handed back: others have some of it, and some may have been leased under the new name already.
+    pub fn meet(&self, began: Duration, crew: Crew) -> (bool, Vec<(EndpointId, DeliveryId)>) {
         let mut inner = self.lock();
         let (before, was_unheard) = (inner.share.clone(), self.is_unheard(&inner));
+        let mut dropped = Vec::new();
         if crew.renewed {
-            inner.drop_queues();
+            dropped = inner.drop_queues();
             inner.share = Share::default();
         }
         inner.share.meet(crew);
@@ -75,7 +77,7 @@ impl Lanes {
             self.start.notify_one();
             self.hungry.notify_one();
         }
-        looks
+        (looks, dropped)
     }
 
     /// Tells whether no lane has more under way than this node's share.
@@ -103,5 +105,19 @@ impl Lanes {
             inner.everything = false;
         }
         wants
+    }
+}
+
+impl Inner {
+    /// Forgets what waits, and gives it.
+    fn drop_queues(&mut self) -> Vec<(EndpointId, DeliveryId)> {
+        let mut dropped = Vec::new();
+        for (endpoint, lane) in &mut self.lanes {
+            for lease in lane.queue.drain(..) {
+                self.bytes = self.bytes.saturating_sub(Lease::bytes(&lease.event));
+                dropped.push((*endpoint, lease.delivery.id));
+            }
+        }
+        dropped
     }
 }

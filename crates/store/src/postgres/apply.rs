@@ -328,7 +328,7 @@ async fn cancel(
 async fn follow(turn: &mut Turn<'_>, now: Timestamp, pairs: BTreeSet<Pair>) -> Result<(), Trouble> {
     if !pairs.is_empty() {
         order::lock(turn, &pairs).await?;
-        order::follow(turn, now, &pairs, &pairs).await?;
+        order::follow(turn, now, &pairs).await?;
     }
     Ok(())
 }

@@ -54,8 +54,13 @@ pub(super) async fn lease(
     turn.know(&endpoints.iter().map(|(account, _)| *account).collect()).await?;
     let mut leased = Leased::default();
     for (account, id) in endpoints {
-        if let Some(endpoint) = turn.endpoint(account, id) {
-            lease_endpoint(turn, now, &endpoint, &mut leased).await?;
+        let endpoint = turn.endpoint(account, id);
+        if let Some(endpoint) = &endpoint {
+            lease_endpoint(turn, now, endpoint, &mut leased).await?;
+        }
+        let is_on = endpoint.is_some_and(|endpoint| endpoint.status == Status::Enabled);
+        if !is_on && turn.link.first(sql::queue_left, &[&Id(id.bits())]).await?.is_some() {
+            leased.off.push((account, id));
         }
     }
     Ok(leased)

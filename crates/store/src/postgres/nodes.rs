@@ -77,11 +77,10 @@ pub(super) async fn join(link: &Link, id: u128, name: &str) -> Result<(), Error>
     link.simply(sql::commit).await.map_err(trouble)
 }
 
-/// Takes a new id, since others have declared this node dead, unless that was done meanwhile.
-pub(super) async fn renew(shared: &Shared, link: Option<&Link>) -> Result<(), Trouble> {
-    let known = shared.node().id;
+/// Takes a new id, since others have declared the node of this one dead, unless that was done meanwhile.
+pub(super) async fn renew(shared: &Shared, link: Option<&Link>, dead: u128) -> Result<(), Trouble> {
     let _renewing = shared.renewing.lock().await;
-    if shared.node().id != known {
+    if shared.node().id != dead {
         return Ok(());
     }
     let own;
@@ -165,15 +164,15 @@ impl Keeper {
         if shared.node().doubtful {
             bury(link, shared.node().id, None).await?;
         }
-        let beat = async |watch: &Watch| {
-            let id = Id(shared.node().id);
-            link.run(sql::node_beat, &[&id, &watch.sees, &now.as_millis()]).await
+        let beat = async |watch: &Watch, id: u128| {
+            link.run(sql::node_beat, &[&Id(id), &watch.sees, &now.as_millis()]).await
         };
-        if beat(watch).await? == 0 {
-            renew(shared, Some(link)).await?;
+        let known = shared.node().id;
+        if beat(watch, known).await? == 0 {
+            renew(shared, Some(link), known).await?;
             // As somebody else it has seen nothing yet.
             watch.sees = 0;
-            beat(watch).await?;
+            beat(watch, shared.node().id).await?;
         }
         // The members first: when the epoch moves meanwhile, somebody has not seen it yet.
         let mut listed = list(link).await?;

@@ -23,7 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0003_intake.sql"),
     include_str!("../../migrations/postgres/0004_packets.sql"),
     include_str!("../../migrations/postgres/0005_documents.sql"),
-    include_str!("../../migrations/postgres/0006_statistics.sql"),
+    include_str!("../../migrations/postgres/0006_plans.sql"),
 ];
 
 /// The oldest server that will do.

@@ -14,6 +14,7 @@ use super::lease;
 use super::rows::{self, Id, Trouble};
 use super::sql;
 use super::state::{Shared, Turn};
+use super::writes::in_the_way;
 
 /// An endpoint and one of its order keys.
 pub(super) type Pair = (EndpointId, Vec<u8>);
@@ -47,13 +48,12 @@ fn lock_of(pair: &Pair) -> i64 {
     i64::from_be_bytes(*first)
 }
 
-/// Lets the next one go in each order key of which one has ended, and offers it to the lanes. Gives the keys of which
-/// one is free, so that further ones stand behind it.
+/// Lets the next one go in each order key of which none is free, and offers it to the lanes. Gives the keys of which one is
+/// free, so that further ones stand behind it.
 pub(super) async fn follow(
     turn: &mut Turn<'_>,
     now: Timestamp,
     pairs: &BTreeSet<Pair>,
-    ended: &BTreeSet<Pair>,
 ) -> Result<BTreeSet<Pair>, Trouble> {
     let endpoints: Vec<Id> = pairs.iter().map(|(endpoint, _)| Id(endpoint.bits())).collect();
     let keys: Vec<&[u8]> = pairs.iter().map(|(_, key)| key.as_slice()).collect();
@@ -63,16 +63,18 @@ pub(super) async fn follow(
         let pair: Pair = (EndpointId::new(rows::bits(&row, 0)?), rows::column(&row, 1)?);
         if rows::column(&row, 2)? {
             busy.insert(pair);
-        } else if let Some(account) = rows::bits_or_none(&row, 3)?
-            && ended.contains(&pair)
-        {
+        } else if let Some(account) = rows::bits_or_none(&row, 3)? {
             next.push((AccountId::new(account), DeliveryId::new(rows::bits(&row, 4)?)));
             busy.insert(pair);
         }
     }
     if !next.is_empty() {
         let (accounts, ids) = lease::columns(&next);
-        turn.link.run(sql::queue_free, &[&accounts, &ids]).await?;
+        let freed = turn.link.run(sql::queue_free, &[&accounts, &ids]).await?;
+        if freed < next.len() as u64 {
+            // Who cancels one that is held takes no lock: others stand behind it, and another one is next.
+            return Err(Trouble::Again(in_the_way()));
+        }
         lease::offer(turn, now, &next).await?;
     }
     Ok(busy)

@@ -71,8 +71,8 @@ pub(super) enum Trouble {
     Careful,
     /// The connection is gone, and with it the transaction, unless it was being committed.
     Lost(Error),
-    /// Other nodes have declared this one dead.
-    Fenced,
+    /// Other nodes have declared this one dead, which had that id.
+    Fenced(u128),
 }
 
 impl Trouble {
@@ -80,7 +80,7 @@ impl Trouble {
     pub(super) fn into_error(self) -> Error {
         match self {
             Self::Store(error) | Self::Again(error) | Self::Lost(error) => error,
-            Self::Careful | Self::Fenced => Error::Unavailable {
+            Self::Careful | Self::Fenced(_) => Error::Unavailable {
                 hint: "other nodes were in the way again and again",
                 source: "the work was changed or taken away meanwhile".into(),
             },

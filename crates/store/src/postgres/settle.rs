@@ -5,14 +5,12 @@
 //! delivery that ended meanwhile keeps its state.
 
 use std::collections::BTreeSet;
-use std::mem;
 
 use domain::chain::Entry;
 use domain::delivery::Attempt;
 use domain::id::{AccountId, EndpointId};
 use domain::time::Timestamp;
 
-use super::order::Pair;
 use super::rows::{Trouble, written};
 use super::state::Turn;
 use super::unit::{Known, Standing, Unit};
@@ -27,8 +25,6 @@ pub(super) struct Recorded<'a> {
     pub(super) now: Timestamp,
     /// Settlements that are new, with the call each belongs to.
     pub(super) new: Vec<(usize, Timestamp, &'a Settlement)>,
-    /// Order keys of which a delivery ended.
-    pub(super) ended: BTreeSet<Pair>,
 }
 
 /// Decides what is written of each settlement.
@@ -48,7 +44,7 @@ pub(super) fn plan<'a>(
                 return Err(Trouble::Careful);
             }
             let number = match known.standings.get_mut(&delivery) {
-                Some(standing) => look(standing, settlement, &mut recorded, writes),
+                Some(standing) => look(standing, settlement, writes),
                 // It is not there at all; the attempt was made all the same.
                 None if turn.careful => Some(settlement.attempt.number),
                 None => {
@@ -82,12 +78,7 @@ fn change(settlement: &Settlement, attempts: u32, before: u32, writes: &mut Writ
 }
 
 /// Decides by where the delivery stands. `None` when this very attempt is recorded already.
-fn look(
-    standing: &mut Standing,
-    settlement: &Settlement,
-    recorded: &mut Recorded<'_>,
-    writes: &mut Writes,
-) -> Option<u32> {
+fn look(standing: &mut Standing, settlement: &Settlement, writes: &mut Writes) -> Option<u32> {
     let attempt = &settlement.attempt;
     if standing.numbers.values().any(|id| *id == attempt.id) {
         return None;
@@ -107,9 +98,8 @@ fn look(
     change(settlement, number, before, writes);
     if !settlement.state.is_pending() {
         standing.is_pending = false;
-        if let Some(key) = mem::take(&mut standing.order_key) {
+        if standing.order_key.take().is_some() {
             writes.ordered += 1;
-            recorded.ended.insert((settlement.endpoint, key));
         }
     }
     Some(number)

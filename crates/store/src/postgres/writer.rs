@@ -151,7 +151,7 @@ impl Writer {
                 Trouble::Store(error) => return Err(Trouble::Store(error)),
                 Trouble::Careful | Trouble::Again(_) => careful = true,
                 Trouble::Lost(_) => self.link = None,
-                Trouble::Fenced => nodes::renew(&self.shared, self.link.as_ref()).await?,
+                Trouble::Fenced(id) => nodes::renew(&self.shared, self.link.as_ref(), id).await?,
             }
             if tries == TRIES_MAX {
                 return Err(trouble);
@@ -238,15 +238,20 @@ impl Writer {
         }
     }
 
-    /// Looks whether the last batch was committed, once its transaction has ended. `None` when it cannot be told.
+    /// Looks whether the last batch was committed, once its transaction has ended or can do so no more. `None` when it cannot
+    /// be told.
     async fn look_for(&mut self, node: u128) -> Option<bool> {
         for _ in 0..LOOKS_MAX {
             if let Ok(link) = Link::open_writer(&self.shared.servers).await {
-                let arguments: Arguments<'_> = &[&Id(node), &self.number];
-                if let Ok(row) = link.first(sql::writer_read, arguments).await {
-                    let last: Option<i64> = row.and_then(|row| rows::column(&row, 0).ok());
+                // A transaction that is still on its way there shall not be committed after this.
+                let (looked_for, raised) = (self.batch, self.batch + 1);
+                let arguments: Arguments<'_> = &[&Id(node), &self.number, &raised];
+                if let Ok(row) = link.first(sql::writer_raise, arguments).await {
+                    self.batch = raised;
                     self.link = Some(link);
-                    return Some(last == Some(self.batch));
+                    // Without its row the node was declared dead, and took along what its last batch was.
+                    let last: i64 = rows::column(&row?, 0).ok()?;
+                    return Some(last == looked_for);
                 }
             }
             // Nothing else can be written here before this is known.

@@ -149,7 +149,8 @@ impl End<'_> {
 pub(super) async fn take_turn(turn: &Turn<'_>, writer: i32, batch: i64) -> Result<(), Trouble> {
     let node = Id(turn.node.id);
     let turned = turn.link.run(sql::writer_turn, &[&node, &writer, &batch, &turn.said]).await;
-    let fenced = |error| if is_division(&error) { Trouble::Fenced } else { error.into() };
+    let fenced =
+        |error| if is_division(&error) { Trouble::Fenced(turn.node.id) } else { error.into() };
     turned.map(|_rows| ()).map_err(fenced)
 }
 

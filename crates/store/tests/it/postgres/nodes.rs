@@ -5,7 +5,7 @@ use std::slice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::delivery::State;
+use domain::delivery::{State, Why};
 use domain::endpoint::{Endpoint, Ordering, Status};
 use domain::event::Event;
 use domain::id::{DeliveryId, EventId};
@@ -298,4 +298,26 @@ async fn a_look_from_outside_tells_who_has_leased_what() {
     assert_eq!((about.due, about.schema), (2, about.schema_wanted));
     assert!(about.due_since.is_some() && about.server >= 140_000);
     assert_eq!(beat(&two).await.nodes, 2, "who only looks enters no crew");
+}
+
+#[tokio::test]
+async fn what_is_given_back_after_its_endpoint_was_swept_is_told_of() {
+    let (one, two) = two().await;
+    let account = one.account();
+    let endpoint = one.register(one.endpoint(account)).await;
+    one.say(slice::from_ref(&one.event(account, "custom.a"))).await;
+    let leased = one.lanes.taken().remove(0);
+    let off = Endpoint { status: Status::Disabled, ..endpoint.clone() };
+    let off = Write::Endpoint(Guarded { version: 1, value: off });
+    let sweep =
+        || Write::CancelPending { endpoint: endpoint.id, why: Why::EndpointDisabled, limit: 9 };
+    two.write(account, vec![off, sweep()]).await.unwrap();
+    assert!(two.lease_all(0).await.off.is_empty(), "somebody has it");
+    one.release(&leased.delivery);
+    let told = time::timeout(Duration::from_secs(20), async {
+        while two.lease_all(0).await.off != [(account, endpoint.id)] {}
+    });
+    told.await.expect("it comes back");
+    assert_eq!(two.write(account, vec![sweep()]).await.unwrap().changed, 1);
+    assert!(two.lease_all(0).await.off.is_empty());
 }

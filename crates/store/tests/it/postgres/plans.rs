@@ -23,7 +23,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("stats", "counts what is pending, for an operator"),
     ("timer_free", "once for each node that died"),
     ("timer_next", "a bounded number is claimed"),
-    ("writer_read", "a node has three"),
+    ("writer_raise", "a node has three"),
     ("writer_turn", "a node has three"),
 ];
 

@@ -2,9 +2,10 @@
 
 use std::slice;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering as Atomic};
 
 use domain::delivery::State;
+use domain::endpoint::{Endpoint, Ordering};
 use domain::event::Event;
 use domain::id::{EventId, RequestId};
 use domain::secret::Secret;
@@ -44,9 +45,9 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, mode: Arc<AtomicU8>
                 let Ok(count @ 1..) = read else { return };
                 let asked = &asked[..count];
                 let commits = asked.windows(6).any(|window| window == b"COMMIT");
-                let now = mode.load(Ordering::Relaxed);
+                let now = mode.load(Atomic::Relaxed);
                 if commits && now != PASS {
-                    mode.store(PASS, Ordering::Relaxed);
+                    mode.store(PASS, Atomic::Relaxed);
                     if now == CUT_AFTER {
                         server.write_all(asked).await.unwrap();
                         // It is done once the server says so; nobody hears it.
@@ -91,9 +92,9 @@ async fn a_commit_whose_answer_was_lost_is_no_conflict() {
         vec![Write::Request(Box::new(Guarded { version, value: request.clone() }), Vec::new())]
     };
     for (version, cut) in [(0, CUT_AFTER), (1, CUT_BEFORE), (2, CUT_AFTER), (3, PASS)] {
-        mode.store(cut, Ordering::Relaxed);
+        mode.store(cut, Atomic::Relaxed);
         world.write(account, write(version)).await.unwrap();
-        assert_eq!(mode.load(Ordering::Relaxed), PASS, "it was lost");
+        assert_eq!(mode.load(Atomic::Relaxed), PASS, "it was lost");
     }
     let (_, version) = world.views.request(account, request.id).await.unwrap().unwrap();
     assert_eq!(version, 4);
@@ -105,12 +106,12 @@ async fn work_leased_in_a_commit_whose_answer_was_lost_is_handed_on_once() {
     let account = world.account();
     world.register(world.endpoint(account)).await;
     for cut in [CUT_AFTER, CUT_BEFORE] {
-        mode.store(cut, Ordering::Relaxed);
+        mode.store(cut, Atomic::Relaxed);
         let event = world.event(account, "custom.a");
         assert!(!world.say(slice::from_ref(&event)).await.events[0].known);
         let taken = world.lanes.taken();
         assert_eq!(taken.iter().map(|taken| taken.event.id).collect::<Vec<_>>(), [event.id]);
-        mode.store(cut, Ordering::Relaxed);
+        mode.store(cut, Atomic::Relaxed);
         world.deliver(&taken[0].delivery).await;
         let (row, attempts) = world.delivery(&taken[0].delivery).await;
         assert_eq!((row.delivery.attempts, attempts.len()), (1, 1));
@@ -236,4 +237,28 @@ async fn a_poisonous_job_fails_alone() {
     assert!(poisoned.is_err());
     assert_eq!(world.views.stats().await.unwrap().events, 2);
     let _: &dyn Store = world.store.as_ref();
+}
+
+#[tokio::test]
+async fn a_key_goes_on_though_the_next_one_is_cancelled_while_the_one_before_it_ends() {
+    let database = Arc::new(Database::new().await);
+    let (other, watcher) = (database.client().await, database.client().await);
+    let world = database.world(1, Arc::clone(&database)).await;
+    let account = world.account();
+    let ordered = Endpoint { ordering: Ordering::Request, ..world.endpoint(account) };
+    world.register(ordered).await;
+    let events = [(); 3].map(|()| world.keyed(account, "k"));
+    world.say(&events).await;
+    let first = world.lanes.taken().remove(0);
+    let next = "BEGIN; DELETE FROM queue
+                WHERE delivery_id = (SELECT delivery_id FROM queue WHERE held ORDER BY turn LIMIT 1)";
+    other.batch_execute(next).await.unwrap();
+    let cancelled = async {
+        let waits = "SELECT FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while watcher.query(waits, &[]).await.unwrap().is_empty() {}
+        other.batch_execute("COMMIT").await.unwrap();
+    };
+    tokio::join!(world.deliver(&first.delivery), cancelled);
+    assert_eq!(world.lanes.told(), [events[2].id], "it is stuck");
 }
