@@ -90,19 +90,26 @@ impl Engine {
                 revived.insert(settlement.endpoint, settlement.account);
             }
         }
-        for (account, id, health, change) in settled.changes {
-            match change {
-                Change::Failing { .. } => self.warn(account, id, health).await?,
-                Change::Disable => self.end(account, id, End::Failing).await?,
+        // What fails does not keep the others from being done: nobody comes back to them.
+        let mut followed = Ok(count);
+        let mut note = |done: Result<(), store::Error>| {
+            if let Err(error) = done {
+                followed = Err(error);
             }
+        };
+        for (account, id, health, change) in settled.changes {
+            note(match change {
+                Change::Failing { .. } => self.warn(account, id, health).await,
+                Change::Disable => self.end(account, id, End::Failing).await,
+            });
         }
         for (id, (account, stop)) in stops {
-            self.end(account, id, End::Gone(stop)).await?;
+            note(self.end(account, id, End::Gone(stop)).await);
         }
         for (id, account) in revived {
-            self.revive(account, id).await?;
+            note(self.revive(account, id).await);
         }
-        Ok(count)
+        followed
     }
 
     /// Says that an endpoint has been failing for long; the warning counts as given with the same commit.

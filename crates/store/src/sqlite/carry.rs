@@ -85,7 +85,10 @@ fn caught_up(folder: &Path, pen: &mut Pen<'_>) -> Result<Connection, Error> {
     // Before the mark is read: what a file lost by being written over meanwhile is below the mark then.
     let records = journal::look(folder).map_err(open::disk_trouble)?;
     let mark = open::mark(&db)?;
-    let wanted = journal::beyond(records, mark).last().map_or(mark, |record| record.number);
+    // The last ones may say nothing, such as that an event was known.
+    let records = journal::beyond(records, mark);
+    let last = records.iter().rfind(|record| !record.payload.is_empty());
+    let wanted = last.map_or(mark, |record| record.number);
     for _ in 0..LOOKS_MAX {
         db.execute_batch(STATEMENTS.begin).map_err(trouble)?;
         if open::mark(&db)? >= wanted {

@@ -95,6 +95,12 @@ impl Flusher {
         Arc::clone(&self.refused)
     }
 
+    /// Ends the store for all who write: it must be opened anew.
+    pub(super) fn give_up(&self) {
+        self.refused.store(true, Ordering::Release);
+        self.outbox.rouse(1);
+    }
+
     /// Fails once the disk has refused, after which nothing more may be written.
     pub(super) fn check(&self) -> Result<(), Error> {
         if self.refused.load(Ordering::Acquire) {

@@ -4,6 +4,7 @@
 //! database catches up first; who follows the log is shown nothing of it that a loss of power could put elsewhere.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -121,9 +122,10 @@ impl Readers {
         let asked = task::spawn_blocking(move || {
             let _turn = turn;
             let Some(db) = pool.borrow() else { return Err(Error::Closed) };
-            let answer = question(&db, &pool.master);
+            // A question that panics must not take the connection along.
+            let answer = catch_unwind(AssertUnwindSafe(|| question(&db, &pool.master)));
             pool.give_back(db);
-            answer
+            answer.unwrap_or_else(|panic| resume_unwind(panic))
         });
         asked.await.map_err(|error| Error::Unusable {
             detail: "a question to the store was not finished".to_owned(),

@@ -10,6 +10,7 @@
 
 use std::fs::File;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -100,6 +101,14 @@ impl Writer {
     /// Works until the store is closed, and leaves nothing in the journal alone. Gives what locks the folder, which is to be
     /// kept until the journal is closed too.
     pub(super) fn run(mut self) -> File {
+        if catch_unwind(AssertUnwindSafe(|| self.work_on())).is_err() {
+            // What lies on the desk may be half done. The panic has said so already, and nobody is answered from that.
+            self.flusher.give_up();
+        }
+        self.lock
+    }
+
+    fn work_on(&mut self) {
         let mut batch = Vec::with_capacity(BATCH_JOBS_MAX);
         let mut crowded = false;
         while let Some(first) = self.next() {
@@ -132,7 +141,6 @@ impl Writer {
             }
         }
         self.catch_up_all();
-        self.lock
     }
 
     /// Heeds a word that is no verb; `false` when the job is one.
@@ -177,7 +185,7 @@ impl Writer {
     /// Waits for a job, and meanwhile for the time to catch up; `None` when nobody can send any more.
     fn next(&mut self) -> Option<Job> {
         loop {
-            if !self.desk.is_behind() && !self.flood.lasts() {
+            if !self.desk.is_behind() && !self.flood.lasts() && self.is_marked() {
                 return self.jobs.recv().ok();
             }
             match self.jobs.recv_timeout(self.flood.pause(self.desk.count())) {
@@ -186,6 +194,13 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => self.catch_up_by_and_by(),
             }
         }
+    }
+
+    /// Tells whether the database's mark stands behind the last record, or cannot be written just now. The last ones may say
+    /// nothing, or what a transaction has written meanwhile.
+    fn is_marked(&self) -> bool {
+        let papers = self.desk.papers();
+        papers.is_stuck || papers.unwritten.mark() >= self.flusher.outbox().sealed()
     }
 
     /// Writes what is over, and what was not over the last time either; of a flood, what is due of it.
@@ -249,9 +264,9 @@ impl Writer {
         // The desk is free while the chunk is written.
         let chunk = {
             let mut papers = self.desk.papers();
-            let (sealed, wanted) = (self.flusher.outbox().sealed(), self.wanted());
+            let sealed = self.flusher.outbox().sealed();
             papers.finder.leave();
-            papers.hand_out(extent, sealed, wanted)
+            papers.hand_out(extent, sealed, sealed)
         };
         if let Some(chunk) = chunk {
             let written = self.write_chunk(&chunk);
@@ -360,7 +375,13 @@ impl Writer {
                 self.catch_up_all();
             }
         }
-        match self.transact(&batch) {
+        let transacted = catch_unwind(AssertUnwindSafe(|| self.transact(&batch)));
+        let transacted = transacted.unwrap_or_else(|panic| {
+            // Before its callers hear of it, so that none is promised anything after that.
+            self.flusher.give_up();
+            resume_unwind(panic)
+        });
+        match transacted {
             Ok((done, effects)) => {
                 let flush = self.flush_for(&batch);
                 let bytes: usize = batch.iter().map(Job::bytes).sum();

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use domain::delivery::{Cause, State};
-use domain::endpoint::{Endpoint, Scope};
+use domain::endpoint::{Endpoint, Ordering as Order, Scope};
 use domain::event::Event;
 use domain::id::{AccountId, EventId};
 use rusqlite::Connection;
@@ -251,6 +252,29 @@ async fn a_panic_while_something_is_noted_leaves_nobody_waiting_and_loses_nothin
     for id in told {
         assert!(world.views.event(account, id).await.unwrap().is_some(), "{id} is lost");
     }
+    assert_eq!(say(&world, account, 1).await.len(), 1, "it goes on once it is opened anew");
+}
+
+#[tokio::test]
+async fn a_panic_of_the_writer_leaves_nobody_waiting_and_nothing_more_is_promised() {
+    let folder = Folder::new();
+    let world = open_in(folder.path(), Recorder::new(), 1, ()).unwrap();
+    let account = world.account();
+    world.register(Endpoint { ordering: Order::Request, ..world.endpoint(account) }).await;
+    drop(world);
+    let breaks = || assert_ne!(thread::current().name(), Some("store-writer"), "oh");
+    let world = open_in(folder.path(), Recorder::with_gate(breaks), 2, ()).unwrap();
+    let commit = |event| {
+        let events = vec![Said { event, audience: Audience::Subscribers }];
+        world.store.commit(Commit { events, ..Commit::new(account, account.minted_at()) })
+    };
+    // What goes in order is carried out by the writer, and what does not by the flusher.
+    let refused = commit(world.keyed(account, "k")).await;
+    assert!(matches!(refused, Err(Fault::Store(Error::Closed))), "{refused:?}");
+    let refused = commit(world.event(account, "custom.a")).await;
+    assert!(matches!(refused, Err(Fault::Store(_))), "{refused:?}");
+    drop(world);
+    let world = open_in(folder.path(), Recorder::new(), 3, ()).unwrap();
     assert_eq!(say(&world, account, 1).await.len(), 1, "it goes on once it is opened anew");
 }
 
