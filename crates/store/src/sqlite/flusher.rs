@@ -129,6 +129,10 @@ struct Answers {
 
 impl Answers {
     fn give(&self, record: Option<Record>, committed: Vec<Committed>) {
+        // In the order of the transactions, which who answers may not keep: of two changes, the later one shall stay.
+        for endpoint in committed.iter().flat_map(|committed| &committed.effects.changed) {
+            self.lanes.changed(endpoint);
+        }
         let lanes = Arc::clone(&self.lanes);
         let give = move || {
             if let Some(Record { promises, leases, .. }) = record {
@@ -290,9 +294,6 @@ fn keep(promise: Promise) {
 
 fn answer_all(committed: Committed, lanes: &dyn Lanes) {
     let Committed { batch, done, effects, flush: _ } = committed;
-    for endpoint in &effects.changed {
-        lanes.changed(endpoint);
-    }
     if !effects.leases.is_empty() {
         lanes.take(effects.leases);
     }
