@@ -1,3 +1,6 @@
+-- However long the queue is.
+SET LOCAL statement_timeout = 0;
+
 -- What the planner shall know of the log before there is any: that an account has many events. Of a table that it knows
 -- nothing about it supposes two hundred accounts; so, while some two hundred events are there, an account's part of the log
 -- looks no longer than one row, and one row was looked for there until statistics came. The rows are gone with the end of

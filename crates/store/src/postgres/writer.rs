@@ -40,6 +40,8 @@ const TURN_MAX: Duration = Duration::from_millis(500);
 const TRIES_MAX: u32 = 4;
 /// A commit whose answer was lost is looked for so many times.
 const LOOKS_MAX: u32 = 20;
+/// A look raises the number of the writer's last batch by so many at most.
+const BATCHES_RAISED: i64 = 2;
 /// The pause between two looks.
 const LOOK_WAIT: Duration = Duration::from_millis(500);
 
@@ -227,7 +229,7 @@ impl Writer {
                 None => {
                     turn.undo();
                     // Leases may stand that nobody will ever give back but by the death of this node.
-                    shared.with_node(|node| node.doubtful = true);
+                    shared.with_node(|now| now.doubtful |= now.id == node);
                     Err(Trouble::Store(error))
                 }
             },
@@ -241,17 +243,17 @@ impl Writer {
     /// Looks whether the last batch was committed, once its transaction has ended or can do so no more. `None` when it cannot
     /// be told.
     async fn look_for(&mut self, node: u128) -> Option<bool> {
+        let batch = self.batch;
+        // A transaction that is still on its way there shall not be committed after a look. The answer to that may be lost too.
+        self.batch += BATCHES_RAISED;
         for _ in 0..LOOKS_MAX {
             if let Ok(link) = Link::open_writer(&self.shared.servers).await {
-                // A transaction that is still on its way there shall not be committed after this.
-                let (looked_for, raised) = (self.batch, self.batch + 1);
-                let arguments: Arguments<'_> = &[&Id(node), &self.number, &raised];
+                let arguments: Arguments<'_> = &[&Id(node), &self.number, &batch];
                 if let Ok(row) = link.first(sql::writer_raise, arguments).await {
-                    self.batch = raised;
                     self.link = Some(link);
                     // Without its row the node was declared dead, and took along what its last batch was.
                     let last: i64 = rows::column(&row?, 0).ok()?;
-                    return Some(last == looked_for);
+                    return Some(last == batch || last == batch + 1);
                 }
             }
             // Nothing else can be written here before this is known.

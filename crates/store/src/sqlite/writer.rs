@@ -200,7 +200,8 @@ impl Writer {
     /// nothing, or what a transaction has written meanwhile.
     fn is_marked(&self) -> bool {
         let papers = self.desk.papers();
-        papers.is_stuck || papers.unwritten.mark() >= self.flusher.outbox().sealed()
+        let last = self.flusher.outbox().sealed().max(papers.unwritten.last());
+        papers.is_stuck || papers.unwritten.mark() >= last || self.flusher.check().is_err()
     }
 
     /// Writes what is over, and what was not over the last time either; of a flood, what is due of it.

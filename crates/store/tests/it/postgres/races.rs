@@ -1,5 +1,7 @@
 //! What happens at the same instant, and what is lost on the way.
 
+use std::fs;
+use std::path::Path;
 use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering as Atomic};
@@ -16,6 +18,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
+use tokio_postgres::SimpleQueryMessage;
 
 use super::database::Database;
 
@@ -261,4 +264,35 @@ async fn a_key_goes_on_though_the_next_one_is_cancelled_while_the_one_before_it_
     };
     tokio::join!(world.deliver(&first.delivery), cancelled);
     assert_eq!(world.lanes.told(), [events[2].id], "it is stuck");
+}
+
+#[tokio::test]
+async fn a_look_for_a_batch_tells_the_same_again_and_the_batch_comes_too_late_after_it() {
+    let database = Database::new().await;
+    let client = database.client().await;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sql/postgres");
+    let ask = async |name: &str, batch: i64| {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        let of = [("$1", "md5('n')::uuid".to_owned()), ("$2", "1".to_owned())];
+        let given = [("$3", batch.to_string()), ("$4", "0".to_owned())];
+        let text = of.iter().chain(&given).fold(text, |text, (at, value)| text.replace(at, value));
+        let said = client.simple_query(&text).await?;
+        let rows = said.iter().filter_map(|said| {
+            let SimpleQueryMessage::Row(row) = said else { return None };
+            row.get(0)?.parse::<i64>().ok()
+        });
+        Ok::<_, tokio_postgres::Error>(rows.collect::<Vec<_>>())
+    };
+    for (batch, was_committed) in [(7, true), (8, false)] {
+        let begun = "DELETE FROM writers; INSERT INTO writers VALUES (md5('n')::uuid, 1, 7, 0)";
+        client.batch_execute(begun).await.unwrap();
+        for time in ["once", "twice", "three times"] {
+            let stood = ask("writer_raise.sql", batch).await.unwrap();
+            assert_eq!(stood == [batch] || stood == [batch + 1], was_committed, "{batch} {time}");
+        }
+        assert!(ask("writer_turn.sql", batch).await.is_err(), "{batch} comes too late");
+        ask("writer_turn.sql", batch + 3).await.unwrap();
+        ask("writer_raise.sql", batch).await.unwrap();
+        assert!(ask("writer_turn.sql", batch + 4).await.is_ok(), "a late look lowers nothing");
+    }
 }
