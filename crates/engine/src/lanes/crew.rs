@@ -1,7 +1,7 @@
 //! Lanes of a node that shares the store with others.
 //!
 //! Invariants: nothing starts and nothing is taken before a crew was met, nor once the last beat is too old; what others
-//! have taken over is forgotten, not attempted.
+//! may have taken over is forgotten and handed back, not attempted.
 //! Left to others: when to beat (`run`), what a share is (`share`).
 
 use std::sync::{Arc, Mutex};

@@ -1,7 +1,8 @@
 //! One after the other, where an endpoint asks for it.
 //!
 //! Invariant: of each order key one delivery is free, and those behind it are held. Whoever adds one to a key, or ends
-//! one, holds the key's lock until its transaction ends, so that two nodes never decide about one key at once.
+//! its free one, holds the key's lock until its transaction ends, so that two nodes never decide about one key at once; who
+//! cancels one that is held takes no lock, and is noticed.
 
 use std::collections::BTreeSet;
 
