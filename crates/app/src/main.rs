@@ -11,6 +11,7 @@ mod clock;
 mod config;
 mod failure;
 mod folder;
+mod runtime;
 mod screen;
 mod shutdown;
 mod telemetry;

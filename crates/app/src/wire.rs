@@ -6,9 +6,7 @@
 
 use std::future::ready;
 use std::net::SocketAddr;
-use std::num::NonZero;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, ensure};
@@ -24,7 +22,7 @@ use store::postgres::{self, Postgres, Protection};
 use store::sqlite::{self, Sqlite};
 use store::{MasterKey, Store, Views};
 use tokio::net::TcpListener;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::Handle;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
@@ -34,7 +32,7 @@ use crate::config::Settings;
 use crate::config::gather::Mode;
 use crate::config::table::{Name, setting};
 use crate::failure::Advise as _;
-use crate::folder;
+use crate::{folder, runtime};
 
 /// The account that everything belongs to, unless somebody names another one.
 pub(crate) const ACCOUNT: &str = "default";
@@ -59,22 +57,6 @@ pub(crate) struct Service {
     /// Where mails come back, if anywhere.
     mail_listener: Option<TcpListener>,
     settings: web::Settings,
-}
-
-/// Makes the runtime of the server, with half of the cores. Deliveries have the other half: an attempt that waits behind
-/// a crowd of callers would hold its place in flight for nothing.
-pub(crate) fn runtime() -> anyhow::Result<Runtime> {
-    half_of_the_cores("serve")
-}
-
-fn half_of_the_cores(name: &str) -> anyhow::Result<Runtime> {
-    let cores = available_parallelism().map_or(1, NonZero::get);
-    Builder::new_multi_thread()
-        .worker_threads(cores.div_ceil(2))
-        .thread_name(name)
-        .enable_all()
-        .build()
-        .context("starting the threads")
 }
 
 /// Builds the engine: on the data folder, which it holds, or on the database that the settings name.
@@ -252,7 +234,7 @@ impl Service {
             tokio::join!(calls, web::serve_returned_mails(listener, mail_engine, stop));
         });
         let stop = shutdown.clone();
-        let deliveries = half_of_the_cores("deliver")?;
+        let deliveries = runtime::delivering()?;
         let mut moving = deliveries.spawn(async move { engine.run(stop).await });
         let (what, ended, engine_ended) = tokio::select! {
             ended = &mut serving => ("the server", ended, false),

@@ -22,10 +22,10 @@ use crate::chance::SystemChance;
 use crate::cli::Context;
 use crate::config::Settings;
 use crate::config::gather::Mode;
-use crate::folder;
 use crate::screen::{Screen, Unheard};
 use crate::shutdown;
-use crate::wire::{self, Service};
+use crate::wire::Service;
+use crate::{folder, runtime};
 
 /// Run the service for development.
 ///
@@ -42,7 +42,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: Context) -> anyhow::Result<ExitCode> {
     let settings = with_key(context.settings(Mode::Development)?)?;
-    wire::runtime()?.block_on(async {
+    runtime::serving()?.block_on(async {
         let shutdown = Shutdown::default();
         drop(shutdown::on_signals(shutdown.clone())?);
         let service = Service::build(&settings).await?;

@@ -20,7 +20,7 @@ use crate::clock::RealClock;
 use crate::config::Settings;
 use crate::config::gather::Mode;
 use crate::failure::Advise as _;
-use crate::{folder, wire};
+use crate::{folder, runtime};
 
 /// Write all that a store remembers into one file of JSON lines.
 ///
@@ -105,7 +105,7 @@ fn write(settings: &Settings, out: &mut (dyn Write + Send)) -> anyhow::Result<Co
             sqlite::export(data, pen).with_context(|| format!("exporting {}", data.display()))
         }
         Some(url) => {
-            let exported = wire::runtime()?.block_on(postgres::export(url, pen));
+            let exported = runtime::serving()?.block_on(postgres::export(url, pen));
             exported
                 .context("exporting the database")
                 .advise("check database_url with `countersign doctor`")

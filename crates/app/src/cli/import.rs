@@ -18,7 +18,7 @@ use crate::config::Settings;
 use crate::config::gather::Mode;
 use crate::failure::Advise as _;
 use crate::screen::Screen;
-use crate::{folder, wire};
+use crate::{folder, runtime};
 
 /// Fill a new store from a file of `countersign export`.
 ///
@@ -76,7 +76,7 @@ fn fill(settings: &Settings, from: &mut (dyn BufRead + Send)) -> anyhow::Result<
                 .with_context(|| format!("importing into {}", data.display()))
         }
         Some(url) => {
-            let imported = wire::runtime()?.block_on(postgres::import(url, &master, &mut lines));
+            let imported = runtime::serving()?.block_on(postgres::import(url, &master, &mut lines));
             imported.context("importing into the database")
         }
     }

@@ -18,9 +18,9 @@ use crate::client::Trouble;
 use crate::config::Settings;
 use crate::config::gather::Mode;
 use crate::failure::Advise as _;
-use crate::folder;
 use crate::screen::Screen;
 use crate::wire;
+use crate::{folder, runtime};
 
 /// Make keys to the API.
 #[derive(Debug, clap::Args)]
@@ -99,7 +99,7 @@ fn asked(settings: &Settings, wish: &Create, scopes: &BTreeSet<Scope>) -> anyhow
 
 /// Makes it in the store.
 fn made(settings: &Settings, wish: Create, scopes: BTreeSet<Scope>) -> anyhow::Result<Secret> {
-    wire::runtime()?.block_on(async {
+    runtime::serving()?.block_on(async {
         let engine = wire::engine(settings, settings.url_at(settings.listen)).await?;
         let made = make(&engine, wish, scopes).await;
         wire::close(&engine).await;

@@ -6,8 +6,8 @@ use engine::Shutdown;
 
 use crate::cli::Context;
 use crate::config::gather::Mode;
-use crate::shutdown;
-use crate::wire::{self, Service};
+use crate::wire::Service;
+use crate::{runtime, shutdown};
 
 /// Run the service.
 ///
@@ -18,7 +18,7 @@ pub(crate) struct Args {}
 
 pub(crate) fn run(Args {}: Args, context: Context) -> anyhow::Result<ExitCode> {
     let settings = context.settings(Mode::Production)?;
-    wire::runtime()?.block_on(async {
+    runtime::serving()?.block_on(async {
         let shutdown = Shutdown::default();
         drop(shutdown::on_signals(shutdown.clone())?);
         let service = Service::build(&settings).await?;
