@@ -40,7 +40,7 @@ impl Hot {
 
     /// Answers it.
     pub(crate) async fn answer(self, request: http::Request<Incoming>, state: State) -> Response {
-        panic::net(Box::pin(async move {
+        panic::net(async move {
             let (parts, body) = request.into_parts();
             let answer = match self {
                 Self::Event => match Input::of(parts, body, &state).await {
@@ -50,7 +50,7 @@ impl Hot {
                 Self::Arrival => intake::keep(parts, body, &state).await,
             };
             answer.into_response()
-        }))
+        })
         .await
     }
 }

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
+use std::pin::pin;
 use std::task::Poll;
 
 use axum::extract::Request;
@@ -16,11 +16,12 @@ use crate::problem::Problem;
 
 /// Answers 500 when what is inside panics.
 pub(crate) async fn contain(request: Request, next: Next) -> Response {
-    net(Box::pin(next.run(request))).await
+    net(next.run(request)).await
 }
 
-/// Answers 500 when a future panics. That lies in a box, since the server moves ours about.
-pub(crate) async fn net(mut inside: Pin<Box<impl Future<Output = Response>>>) -> Response {
+/// Answers 500 when a future panics.
+pub(crate) async fn net(inside: impl Future<Output = Response>) -> Response {
+    let mut inside = pin!(inside);
     let outcome =
         poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| inside.as_mut().poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,

@@ -5,6 +5,7 @@
 //! finished when the service stops, within [`STOP_TIME_MAX`].
 //! Left to others: the time a body may take (`input`).
 
+use std::convert::Infallible;
 use std::io::IoSlice;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -13,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use http_body_util::Either;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -53,6 +54,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Who is at the other end of the connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// An answer to come. It lies in a box, since the server moves it about.
+type Answered = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
 /// What answers the calls: a router, and a shorter way for the hot ones.
 #[derive(Debug, Clone)]
@@ -135,18 +139,13 @@ async fn converse(
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         let hot = hot.as_ref().and_then(|state| Some((Hot::of(&request)?, state.clone())));
-        let answered = if let Some((hot, state)) = hot {
-            Either::Left(hot.answer(request, state))
+        let answered: Answered = if let Some((hot, state)) = hot {
+            Box::pin(async move { Ok(hot.answer(request, state).await) })
         } else {
             request.extensions_mut().insert(Peer(peer));
-            Either::Right(router.call(request))
+            Box::pin(router.call(request))
         };
-        async move {
-            match answered {
-                Either::Left(hot) => Ok(hot.await),
-                Either::Right(router) => router.await,
-            }
-        }
+        answered
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
