@@ -299,13 +299,17 @@ impl Inbox {
         self.asked.len() + self.noted >= COMPANY
     }
 
-    /// Tells whether what has just come wakes the flusher.
-    const fn wakes(&self) -> bool {
-        match self.sleep {
+    /// Tells whether what has just come wakes the flusher, who is called once: it may take a while to rise.
+    const fn wakes(&mut self) -> bool {
+        let wakes = match self.sleep {
             Sleep::Not => false,
             Sleep::Lightly => true,
             Sleep::Deeply => self.is_company(),
+        };
+        if wakes {
+            self.sleep = Sleep::Not;
         }
+        wakes
     }
 
     fn is_gathering(&self) -> bool {
