@@ -195,7 +195,7 @@ struct Sent {
 
 impl Sent {
     fn of(call: &Call) -> Self {
-        Self { url: String::from(Url::clone(&call.url)), digest: sha256(&call.body) }
+        Self { url: call.url.as_str().to_owned(), digest: sha256(&call.body) }
     }
 
     fn nothing() -> Self {

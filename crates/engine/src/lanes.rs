@@ -10,6 +10,7 @@
 //! Left to others: attempting (`deliver`), asking the store (`run`).
 
 mod crew;
+mod lane;
 mod rate;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -27,16 +28,17 @@ use url::Url;
 
 use crate::share::Share;
 
+use lane::Lane;
 pub(crate) use rate::Rate;
 
 /// Bytes of leased work in memory at most, all lanes together.
 const LEASED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Beyond this, only lanes that hold little get more.
+const SHARED_BYTES_MAX: usize = LEASED_BYTES_MAX / 2;
+/// A lane holds little up to here.
+const LITTLE_BYTES: usize = 1024 * 1024;
 /// Attempts under way at most, all lanes together.
 const IN_FLIGHT_MAX: usize = 4_096;
-/// A lane that succeeds may hold so many leases for each attempt it may have under way.
-const WINDOW_PER_ATTEMPT: u32 = 48;
-/// So many failures in a row close a lane's window.
-const STRIKES_MAX: u32 = 10;
 /// An endpoint whose due work could not be leased is looked at again after so long.
 const RECHECK_MS: i64 = 1_000;
 
@@ -70,6 +72,8 @@ struct Inner {
     due: BTreeMap<EndpointId, Timestamp>,
     /// Lanes to ask the store for.
     asking: BTreeSet<EndpointId>,
+    /// Lanes that hold nothing, since there was no memory; they are asked for once there is.
+    starving: VecDeque<EndpointId>,
     bytes: usize,
     in_flight: usize,
     unsettled: usize,
@@ -87,35 +91,13 @@ impl Default for Inner {
             resting: BTreeSet::new(),
             due: BTreeMap::new(),
             asking: BTreeSet::new(),
+            starving: VecDeque::new(),
             bytes: 0,
             in_flight: 0,
             unsettled: 0,
             closed: false,
         }
     }
-}
-
-#[derive(Debug)]
-struct Lane {
-    endpoint: Arc<Endpoint>,
-    /// This node's share of what the endpoint may have under way; none is left to other nodes.
-    share: u32,
-    /// Among so many nodes the endpoint's rate is divided.
-    sharers: u32,
-    url: Option<Arc<Url>>,
-    queue: VecDeque<Lease>,
-    reserved: u32,
-    in_flight: u32,
-    unsettled: u32,
-    allowance: u32,
-    /// Failures since the last success.
-    strikes: u32,
-    /// Grows with every success: how far the window has opened.
-    credit: u32,
-    /// The store was told that there was no room.
-    refused: bool,
-    has_turn: bool,
-    rate: Rate,
 }
 
 /// Work whose turn has come.
@@ -138,99 +120,28 @@ pub enum Standing {
     Busy,
 }
 
-impl Lane {
-    fn new(endpoint: &Arc<Endpoint>, share: &Share) -> Self {
-        let bound = endpoint.max_in_flight.max(1);
-        Self {
-            endpoint: Arc::clone(endpoint),
-            share: share.of(endpoint.id, bound),
-            sharers: share.sharers(bound),
-            url: Url::parse(&endpoint.url).ok().map(Arc::new),
-            queue: VecDeque::new(),
-            reserved: 0,
-            in_flight: 0,
-            unsettled: 0,
-            allowance: share.of(endpoint.id, bound),
-            strikes: 0,
-            credit: 0,
-            refused: false,
-            has_turn: false,
-            rate: Rate::default(),
-        }
-    }
-
-    fn held(&self) -> u32 {
-        let queued = u32::try_from(self.queue.len()).unwrap_or(u32::MAX);
-        queued
-            .saturating_add(self.reserved)
-            .saturating_add(self.in_flight)
-            .saturating_add(self.unsettled)
-    }
-
-    /// A lane that only fails is held to what it may have under way.
-    const fn is_flowing(&self) -> bool {
-        self.strikes < STRIKES_MAX
-    }
-
-    /// How many leases the lane may hold. It opens slowly, so that a new endpoint that hangs holds little.
-    fn window(&self) -> u32 {
-        if !self.is_flowing() {
-            return self.allowance;
-        }
-        let open = self.credit.min(self.allowance.saturating_mul(WINDOW_PER_ATTEMPT));
-        self.allowance.saturating_mul(2).saturating_add(open)
-    }
-
-    /// Takes an attempt's ending into account.
-    fn judge(&mut self, accepted: bool) {
-        if accepted {
-            self.strikes = 0;
-            self.credit = self.credit.saturating_add(2);
-            self.allowance = (self.allowance + 1).min(self.share);
-        } else {
-            self.strikes = self.strikes.saturating_add(1);
-            if !self.is_flowing() {
-                self.credit = 0;
-                self.allowance = (self.allowance / 2).max(1).min(self.share);
-            }
-        }
-    }
-
-    /// Takes what has changed of the endpoint, or of the node's share.
-    fn renew(&mut self, endpoint: &Arc<Endpoint>, share: &Share) {
-        let Self { url, share, sharers, allowance, .. } = Self::new(endpoint, share);
-        self.endpoint = Arc::clone(endpoint);
-        (self.url, self.share, self.sharers, self.allowance) = (url, share, sharers, allowance);
-    }
-
-    fn is_idle(&self) -> bool {
-        self.held() == 0 && !self.refused
-    }
-}
-
 impl store::Lanes for Lanes {
     fn admit(&self, endpoint: &Arc<Endpoint>, bytes: usize) -> bool {
         let mut inner = self.lock();
         if inner.closed || self.is_unheard(&inner) {
             return false;
         }
-        let full = inner.bytes.saturating_add(bytes) > LEASED_BYTES_MAX && inner.bytes > 0;
+        let leased = inner.bytes;
         let lane = inner.lane(endpoint);
         if lane.share == 0 {
             return false;
         }
-        if full || lane.held() >= lane.window() {
-            // A lane that holds something asks when that ends; an empty one has nobody else to ask for it.
-            let unasked = lane.held() == 0 && !lane.refused;
+        if lane.held() >= lane.window() || !has_memory(leased, lane.bytes, bytes) {
             lane.refused = true;
-            if unasked {
-                inner.note_due(endpoint.id, Timestamp::default());
-                drop(inner);
-                self.hungry.notify_one();
+            // A lane that holds something asks when that ends; an empty one has nobody else to ask for it.
+            if lane.held() == 0 && !mem::replace(&mut lane.starves, true) {
+                inner.starving.push_back(endpoint.id);
             }
             return false;
         }
         lane.reserved += 1;
+        lane.bytes += bytes;
+        lane.starves = false;
         inner.bytes += bytes;
         true
     }
@@ -250,15 +161,18 @@ impl store::Lanes for Lanes {
 
     fn withdraw(&self, endpoint: EndpointId, bytes: usize) {
         let mut inner = self.lock();
-        inner.bytes = inner.bytes.saturating_sub(bytes);
-        let asks = inner.lanes.get_mut(&endpoint).is_some_and(|lane| {
+        if let Some(lane) = inner.lanes.get_mut(&endpoint) {
             lane.reserved = lane.reserved.saturating_sub(1);
-            // Nothing of its own will end and ask later.
-            lane.held() == 0 && mem::take(&mut lane.refused)
-        });
-        if asks {
+        }
+        let mut asks = inner.free(endpoint, bytes);
+        // Nothing of its own will end and ask later.
+        let empty = inner.lanes.get_mut(&endpoint).filter(|lane| lane.held() == 0);
+        if empty.is_some_and(|lane| mem::take(&mut lane.refused)) {
             inner.note_due(endpoint, Timestamp::default());
-            drop(inner);
+            asks = true;
+        }
+        drop(inner);
+        if asks {
             self.hungry.notify_one();
         }
     }
@@ -314,15 +228,39 @@ impl Inner {
     fn ask_if_hungry(&mut self, id: EndpointId) -> bool {
         let Some(lane) = self.lanes.get_mut(&id) else { return false };
         let held = lane.held();
-        // An empty lane asks however little room there is: nothing of its own will end and ask later.
-        let room = held == 0
-            || held.saturating_mul(2) <= lane.window() && self.bytes < LEASED_BYTES_MAX / 2;
+        let room = if held == 0 {
+            // It asks however little room there is: nothing of its own will end and ask later.
+            !lane.starves
+        } else {
+            let memory = self.bytes < SHARED_BYTES_MAX || lane.bytes < LITTLE_BYTES / 2;
+            held.saturating_mul(2) <= lane.window() && memory
+        };
         let hungry = lane.refused && room && lane.share > 0 && !self.closed;
         if hungry {
             lane.refused = false;
             self.asking.insert(id);
         }
         hungry
+    }
+
+    /// Frees memory, and asks for lanes that had none: for one, or for all where there is plenty. Tells whether it did.
+    fn free(&mut self, id: EndpointId, bytes: usize) -> bool {
+        self.bytes = self.bytes.saturating_sub(bytes);
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.bytes = lane.bytes.saturating_sub(bytes);
+        }
+        let mut asks = false;
+        while (!asks || self.bytes <= SHARED_BYTES_MAX)
+            && let Some(id) = self.starving.pop_front()
+        {
+            let Some(lane) = self.lanes.get_mut(&id) else { continue };
+            if mem::take(&mut lane.starves) {
+                lane.refused = false;
+                self.asking.insert(id);
+                asks = true;
+            }
+        }
+        asks
     }
 
     fn drop_if_idle(&mut self, id: EndpointId) {
@@ -409,8 +347,7 @@ impl Lanes {
     pub fn settled(&self, id: EndpointId, state: State, bytes: usize) {
         let mut inner = self.lock();
         inner.unsettled = inner.unsettled.saturating_sub(1);
-        inner.bytes = inner.bytes.saturating_sub(bytes);
-        let mut asks = false;
+        let mut asks = inner.free(id, bytes);
         if let Some(lane) = inner.lanes.get_mut(&id) {
             lane.unsettled = lane.unsettled.saturating_sub(1);
             // Those behind it in its order key were never leased; the store knows who is next.
@@ -435,7 +372,7 @@ impl Lanes {
     pub fn abandoned(&self, id: EndpointId, bytes: usize, now: Timestamp) {
         let mut inner = self.lock();
         inner.in_flight = inner.in_flight.saturating_sub(1);
-        inner.bytes = inner.bytes.saturating_sub(bytes);
+        inner.free(id, bytes);
         if let Some(lane) = inner.lanes.get_mut(&id) {
             lane.in_flight = lane.in_flight.saturating_sub(1);
         }
@@ -542,7 +479,6 @@ impl Lanes {
     pub fn surplus(&self) -> Vec<(EndpointId, DeliveryId)> {
         let mut inner = self.lock();
         let mut surplus = Vec::new();
-        let mut bytes = 0;
         for (id, lane) in &mut inner.lanes {
             if lane.is_flowing() && lane.share > 0 {
                 continue;
@@ -550,13 +486,19 @@ impl Lanes {
             let most = if lane.share == 0 { 0 } else { lane.window().max(1) };
             while lane.held() > most {
                 let Some(lease) = lane.queue.pop_back() else { break };
-                bytes += Lease::bytes(&lease.event);
                 lane.refused = lane.share > 0;
-                surplus.push((*id, lease.delivery.id));
+                surplus.push((*id, lease.delivery.id, Lease::bytes(&lease.event)));
             }
         }
-        inner.bytes = inner.bytes.saturating_sub(bytes);
-        surplus
+        let mut asks = false;
+        for (id, _, bytes) in &surplus {
+            asks |= inner.free(*id, *bytes);
+        }
+        drop(inner);
+        if asks {
+            self.hungry.notify_one();
+        }
+        surplus.into_iter().map(|(endpoint, delivery, _)| (endpoint, delivery)).collect()
     }
 
     /// Says whether a late delivery of the endpoint waits for us or for the endpoint itself.
@@ -585,6 +527,14 @@ impl Inner {
         let due = self.due.entry(id).or_insert(at);
         *due = (*due).min(at);
     }
+}
+
+/// Tells whether there is memory for so many more bytes of a lane. Those that hold little have the upper half to themselves:
+/// however many hang, and hold what they had at hand, others go on.
+const fn has_memory(leased: usize, of_lane: usize, bytes: usize) -> bool {
+    let little = of_lane == 0 || of_lane + bytes <= LITTLE_BYTES;
+    let most = if little { LEASED_BYTES_MAX } else { SHARED_BYTES_MAX };
+    leased + bytes <= most || leased == 0
 }
 
 /// Tells whether work may start: the endpoint is on, or it is a test or a probe of one that is not gone.

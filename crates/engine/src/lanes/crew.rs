@@ -114,7 +114,9 @@ impl Inner {
         let mut dropped = Vec::new();
         for (endpoint, lane) in &mut self.lanes {
             for lease in lane.queue.drain(..) {
-                self.bytes = self.bytes.saturating_sub(Lease::bytes(&lease.event));
+                let bytes = Lease::bytes(&lease.event);
+                self.bytes = self.bytes.saturating_sub(bytes);
+                lane.bytes = lane.bytes.saturating_sub(bytes);
                 dropped.push((*endpoint, lease.delivery.id));
             }
         }
