@@ -132,7 +132,7 @@ impl store::Lanes for Lanes {
             return false;
         }
         if lane.held() >= lane.window() || !has_memory(leased, lane.bytes, bytes) {
-            lane.refused = true;
+            (lane.refused, lane.wants) = (true, bytes);
             // A lane that holds something asks when that ends; an empty one has nobody else to ask for it.
             if lane.held() == 0 && !mem::replace(&mut lane.starves, true) {
                 inner.starving.push_back(endpoint.id);
@@ -195,10 +195,8 @@ impl store::Lanes for Lanes {
         for id in endpoints {
             match inner.lanes.get_mut(&id) {
                 Some(lane) if lane.share == 0 => {}
-                // It asks once it has emptied; until then, asking would only tell others of it again.
-                Some(lane) if lane.held() > 0 && lane.held() >= lane.window() => {
-                    lane.refused = true;
-                }
+                // It asks once it has emptied, or is asked for; until then, asking would only tell others of it again.
+                Some(lane) if lane.is_full() => lane.refused = true,
                 Some(_) | None => inner.note_due(id, Timestamp::default()),
             }
         }
@@ -232,7 +230,9 @@ impl Inner {
             // It asks however little room there is: nothing of its own will end and ask later.
             !lane.starves
         } else {
-            let memory = self.bytes < SHARED_BYTES_MAX || lane.bytes < LITTLE_BYTES / 2;
+            // Not before what was refused would be taken, nor for one at a time.
+            let memory = has_memory(self.bytes, lane.bytes, lane.wants)
+                && (self.bytes < SHARED_BYTES_MAX / 2 || lane.bytes < LITTLE_BYTES / 2);
             held.saturating_mul(2) <= lane.window() && memory
         };
         let hungry = lane.refused && room && lane.share > 0 && !self.closed;

@@ -38,6 +38,8 @@ pub(super) struct Lane {
     credit: u32,
     /// The store was told that there was no room.
     pub(super) refused: bool,
+    /// The memory that the last one it was refused would have taken.
+    pub(super) wants: usize,
     /// It holds nothing, since there was no memory.
     pub(super) starves: bool,
     pub(super) has_turn: bool,
@@ -61,6 +63,7 @@ impl Lane {
             strikes: 0,
             credit: 0,
             refused: false,
+            wants: 0,
             starves: false,
             has_turn: false,
             rate: Rate::default(),
@@ -108,6 +111,11 @@ impl Lane {
         let Self { url, share, sharers, allowance, .. } = Self::new(endpoint, share);
         self.endpoint = Arc::clone(endpoint);
         (self.url, self.share, self.sharers, self.allowance) = (url, share, sharers, allowance);
+    }
+
+    /// Tells whether it would be refused more, as far as it knows.
+    pub(super) fn is_full(&self) -> bool {
+        self.starves || self.held() > 0 && (self.refused || self.held() >= self.window())
     }
 
     pub(super) fn is_idle(&self) -> bool {

@@ -311,6 +311,32 @@ fn lanes_that_hang_with_much_at_hand_leave_memory_for_others() {
 }
 
 #[test]
+fn a_lane_that_holds_something_is_not_asked_for_before_there_is_memory() {
+    for (bytes, lanes_max) in [(256 * 1_024, 7), (256 * 1_024, 100), (600 * 1_024, 100)] {
+        let lanes = Lanes::default();
+        let large = event(bytes);
+        let mut last = None;
+        for number in 0..lanes_max {
+            let endpoint = Arc::new(endpoint(number));
+            while lanes.admit(&endpoint, Lease::bytes(&large)) {
+                lanes.take(vec![lease(&endpoint, 0, &large)]);
+            }
+            last = Some(endpoint);
+        }
+        let last = last.unwrap();
+        lanes.asks(NOW).unwrap_or_default();
+        lanes.note_next_due(last.id, NOW, NOW);
+        let asked = lanes.asks(NOW);
+        assert!(asked.is_err(), "{bytes} bytes in {lanes_max} lanes: {asked:?}");
+        lanes.hint(vec![last.id]);
+        assert!(
+            lanes.asks(NOW).is_err(),
+            "others told of it, and there is no more room than before"
+        );
+    }
+}
+
+#[test]
 fn without_memory_nothing_is_asked_for_until_some_is_free() {
     let lanes = Lanes::default();
     let large = event(16 << 20);
