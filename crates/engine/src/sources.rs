@@ -4,12 +4,12 @@
 //! and the lane that reads what comes in are made in one commit.
 //! Left to others: what each vendor needs (`dialects::vendor`), taking and reading what comes in (`intake`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use channels::Guard;
 use dialects::vendor::{Field as VendorField, Form as VendorForm, vendor};
 use domain::call::{Outcome, Reading};
-use domain::delivery::{Cause, State};
+use domain::delivery::State;
 use domain::endpoint::{Dialect, Endpoint, Scope};
 use domain::event::Event;
 use domain::facts::Arrival;
@@ -271,24 +271,56 @@ impl Engine {
         self.retry_delivery(account, row.delivery.id).await
     }
 
-    /// Reads again what waits in quarantine at a source, at most 1,000 at a time; tells how many.
+    /// Reads again what waits in quarantine at a source, the newest first and at most that many; tells how many. What was
+    /// read well since, or waits to be read, is left alone.
     pub async fn read_quarantined_again(
         &self,
         account: AccountId,
         id: SourceId,
+        most: usize,
     ) -> Result<usize, Refusal> {
-        let page = Page { limit: AGAIN_MAX, after: None };
-        let waiting = self.inbox(account, id, Some("exhausted".to_owned()), page).await?;
-        let mut count = 0;
-        for arrived in waiting {
-            // One that was read again already has a later reading, which stands for it.
-            let is_first = matches!(arrived.delivery.delivery.cause, Cause::Event);
-            if is_first {
-                self.read_again(account, arrived.event.id).await?;
-                count += 1;
+        self.load_source(account, id).await?;
+        let filter = DeliveryFilter {
+            endpoint: Some(Self::intake_lane(account, id)),
+            state: Some("exhausted".to_owned()),
+            ..DeliveryFilter::default()
+        };
+        let mut page = Page { limit: LOOKED_THROUGH, after: None };
+        let (mut seen, mut count) = (BTreeSet::new(), 0);
+        loop {
+            let rows = self.views().deliveries(account, filter.clone(), page).await?;
+            let Some(last) = rows.last() else { return Ok(count) };
+            page.after = Some(last.delivery.id.bits());
+            for row in rows {
+                let arrival = row.delivery.event;
+                // Several readings of one thing may have failed; the latest of them all says how it stands.
+                if !seen.insert(arrival) || !self.is_quarantined(account, &filter, arrival).await? {
+                    continue;
+                }
+                match self.read_again(account, arrival).await {
+                    Ok(_) => count += 1,
+                    Err(Refusal::Forgotten | Refusal::NotFound { .. }) => continue,
+                    Err(refusal) => return Err(refusal),
+                }
+                if count >= most {
+                    return Ok(count);
+                }
             }
         }
-        Ok(count)
+    }
+
+    async fn is_quarantined(
+        &self,
+        account: AccountId,
+        lane: &DeliveryFilter,
+        arrival: EventId,
+    ) -> Result<bool, Refusal> {
+        let filter = DeliveryFilter { event: Some(arrival), state: None, ..lane.clone() };
+        let latest =
+            self.views().deliveries(account, filter, Page { limit: 1, after: None }).await?;
+        Ok(latest.first().is_some_and(|row| {
+            matches!(row.delivery.state, State::Exhausted { .. } | State::Cancelled { .. })
+        }))
     }
 
     async fn load_source(
@@ -302,8 +334,8 @@ impl Engine {
     }
 }
 
-/// The most that is read again in one call.
-const AGAIN_MAX: u32 = 1_000;
+/// So many readings that failed are looked through at a time.
+const LOOKED_THROUGH: u32 = 500;
 
 /// Reads a source with its secrets.
 pub(crate) fn read(row: &SettingRow) -> Result<Source, store::Error> {

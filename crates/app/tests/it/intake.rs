@@ -14,6 +14,7 @@ mod silence;
 use serde_json::{Value, json};
 
 use crate::http::Receiver;
+use crate::process::until;
 use crate::service::{LOCAL, Service};
 use caught::{TOKEN, inbox, names, post, sample, source};
 
@@ -94,6 +95,29 @@ fn what_is_not_proven_is_not_kept() {
     }
     assert_eq!(inbox(&service, &ironclad).len(), 1);
     assert_eq!(names(&service), ["ironclad.workflow_launched"]);
+    service.stop();
+}
+
+#[test]
+fn more_than_is_read_again_at_once_can_be_read_again_as_often_as_it_takes() {
+    let service = Service::start(&LOCAL);
+    let (source, path) = source(&service, "insertsign", &json!({}));
+    for number in 0..1_001 {
+        post(&service, &path, &[], &format!("[{number}]")).expect(200);
+    }
+    let read = |what: &str| {
+        until(what, || {
+            let path = format!("/sources/{source}/inbox?state=waiting");
+            let rows = service.api("GET", &path, None).expect(200).json();
+            rows["data"].as_array().unwrap().is_empty().then_some(())
+        });
+    };
+    for round in 0..3 {
+        read("the end of reading");
+        let path = format!("/sources/{source}/inbox/replay");
+        let again = service.api("POST", &path, None).expect(202).json();
+        assert_eq!(again["replayed"], 1_000, "round {round}");
+    }
     service.stop();
 }
 

@@ -90,13 +90,16 @@ pub(crate) async fn inbox(Path(id): Path<SourceId>, caller: Caller) -> Answer {
     Ok(answer::ok(&list))
 }
 
+/// The most that is read again in one call.
+const AGAIN_MAX: usize = 1_000;
+
 /// `POST /sources/{id}/inbox/replay`: all that is quarantined.
 pub(crate) async fn replay_all(Path(id): Path<SourceId>, input: Input) -> Answer {
     input.may(Scope::Events)?;
     let once = input.once().await?;
     let Nothing {} = input.json_or_nothing("Nothing")?;
     let (engine, account) = (input.caller.engine(), input.caller.account());
-    let count = engine.read_quarantined_again(account, id).await?;
+    let count = engine.read_quarantined_again(account, id, AGAIN_MAX).await?;
     let shown = (202, json!({"replayed": count}).to_string());
     idempotency::keep(&input.caller, once, &shown).await?;
     Ok(answer::json(shown))
