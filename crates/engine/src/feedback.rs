@@ -120,6 +120,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Refuses a token of no provider's URL; whether the provider is still there shows only later.
+    pub fn may_report(&self, token: &str) -> Result<(), Refusal> {
+        self.read_door_token(DOOR, token).map(|_provider| ()).ok_or(UNKNOWN)
+    }
+
     async fn provider_of_token(&self, token: &str) -> Result<Provider, Refusal> {
         let (account, provider) = self.read_door_token(DOOR, token).ok_or(UNKNOWN)?;
         let name = ProviderId::new(provider).to_string();

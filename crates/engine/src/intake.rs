@@ -76,6 +76,12 @@ impl Engine {
         EndpointId::new(half(sha256(format!("intake {account} {source}").as_bytes())))
     }
 
+    /// Refuses a token of no source's URL; whether the source is still there shows only later.
+    pub fn may_knock(&self, token: &str) -> Result<(), Refusal> {
+        let found = self.read_door_token(DOOR, token);
+        found.map(|_source| ()).ok_or(Refusal::NotFound { what: "source" })
+    }
+
     /// Takes what came in at a source's URL: proves it, and keeps it. Tells its id.
     pub async fn take_arrival(&self, token: &str, came: Came<'_>) -> Result<EventId, Untaken> {
         let door = self.door_of_token(token).await?.filter(|door| door.source.enabled);

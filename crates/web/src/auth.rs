@@ -5,7 +5,7 @@
 //! Left to others: making and revoking keys (`engine::keys`), tokens (`engine::tokens`).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{self, FromRequestParts};
@@ -133,11 +133,18 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Halt> {
 /// Keys that were seen lately.
 #[derive(Debug, Default)]
 pub(crate) struct Keys {
-    kept: Mutex<BTreeMap<[u8; 32], Kept>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    keys: BTreeMap<[u8; 32], Seen>,
+    /// Counts what was changed here: what was read before the last of it is not kept.
+    changes: u64,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Seen {
     key: Arc<Key>,
     read_at: Timestamp,
 }
@@ -152,15 +159,18 @@ impl Keys {
     pub(crate) async fn find(&self, engine: &Engine, text: &str) -> Result<Arc<Key>, Halt> {
         let hash = key::hash(text);
         let now = engine.now();
-        let key = if let Some(key) = self.kept(hash.0, now) {
-            key
-        } else {
-            let found = if is_token(text) {
-                engine.key_of_token(text).await?
-            } else {
-                engine.views().key_by_hash(hash).await?
-            };
-            self.keep(hash.0, Arc::new(found.ok_or_else(unknown)?), now)
+        let key = match self.seen(hash.0, now) {
+            Ok(key) => key,
+            Err(changes) => {
+                let found = if is_token(text) {
+                    engine.key_of_token(text).await?
+                } else {
+                    engine.views().key_by_hash(hash).await?
+                };
+                let key = Arc::new(found.ok_or_else(unknown)?);
+                self.keep(hash.0, Arc::clone(&key), (now, changes));
+                key
+            }
         };
         if key.revoked_at.is_some() {
             return Err(unknown().with(REVOKED, true).into());
@@ -171,24 +181,36 @@ impl Keys {
         Ok(key)
     }
 
-    /// Forgets every key, so that a change counts at once.
+    /// Forgets every key, so that a change counts at once, for calls that read one in this moment as well.
     pub(crate) fn forget(&self) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut kept = self.kept();
+        kept.changes += 1;
+        kept.keys.clear();
     }
 
-    fn kept(&self, hash: [u8; 32], now: Timestamp) -> Option<Arc<Key>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = |kept: &&Kept| (0..KEPT_MS).contains(&now.millis_since(kept.read_at));
-        kept.get(&hash).filter(fresh).map(|kept| Arc::clone(&kept.key))
+    /// Finds a key that was read a moment ago, or tells how many changes there were.
+    fn seen(&self, hash: [u8; 32], now: Timestamp) -> Result<Arc<Key>, u64> {
+        let kept = self.kept();
+        let fresh = |seen: &&Seen| (0..KEPT_MS).contains(&now.millis_since(seen.read_at));
+        let seen = kept.keys.get(&hash).filter(fresh);
+        seen.map(|seen| Arc::clone(&seen.key)).ok_or(kept.changes)
     }
 
-    fn keep(&self, hash: [u8; 32], key: Arc<Key>, now: Timestamp) -> Arc<Key> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT_MAX {
-            kept.clear();
+    /// Keeps a key as it was read at a moment, after so many changes.
+    fn keep(&self, hash: [u8; 32], key: Arc<Key>, read: (Timestamp, u64)) {
+        let mut kept = self.kept();
+        let (read_at, changes) = read;
+        if kept.changes != changes {
+            return;
         }
-        kept.insert(hash, Kept { key: Arc::clone(&key), read_at: now });
-        key
+        if kept.keys.len() >= KEPT_MAX {
+            kept.keys.clear();
+        }
+        kept.keys.insert(hash, Seen { key, read_at });
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -201,6 +223,9 @@ fn unknown() -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use domain::id::KeyId;
     use http::HeaderValue;
 
     use super::*;
@@ -211,6 +236,28 @@ mod tests {
             headers.insert(AUTHORIZATION, HeaderValue::from_static(value));
         }
         assert_eq!(bearer(&headers).ok(), expected, "{value:?}");
+    }
+
+    #[test]
+    fn a_key_that_was_read_before_a_change_is_not_kept_after_it() {
+        let (keys, now) = (Keys::default(), Timestamp::from_millis(1_000));
+        let key = Arc::new(Key {
+            id: KeyId::new(1),
+            account: AccountId::new(1),
+            name: "read".to_owned(),
+            hash: key::hash("cs_1"),
+            hint: String::new(),
+            scopes: BTreeSet::new(),
+            created_at: now,
+            expires_at: None,
+            revoked_at: None,
+        });
+        let before = keys.seen([0; 32], now).unwrap_err();
+        keys.forget();
+        keys.keep([0; 32], Arc::clone(&key), (now, before));
+        let after = keys.seen([0; 32], now).unwrap_err();
+        keys.keep([0; 32], Arc::clone(&key), (now, after));
+        assert_eq!(keys.seen([0; 32], now), Ok(key));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What providers report of messages: at a URL of each provider's own, without a key.
 //!
-//! Invariant: an answer of 200 says that everything reported is on the disk, or is about nothing of ours.
+//! Invariants: an answer of 200 says that everything reported is on the disk, or is about nothing of ours; nothing is read
+//! for whoever knows no token.
 //! Left to others: proving and reading reports, and what follows (`engine::feedback`).
 
 use axum::body::Body;
@@ -23,6 +24,7 @@ type Reached = extract::State<State>;
 /// `GET` and `POST /feedback/{token}`, whatever one segment comes behind it.
 pub(crate) async fn take(extract::State(state): Reached, incoming: Incoming) -> Answer {
     let (parts, body) = incoming.into_parts();
+    state.engine().may_report(token(parts.uri.path()))?;
     let body = input::read(&parts.headers, body, REPORT_BYTES_MAX).await?;
     let path_and_query = parts.uri.path_and_query().map_or("", |place| place.as_str());
     let arrived = Arrived {
@@ -41,6 +43,7 @@ pub(crate) async fn take_mail(extract::State(state): Reached, incoming: Incoming
     let mut query = Query::of(&parts.uri);
     let to = query.text("to");
     query.done()?;
+    state.engine().may_report(token(parts.uri.path()))?;
     let mail = input::read(&parts.headers, body, REPORT_BYTES_MAX).await?;
     state.engine().take_returned_mail(token(parts.uri.path()), &mail, to.as_deref()).await?;
     Ok(taken())

@@ -6,19 +6,22 @@
 
 pub(crate) mod form;
 
+use std::mem;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::BoxError;
 use axum::body::HttpBody as Body;
 use axum::extract::{FromRequest, Request};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use domain::key::Scope;
 use engine::problem::Problem as Page;
 use engine::{Flaw, Idempotency};
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
-use http_body_util::{BodyExt as _, Limited};
+use http_body_util::BodyExt as _;
+use memchr::memchr_iter;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::timeout;
@@ -33,6 +36,11 @@ use crate::state::State;
 pub(crate) const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// The most bytes of a batch of events.
 pub(crate) const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Of a body beyond [`BODY_BYTES_MAX`], the most commas: each value of JSON takes a hundred times its bytes, and more, once it
+/// is looked at for flaws.
+const COMMAS_MAX: usize = 250_000;
+/// Bodies up to here are read for whoever calls; longer ones may have to wait until it is known who that is.
+const SMALL_BYTES_MAX: usize = 16 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 
@@ -106,22 +114,57 @@ where
         let detail = format!("the body is longer than {bytes_max} bytes");
         Problem::new(Page::TooLarge, detail).with("bytes_max", bytes_max)
     };
-    let announced =
-        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if announced.is_some_and(|bytes: usize| bytes > bytes_max) {
+    if announced(headers).is_some_and(|bytes| bytes > bytes_max) {
         return Err(too_large().into());
     }
-    match timeout(BODY_TIME_MAX, Limited::new(body, bytes_max).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+    match timeout(BODY_TIME_MAX, gather(body, bytes_max)).await {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => Err(too_large().into()),
         Ok(Err(error)) => {
-            // The only other cause is a client that went away, and then nobody hears the answer.
+            // Mostly a client that went away, and then nobody hears the answer.
+            let error: BoxError = error.into();
             tracing::debug!(error = %error, "a body was not read to its end");
-            Err(too_large().into())
+            Err(Problem::new(
+                Page::Malformed,
+                "the body broke off, or is not framed as HTTP has it",
+            )
+            .into())
         }
         Err(_elapsed) => {
             Err(Problem::new(Page::TooSlow, "the body did not arrive within 30 seconds").into())
         }
     }
+}
+
+/// Gathers a body in one piece, however many it came in; `None` once it is too long.
+async fn gather<B: Body<Data = Bytes>>(
+    body: B,
+    bytes_max: usize,
+) -> Result<Option<Bytes>, B::Error> {
+    let mut body = pin!(body);
+    let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let Ok(bytes) = frame?.into_data() else { continue };
+        if first.len().max(rest.len()) + bytes.len() > bytes_max {
+            return Ok(None);
+        }
+        if first.is_empty() && rest.is_empty() {
+            first = bytes;
+        } else {
+            rest.extend_from_slice(&mem::take(&mut first));
+            rest.extend_from_slice(&bytes);
+        }
+    }
+    Ok(Some(if rest.is_empty() { first } else { rest.freeze() }))
+}
+
+/// Tells whether a body says that it is so small that it may be read for whoever calls.
+pub(crate) fn is_small(headers: &HeaderMap) -> bool {
+    announced(headers).is_some_and(|bytes| bytes <= SMALL_BYTES_MAX)
+}
+
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn is_json(headers: &HeaderMap) -> Result<(), Halt> {
@@ -141,6 +184,11 @@ fn is_json(headers: &HeaderMap) -> Result<(), Halt> {
 
 /// Reads JSON of a shape that the API's document names.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], shape: &str) -> Result<T, Halt> {
+    if bytes.len() > BODY_BYTES_MAX && memchr_iter(b',', bytes).count() > COMMAS_MAX {
+        let detail =
+            format!("the body has more than {COMMAS_MAX} commas, which are too many values");
+        return Err(Problem::new(Page::TooLarge, detail).into());
+    }
     let value: Value = serde_json::from_slice(bytes).map_err(|error| malformed(&error))?;
     let flaws = shape::check(&value, shape);
     if !flaws.is_empty() {

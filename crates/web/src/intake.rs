@@ -1,6 +1,6 @@
 //! Vendors' webhooks, at a URL of each source's own, without a key.
 //!
-//! Invariant: an answer of 200 says that what came in is on the disk.
+//! Invariants: an answer of 200 says that what came in is on the disk; much is read only for whoever knows a token.
 //! Left to others: proving, keeping and reading it (`engine::intake`).
 
 use axum::BoxError;
@@ -32,6 +32,9 @@ where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
+    if !input::is_small(&parts.headers) {
+        state.engine().may_knock(token(parts.uri.path()))?;
+    }
     let body = input::read(&parts.headers, body, BODY_BYTES_MAX).await?;
     let method = if parts.method == http::Method::GET { Method::Get } else { Method::Post };
     let headers = headers(&parts.headers);

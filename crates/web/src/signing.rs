@@ -166,6 +166,8 @@ async fn begin(
     if !origin::is_own(&parts.headers, &state.settings().public_url) {
         return Err(Problem::new(Page::CrossSite, "the form was sent from another site").into());
     }
+    // Nothing is read for whoever has no link; how things stand counts once all is there.
+    find(state, token).await?;
     let body = input::read(&parts.headers, body, FORM_BYTES_MAX).await?;
     let form = form_urlencoded::parse(&body).into_owned().collect();
     Ok((find(state, token).await?, form, parts))

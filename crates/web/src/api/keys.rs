@@ -1,6 +1,7 @@
 //! API keys.
 //!
-//! Invariants: the text of a key is shown once, when it is made; a revoked key stops working here at once.
+//! Invariants: the text of a key is shown once, when it is made; it has no scope that the key which made it lacks; a revoked
+//! key stops working here at once.
 
 use domain::id::KeyId;
 use domain::key::{Key, Scope};
@@ -19,6 +20,10 @@ pub(crate) async fn create(input: Input) -> Answer {
     input.may(Scope::Keys)?;
     let once = input.once().await?;
     let new: NewKey = input.json("NewKey")?;
+    // Nobody gives away what they have not.
+    for scope in &new.scopes {
+        input.may(*scope)?;
+    }
     let caller = &input.caller;
     let (key, text) = caller.engine().create_key(caller.account(), new).await?;
     caller.state.keys().forget();

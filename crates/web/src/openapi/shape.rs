@@ -1,7 +1,7 @@
 //! The shapes of the API's JSON, and the check of an input against its shape.
 //!
 //! Invariants: the document and the check read the same file, so what is documented is what is taken; every flaw is
-//! found in one go.
+//! found in one go, up to a hundred.
 //! Left to others: rules about values, such as lengths (`engine`), which know more than a shape can say.
 
 use std::sync::LazyLock;
@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 /// Every shape, by name.
 pub(crate) static SHAPES: LazyLock<Map<String, Value>> =
     LazyLock::new(|| serde_json::from_str(include_str!("schemas.json")).unwrap_or_default());
+
+/// The most flaws that are told of one input.
+const FLAWS_MAX: usize = 100;
 
 /// What leads to a shape from elsewhere in the document.
 pub(crate) const PREFIX: &str = "#/components/schemas/";
@@ -45,6 +48,9 @@ fn compare(value: &Value, shape: &Value, path: &str, flaws: &mut Vec<Flaw>) {
         Value::Array(items) => {
             let Some(shape) = shape.get("items") else { return };
             for (index, item) in items.iter().enumerate() {
+                if flaws.len() >= FLAWS_MAX {
+                    return;
+                }
                 compare(item, shape, &format!("{path}[{index}]"), flaws);
             }
         }
@@ -57,6 +63,9 @@ fn compare_members(members: &Map<String, Value>, shape: &Value, path: &str, flaw
     let known = shape.get("properties").and_then(Value::as_object);
     let others = shape.get("additionalProperties");
     for (name, value) in members {
+        if flaws.len() >= FLAWS_MAX {
+            return;
+        }
         match known.and_then(|known| known.get(name)) {
             Some(shape) => compare(value, shape, &at(name), flaws),
             None if others == Some(&Value::Bool(false)) => {
@@ -161,6 +170,15 @@ mod tests {
             "send": "yes",
         });
         insta::assert_snapshot!(found(&value, "NewRequest").join("\n"));
+    }
+
+    #[test]
+    fn of_many_places_that_are_wrong_a_hundred_are_named() {
+        let items = json!({"events": vec![0; 100_000]});
+        assert_eq!(found(&items, "NewEvents").len(), 100);
+        let members: Map<String, Value> =
+            (0..1_000).map(|number| (number.to_string(), json!(0))).collect();
+        assert_eq!(found(&Value::Object(members), "NewEvents").len(), 100);
     }
 
     #[test]

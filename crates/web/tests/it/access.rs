@@ -50,6 +50,22 @@ async fn a_key_works_until_it_expires() {
 }
 
 #[tokio::test]
+async fn a_key_gives_away_no_scope_that_it_lacks() {
+    let world = World::new().await;
+    let key = world.key_with(&[Scope::Keys, Scope::Events], None).await;
+    let ask = async |scopes: &[&str]| {
+        let body = json!({"name": "another", "scopes": scopes}).to_string();
+        let request = Request::post("/api/v1/keys")
+            .header("authorization", format!("Bearer {key}"))
+            .header("content-type", "application/json");
+        world.send(request.body(Body::from(body)).unwrap()).await
+    };
+    ask(&["events"]).await.expect(201);
+    let refused = ask(&["events", "admin"]).await.expect_problem(403, "P0007", "scope_missing");
+    assert_eq!(refused.json()["scope"], "admin");
+}
+
+#[tokio::test]
 async fn a_revoked_key_stops_working_at_once() {
     let world = World::new().await;
     let body = json!({"name": "short", "scopes": ["keys"]});
