@@ -83,7 +83,11 @@ const FENCES: [Fence; 19] = [
         rooms: &["web", "bench"],
         why: "only web listens, and channels call out by their own hand",
     },
-    Fence { name: "httparse", rooms: &["channels"], why: "only channels read answers" },
+    Fence {
+        name: "httparse",
+        rooms: &["channels", "web"],
+        why: "only channels read answers, and web calls",
+    },
     Fence {
         name: "mimalloc",
         rooms: &["countersign"],

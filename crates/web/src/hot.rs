@@ -1,18 +1,25 @@
 //! The short way of the calls that come by the thousand: posting an event, and a vendor's webhook.
 //!
-//! It ends in the same handlers as the long way, past the table of routes.
+//! It ends in the same handlers as the long way, past the table of routes; and where it is said plainly, past hyper too.
 //!
 //! Invariant: an answer does not tell which way it took.
 
+mod read;
+mod talk;
+
+use axum::BoxError;
+use axum::body::HttpBody as Body;
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
 use http::Method;
-use hyper::body::Incoming;
 
 use crate::api::events;
 use crate::input::Input;
 use crate::intake;
 use crate::panic;
 use crate::state::State;
+
+pub(crate) use talk::Talk;
 
 /// A call that takes the short way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,10 +33,15 @@ pub(crate) enum Hot {
 impl Hot {
     /// Tells which hot call this is, if it is one.
     pub(crate) fn of<B>(request: &http::Request<B>) -> Option<Self> {
-        if request.method() != Method::POST {
+        Self::at(request.method(), request.uri().path())
+    }
+
+    /// Tells which hot call it is that comes with a method at a path, if it is one.
+    fn at(method: &Method, path: &str) -> Option<Self> {
+        if method != Method::POST {
             return None;
         }
-        match request.uri().path() {
+        match path {
             "/api/v1/events" => Some(Self::Event),
             path => {
                 let token = path.strip_prefix("/in/")?;
@@ -39,7 +51,11 @@ impl Hot {
     }
 
     /// Answers it.
-    pub(crate) async fn answer(self, request: http::Request<Incoming>, state: State) -> Response {
+    pub(crate) async fn answer<B>(self, request: http::Request<B>, state: State) -> Response
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
         panic::net(async move {
             let (parts, body) = request.into_parts();
             let answer = match self {

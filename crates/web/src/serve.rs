@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::response::Response;
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -27,7 +28,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep, timeout};
 use tracing::{debug, warn};
 
-use crate::hot::Hot;
+use crate::hot::{Hot, Talk};
 use crate::state::State;
 
 /// The most connections at once; others wait to be accepted.
@@ -128,14 +129,26 @@ pub(crate) async fn accept(listener: &TcpListener) -> Option<(TcpStream, SocketA
     }
 }
 
-/// Serves one connection until it ends or the service stops.
+/// Serves one connection until it ends or the service stops: hot calls by our own hand, whatever comes after by hyper.
 async fn converse(
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
     service: Service,
     mut stopped: watch::Receiver<()>,
 ) {
     let Service { router, hot } = service;
+    let mut ahead = Vec::new();
+    if let Some(state) = &hot {
+        let talk = Talk {
+            stream: &mut stream,
+            state,
+            stopped: &mut stopped,
+            idle_max: HEAD_TIME_MAX,
+            write_max: WRITE_TIME_MAX,
+        };
+        let Some(said) = talk.go_on().await else { return };
+        ahead = said;
+    }
     let router = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         let hot = hot.as_ref().and_then(|state| Some((Hot::of(&request)?, state.clone())));
@@ -152,7 +165,7 @@ async fn converse(
         .header_read_timeout(HEAD_TIME_MAX)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(Patient::new(stream)), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, ahead.into())), service);
     let ended = tokio::select! {
         biased;
         ended = &mut connection => ended,
@@ -192,13 +205,15 @@ fn gather<'a>(slices: &[IoSlice<'_>], piece: &'a mut [u8]) -> Option<&'a [u8]> {
 
 /// A stream that is not patient for ever with a reader.
 struct Patient {
+    /// What was read from it before.
+    ahead: Bytes,
     stream: TcpStream,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Patient {
-    const fn new(stream: TcpStream) -> Self {
-        Self { stream, stalled: None }
+    const fn new(stream: TcpStream, ahead: Bytes) -> Self {
+        Self { ahead, stream, stalled: None }
     }
 
     /// Starts or asks the timer while nothing can be written, and forgets it once something was.
@@ -229,6 +244,11 @@ impl AsyncRead for Patient {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let bytes = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead.split_to(bytes));
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }

@@ -1,13 +1,14 @@
 //! The server itself, over the loopback.
 
 use std::future::pending;
+use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 
-use super::world::World;
+use super::world::{PUBLIC_URL, World};
 
 #[tokio::test]
 async fn a_call_that_was_begun_is_finished_when_the_service_stops() {
@@ -113,4 +114,154 @@ async fn much_is_not_waited_for_where_nobody_is_known() {
     let head = "POST /in/nobody HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
     let answer = answered(&world, head.as_bytes(), "\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+}
+
+/// Serves until it is told to stop, by our own hand where that is possible, or by hyper alone.
+struct Server {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinSet<()>,
+}
+
+impl Server {
+    async fn start(service: impl Into<web::Service> + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut running = JoinSet::new();
+        running.spawn(web::serve(listener, service, async { drop(stopped.await) }));
+        Self { address, stop: Some(stop), running }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+}
+
+/// The service with its short way.
+fn quick(world: &World) -> web::Service {
+    let settings = web::Settings { public_url: PUBLIC_URL.to_owned(), trusted_proxies: false };
+    web::service(web::State::new(world.engine.clone(), settings))
+}
+
+fn event(world: &World, fields: &str) -> String {
+    let body = r#"{"type":"custom.a","data":{}}"#;
+    let length = body.len();
+    format!(
+        "POST /api/v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{fields}\r\n{body}",
+        world.key
+    )
+}
+
+/// Reads so many answers, and gives them without what differs from call to call.
+async fn answers(client: &mut TcpStream, count: usize) -> Vec<String> {
+    let (mut bytes, mut answers) = (Vec::new(), Vec::new());
+    while answers.len() < count {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let Some((answer, taken)) = first_of(&text) else {
+            assert_ne!(client.read_buf(&mut bytes).await.unwrap(), 0, "{text}");
+            continue;
+        };
+        answers.push(answer);
+        bytes.drain(..taken);
+    }
+    assert!(bytes.is_empty(), "{bytes:?}");
+    answers
+}
+
+/// Gives the first whole answer, with neither the time of its date nor the id that it tells, and its length.
+fn first_of(text: &str) -> Option<(String, usize)> {
+    let (head, rest) = text.split_once("\r\n\r\n")?;
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "))?;
+    let body = rest.get(..length.parse().unwrap())?;
+    let field = |line: &str| line.strip_prefix("date: ").map_or(line.to_owned(), |_| "date".into());
+    let head: Vec<String> = head.lines().map(field).collect();
+    let told = match body.split_once("\"known\"") {
+        Some((_id, rest)) => rest,
+        None => body,
+    };
+    Some((format!("{}\n{told}", head.join("\n")), text.len() - rest.len() + body.len()))
+}
+
+#[tokio::test]
+async fn an_answer_does_not_tell_which_way_it_took() {
+    let world = World::new().await;
+    let ways = [Server::start(quick(&world)).await, Server::start(world.router.clone()).await];
+    let plain = event(&world, "");
+    let with = |from: &str, to: &str| plain.replace(from, to);
+    let calls = [
+        plain.clone(),
+        with("custom.a", "custom!a"),
+        with("{}", "{,"),
+        with("application/json", "text/plain"),
+        with("Bearer ", "Bearer x"),
+        with("authorization", "x-authorization"),
+        with("\r\nhost", "\r\nx: \u{e9}\r\nhost"),
+        with("/api/v1/events", "/in/nobody"),
+        with("/api/v1/events", "/api/v1/events?x=1"),
+        with("/api/v1/events", "/api/v1/nothing"),
+        "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(),
+    ];
+    for call in calls {
+        let mut said = Vec::new();
+        for way in &ways {
+            let mut client = way.connect().await;
+            client.write_all(call.as_bytes()).await.unwrap();
+            said.push(answers(&mut client, 1).await);
+        }
+        assert_eq!(said[0], said[1], "{call}");
+    }
+    let surplus = with("content-length: 29", "content-length: 28");
+    for way in &ways {
+        let mut client = way.connect().await;
+        client.write_all(surplus.as_bytes()).await.unwrap();
+        let answers = answers(&mut client, 2).await;
+        assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 400")), "{answers:?}");
+    }
+}
+
+#[tokio::test]
+async fn calls_may_come_in_pieces_and_ahead_of_time() {
+    let world = World::new().await;
+    let server = Server::start(quick(&world)).await;
+    let call = event(&world, "");
+    for cut in [1, 20, call.len() - 40, call.len() - 1] {
+        let mut client = server.connect().await;
+        client.set_nodelay(true).unwrap();
+        for part in [&call.as_bytes()[..cut], &call.as_bytes()[cut..]] {
+            client.write_all(part).await.unwrap();
+            yield_now().await;
+        }
+        assert!(answers(&mut client, 1).await[0].starts_with("HTTP/1.1 202"), "{cut}");
+    }
+    let mut client = server.connect().await;
+    let other = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    let closing = event(&world, "connection: close\r\n");
+    let many = format!("{call}{call}{other}{call}{closing}");
+    client.write_all(many.as_bytes()).await.unwrap();
+    let answers = answers(&mut client, 5).await;
+    let statuses: Vec<&str> =
+        answers.iter().map(|answer| answer.split(' ').nth(1).unwrap()).collect();
+    assert_eq!(statuses, ["202", "202", "200", "202", "202"]);
+    assert_eq!(client.read(&mut [0]).await.unwrap(), 0, "it was asked to close");
+}
+
+#[tokio::test]
+async fn whoever_is_gone_leaves_nothing_behind_and_the_service_stops_at_once() {
+    let world = World::new().await;
+    let mut server = Server::start(quick(&world)).await;
+    let call = event(&world, "");
+    let mut idle = server.connect().await;
+    idle.write_all(call.as_bytes()).await.unwrap();
+    answers(&mut idle, 1).await;
+    let mut silent = server.connect().await;
+    for cut in [0, 10, call.len() - 3, call.len()] {
+        let mut client = server.connect().await;
+        client.write_all(&call.as_bytes()[..cut]).await.unwrap();
+        drop(client);
+    }
+    drop(server.stop.take());
+    while server.running.join_next().await.is_some() {}
+    assert_eq!(idle.read(&mut [0]).await.unwrap(), 0);
+    assert_eq!(silent.read(&mut [0]).await.unwrap(), 0);
 }
