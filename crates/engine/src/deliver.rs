@@ -30,8 +30,8 @@ use crate::service_key::Needed;
 pub struct Ended {
     /// What the store records.
     pub settlement: Settlement,
-    /// What becomes of the endpoint.
-    pub stop: Option<Stop>,
+    /// What becomes of the endpoint, and the URL it had when it was called.
+    pub stop: Option<(Stop, String)>,
     /// Whether a probe found the endpoint answering again.
     pub revived: bool,
     /// The bytes of memory the lease stood for.
@@ -103,7 +103,7 @@ impl Engine {
                 health: counts.then_some(after.accepted),
                 events,
             },
-            stop: after.stop,
+            stop: after.stop.map(|stop| (stop, endpoint.url.clone())),
             revived: after.accepted && matches!(delivery.cause, Cause::Probe),
             bytes,
         })

@@ -51,10 +51,11 @@ impl Ends {
 }
 
 /// Why an endpoint stops being told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum End {
     Failing,
-    Gone(Stop),
+    /// With the URL that answered so.
+    Gone(Stop, String),
 }
 
 impl Engine {
@@ -79,12 +80,12 @@ impl Engine {
             }
         };
         let count = ended.len();
-        let mut stops: BTreeMap<EndpointId, (AccountId, Stop)> = BTreeMap::new();
+        let mut stops: BTreeMap<EndpointId, (AccountId, Stop, String)> = BTreeMap::new();
         let mut revived = BTreeMap::new();
         for Ended { settlement, stop, revived: is_back, bytes } in ended {
             self.lanes().settled(settlement.endpoint, settlement.state, bytes);
-            if let Some(stop) = stop {
-                stops.insert(settlement.endpoint, (settlement.account, stop));
+            if let Some((stop, url)) = stop {
+                stops.insert(settlement.endpoint, (settlement.account, stop, url));
             }
             if is_back {
                 revived.insert(settlement.endpoint, settlement.account);
@@ -103,8 +104,8 @@ impl Engine {
                 Change::Disable => self.end(account, id, End::Failing).await,
             });
         }
-        for (id, (account, stop)) in stops {
-            note(self.end(account, id, End::Gone(stop)).await);
+        for (id, (account, stop, url)) in stops {
+            note(self.end(account, id, End::Gone(stop, url)).await);
         }
         for (id, account) in revived {
             note(self.revive(account, id).await);
@@ -138,10 +139,14 @@ impl Engine {
         if row.endpoint.status != Status::Enabled {
             return Ok(());
         }
+        // What a former URL says is nothing about the one it has now, which the next attempt asks.
+        if matches!(&why, End::Gone(_, called) if *called != row.endpoint.url) {
+            return Ok(());
+        }
         let now = self.now();
         let (status, reason, probe_at) = match why {
-            End::Gone(Stop::DeleteEndpoint) => (Status::Deleted, "gone", None),
-            End::Gone(Stop::DisableEndpoint) => {
+            End::Gone(Stop::DeleteEndpoint, _) => (Status::Deleted, "gone", None),
+            End::Gone(Stop::DisableEndpoint, _) => {
                 (Status::DisabledBySystem, "gone", Some(now.plus_millis(PROBE_EVERY_MS)))
             }
             End::Failing => {

@@ -1,5 +1,8 @@
-//! The engine in a simulated world: seeds, the waits of every profile to the second, lanes, replays, readiness.
+//! The engine in a simulated world: seeds, the waits of every profile to the second, lanes, replays, readiness,
+//! what becomes of endpoints.
 
+#[cfg(test)]
+mod endpoints;
 #[cfg(test)]
 mod lanes;
 #[cfg(test)]

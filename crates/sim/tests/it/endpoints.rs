@@ -1,0 +1,52 @@
+//! What becomes of endpoints: late answers, warnings, sweeps, probes.
+
+use domain::endpoint::{Endpoint, Status};
+use engine::endpoints::{EndpointPatch, NewEndpoint, NewProfile};
+use sim::{Crew, Mood};
+use store::EndpointRow;
+
+use crate::stage::{crew, endpoint, post};
+
+const HOST: &str = "hook.example.net";
+const OTHER: &str = "other.example.net";
+
+async fn with_endpoint(name: &str, new: NewEndpoint) -> (Crew, Endpoint) {
+    let crew = crew(&format!("endpoints-{name}")).await;
+    let new = NewEndpoint {
+        url: format!("https://{HOST}/"),
+        events: Some(vec!["custom.*".to_owned()]),
+        ..new
+    };
+    let endpoint = endpoint(&crew, new).await;
+    (crew, endpoint)
+}
+
+async fn patch(crew: &Crew, endpoint: &Endpoint, patch: EndpointPatch) {
+    crew.engine().unwrap().update_endpoint(crew.account, endpoint.id, patch).await.unwrap();
+}
+
+async fn row(crew: &Crew, endpoint: &Endpoint) -> EndpointRow {
+    let views = crew.engine().unwrap().views().endpoint(crew.account, endpoint.id).await;
+    views.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn what_a_former_url_answers_late_leaves_the_new_one_alone() {
+    for profile in ["standard", "ironclad"] {
+        let named = Some(NewProfile::Named(profile.to_owned()));
+        let new = NewEndpoint { profile: named, ..NewEndpoint::default() };
+        let (mut crew, endpoint) = with_endpoint(&format!("url-{profile}"), new).await;
+        crew.world.feels(HOST, Mood::Status(410));
+        post(&crew, "a").await;
+        crew.lease().await.unwrap();
+        assert!(crew.begin().unwrap());
+        let url = Some(format!("https://{OTHER}/"));
+        patch(&crew, &endpoint, EndpointPatch { url, ..EndpointPatch::default() }).await;
+        crew.catch_up().await.unwrap();
+        assert_eq!(crew.world.heard(HOST).len(), 1, "{profile}");
+        assert_eq!(row(&crew, &endpoint).await.endpoint.status, Status::Enabled, "{profile}");
+        post(&crew, "b").await;
+        crew.catch_up().await.unwrap();
+        assert_eq!(crew.world.heard(OTHER).len(), 1, "{profile}");
+    }
+}
