@@ -83,7 +83,8 @@ pub enum Write {
     /// A pending delivery becomes due now, and is offered to the lanes, or is cancelled. One that is leased or has ended
     /// stays as it is.
     Delivery(DeliveryId, State),
-    /// Pending deliveries of an endpoint that nobody has leased are cancelled, at most `limit`.
+    /// Pending deliveries of an endpoint that nobody has leased are cancelled, at most `limit`; none of an endpoint that
+    /// is enabled.
     CancelPending {
         /// Whose.
         endpoint: EndpointId,

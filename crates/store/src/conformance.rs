@@ -44,6 +44,7 @@ macro_rules! conformance {
             cancels::a_delivery_that_becomes_due_now_is_offered
             cancels::what_is_pending_is_cancelled_but_for_what_is_leased
             cancels::no_more_is_cancelled_than_was_asked_for
+            cancels::nothing_is_swept_of_an_endpoint_that_is_on
             cancels::another_accounts_delivery_is_missing
             chains::attempts_in_an_order_are_chained_too
             chains::the_chains_of_two_requests_stay_whole

@@ -3,6 +3,7 @@
 use std::slice;
 
 use domain::delivery::{State, Why};
+use domain::endpoint::{Endpoint, Ordering};
 use domain::event::Event;
 
 use super::world::{World, at};
@@ -57,6 +58,7 @@ pub async fn what_is_pending_is_cancelled_but_for_what_is_leased(world: &World) 
     world.lanes.set_room(3);
     world.say(&events).await;
     let leased = world.lanes.taken();
+    world.turn_off(&endpoint).await;
     let write =
         Write::CancelPending { endpoint: endpoint.id, why: Why::EndpointDeleted, limit: 100 };
     let ours = leased.iter().filter(|taken| taken.endpoint.id == endpoint.id).count();
@@ -85,12 +87,30 @@ pub async fn no_more_is_cancelled_than_was_asked_for(world: &World) {
     world.lanes.set_room(2);
     say(2, 1).await;
     assert_eq!(world.lanes.taken().len(), 2);
+    world.turn_off(&endpoint).await;
     let write =
         Write::CancelPending { endpoint: endpoint.id, why: Why::EndpointDisabled, limit: 3 };
     for expected in [3, 3, 1, 0] {
         let changed = world.write(account, vec![write.clone()]).await.unwrap().changed;
         assert_eq!(changed, expected);
     }
+}
+
+pub async fn nothing_is_swept_of_an_endpoint_that_is_on(world: &World) {
+    let account = world.account();
+    let endpoint =
+        world.register(Endpoint { ordering: Ordering::Request, ..world.endpoint(account) }).await;
+    world.lanes.set_room(0);
+    world.say(&[world.event(account, "custom.a")]).await;
+    world.say(&[world.keyed(account, "a"), world.keyed(account, "a")]).await;
+    let sweep =
+        Write::CancelPending { endpoint: endpoint.id, why: Why::EndpointDisabled, limit: 9 };
+    assert_eq!(world.write(account, vec![sweep.clone()]).await.unwrap().changed, 0);
+    for delivery in world.deliveries(account, DeliveryFilter::default()).await {
+        assert!(delivery.state.is_pending(), "{delivery:?}");
+    }
+    world.turn_off(&endpoint).await;
+    assert_eq!(world.write(account, vec![sweep]).await.unwrap().changed, 3);
 }
 
 pub async fn another_accounts_delivery_is_missing(world: &World) {
@@ -101,6 +121,7 @@ pub async fn another_accounts_delivery_is_missing(world: &World) {
     let delivery = world.deliveries(account, DeliveryFilter::default()).await.remove(0);
     let refused = world.write(other, vec![Write::Delivery(delivery.id, CANCELLED)]).await;
     assert!(matches!(refused, Err(Fault::Missing { what: "delivery" })), "{refused:?}");
+    world.turn_off(&endpoint).await;
     let sweep = Write::CancelPending { endpoint: endpoint.id, why: Why::Asked, limit: 9 };
     assert_eq!(world.write(other, vec![sweep]).await.unwrap().changed, 0);
     assert!(world.state(&delivery).await.is_pending());

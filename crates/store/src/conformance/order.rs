@@ -137,6 +137,7 @@ pub async fn no_held_delivery_outlives_a_sweep(world: &World) {
     let events: Vec<Event> = (0..9).map(|_| world.keyed(account, "a")).collect();
     world.say(&events).await;
     let first = world.lanes.taken().remove(0).delivery;
+    world.turn_off(&endpoint).await;
     let sweep =
         Write::CancelPending { endpoint: endpoint.id, why: Why::EndpointDisabled, limit: 100 };
     assert_eq!(world.write(account, vec![sweep.clone()]).await.unwrap().changed, 8);

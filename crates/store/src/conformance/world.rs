@@ -386,6 +386,13 @@ impl World {
         endpoint
     }
 
+    /// Turns off an endpoint that was only registered.
+    pub async fn turn_off(&self, endpoint: &Endpoint) {
+        let value = Endpoint { status: Status::Disabled, ..endpoint.clone() };
+        let write = Write::Endpoint(Guarded { version: 1, value });
+        self.write(endpoint.account, vec![write]).await.expect("nobody has changed it");
+    }
+
     /// Commits events to whom they concern.
     pub async fn say(&self, events: &[Event]) -> Committed {
         self.say_at(events, 0).await

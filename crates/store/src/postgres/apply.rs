@@ -333,7 +333,7 @@ async fn follow(turn: &mut Turn<'_>, now: Timestamp, pairs: BTreeSet<Pair>) -> R
     Ok(())
 }
 
-/// Cancels pending deliveries of an endpoint that nobody has leased; tests and probes too.
+/// Cancels pending deliveries of an endpoint that nobody has leased, unless it is enabled; tests and probes too.
 ///
 /// Held ones go first, so that none is let go by the end of another.
 async fn cancel_pending(

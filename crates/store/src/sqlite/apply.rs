@@ -389,16 +389,20 @@ fn set_state(
     Ok(run(db, sql::delivery_change, arguments)? == 1)
 }
 
-/// Cancels pending deliveries of an endpoint that nobody has leased; tests and probes too.
+/// Cancels pending deliveries of an endpoint that nobody has leased, unless it is enabled; tests and probes too.
 ///
 /// Held ones go first, so that none is let go by the end of another.
 fn cancel_pending(
     db: &Connection,
-    state: &State,
+    state: &mut State,
     commit: &Commit,
     of: (EndpointId, Why, u32),
 ) -> Result<u64, Fault> {
     let (endpoint, why, limit) = of;
+    let kept = state.endpoint(db, commit.account, endpoint)?;
+    if kept.is_some_and(|kept| kept.endpoint.status == Status::Enabled) {
+        return Ok(0);
+    }
     let next = DeliveryState::Cancelled { at: commit.at, why };
     let leases = u32::try_from(state.leased_count(endpoint)).unwrap_or(u32::MAX);
     let mut changed = 0;
