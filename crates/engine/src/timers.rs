@@ -158,6 +158,8 @@ impl Engine {
             Some(row) if row.endpoint.status == Status::Deleted => Why::EndpointDeleted,
             Some(_) | None => Why::EndpointDisabled,
         };
+        // Asked first: what is under way while we cancel is left out, and may have ended when we are done.
+        let (in_flight, unsettled) = self.lanes().under_way_of(endpoint);
         let mut commit = Commit::new(account, now);
         commit.writes.push(Write::CancelPending { endpoint, why, limit: SWEEP_MAX });
         match self.commit(commit).await {
@@ -165,7 +167,6 @@ impl Engine {
                 self.set_timer(timer, Some(now)).await
             }
             Ok(_) => {
-                let (in_flight, unsettled) = self.lanes().under_way_of(endpoint);
                 let again = (in_flight + unsettled > 0).then(|| now.plus_millis(SWEEP_AGAIN_MS));
                 self.set_timer(timer, again).await
             }

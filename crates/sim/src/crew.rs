@@ -253,6 +253,11 @@ impl Crew {
         self.current().map(|running| running.engine.clone())
     }
 
+    /// Gives the store of the node whose turn it is.
+    pub fn store(&self) -> Result<Arc<Faulty>, Trouble> {
+        self.current().map(|running| Arc::clone(&running.store))
+    }
+
     /// Says how many of the store's verbs in a hundred fail.
     pub fn store_fails(&self, percent: u64) {
         for running in self.all() {

@@ -1,7 +1,8 @@
-//! Any store, sometimes away before its commit or after it.
+//! Any store, sometimes away before its commit or after it, or slow to answer.
 //!
 //! Invariant: a fault after the commit loses the answer and nothing else; what the inner store did stands.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use store::{
     Commit, Committed, Crew, Error, Fault, Forgotten, LeaseScope, Leased, Outlived, Settled,
     Settlement, Store, Timer,
 };
+use tokio::sync::Notify;
 
 use crate::dice::Dice;
 
@@ -21,17 +23,43 @@ pub struct Faulty {
     dice: Mutex<Dice>,
     /// Faults in a hundred verbs.
     percent: Mutex<u64>,
+    /// Whether the answer to the next commit is held.
+    holds: AtomicBool,
+    held: Notify,
+    let_go: Notify,
 }
 
 impl Faulty {
     /// Wraps a store; it behaves until told otherwise.
     pub fn new(inner: Arc<dyn Store>, dice: Dice) -> Self {
-        Self { inner, dice: Mutex::new(dice), percent: Mutex::new(0) }
+        Self {
+            inner,
+            dice: Mutex::new(dice),
+            percent: Mutex::new(0),
+            holds: AtomicBool::new(false),
+            held: Notify::new(),
+            let_go: Notify::new(),
+        }
     }
 
     /// Says how many verbs in a hundred fail.
     pub fn fails(&self, percent: u64) {
         *self.percent.lock().unwrap_or_else(PoisonError::into_inner) = percent;
+    }
+
+    /// Holds the answer to the next commit, which is done all the same, until it is let go.
+    pub fn hold_next_answer(&self) {
+        self.holds.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until the commit whose answer is held is done.
+    pub async fn answer_held(&self) {
+        self.held.notified().await;
+    }
+
+    /// Lets the answer go that is held.
+    pub fn let_answer_go(&self) {
+        self.let_go.notify_one();
     }
 
     fn strikes(&self) -> Result<(), Error> {
@@ -51,7 +79,12 @@ impl Faulty {
 impl Store for Faulty {
     async fn commit(&self, commit: Commit) -> Result<Committed, Fault> {
         self.strikes()?;
+        let holds = self.holds.swap(false, Ordering::Relaxed);
         let committed = self.inner.commit(commit).await?;
+        if holds {
+            self.held.notify_one();
+            self.let_go.notified().await;
+        }
         self.strikes()?;
         Ok(committed)
     }

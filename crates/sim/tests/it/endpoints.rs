@@ -3,7 +3,7 @@
 use domain::endpoint::{Endpoint, Status};
 use engine::endpoints::{EndpointPatch, NewEndpoint, NewProfile};
 use sim::{Crew, Mood};
-use store::EndpointRow;
+use store::{DeliveryFilter, EndpointRow, Page};
 
 use crate::stage::{crew, endpoint, post};
 
@@ -49,4 +49,28 @@ async fn what_a_former_url_answers_late_leaves_the_new_one_alone() {
         crew.catch_up().await.unwrap();
         assert_eq!(crew.world.heard(OTHER).len(), 1, "{profile}");
     }
+}
+
+#[tokio::test]
+async fn what_ends_while_it_is_swept_does_not_wait_for_ever() {
+    let (mut crew, endpoint) = with_endpoint("swept", NewEndpoint::default()).await;
+    crew.world.feels(HOST, Mood::Status(500));
+    post(&crew, "a").await;
+    crew.lease().await.unwrap();
+    assert!(crew.attempt().await.unwrap());
+    let status = Some(Status::Disabled);
+    patch(&crew, &endpoint, EndpointPatch { status, ..EndpointPatch::default() }).await;
+    let (engine, store) = (crew.engine().unwrap(), crew.store().unwrap());
+    store.hold_next_answer();
+    let meanwhile = async {
+        store.answer_held().await;
+        crew.settle().await.unwrap();
+        store.let_answer_go();
+    };
+    let (swept, ()) = tokio::join!(engine.step_timers(), meanwhile);
+    assert_eq!(swept.unwrap(), 1);
+    crew.pass_days(1).await.unwrap();
+    let page = Page { limit: 9, after: None };
+    let rows = engine.views().deliveries(crew.account, DeliveryFilter::default(), page).await;
+    assert_eq!(rows.unwrap()[0].delivery.state.as_str(), "cancelled");
 }
