@@ -53,7 +53,8 @@ impl Ends {
 /// Why an endpoint stops being told.
 #[derive(Debug)]
 enum End {
-    Failing,
+    /// With how it fared.
+    Failing(Health),
     /// With the URL that answered so.
     Gone(Stop, String),
 }
@@ -98,10 +99,13 @@ impl Engine {
                 followed = Err(error);
             }
         };
-        for (account, id, health, change) in settled.changes {
+        // Several failures in one batch say the same of their endpoint; the last one knows the most.
+        let changes: BTreeMap<EndpointId, (AccountId, Health, Change)> =
+            settled.changes.into_iter().map(|(account, id, h, c)| (id, (account, h, c))).collect();
+        for (id, (account, health, change)) in changes {
             note(match change {
                 Change::Failing { .. } => self.warn(account, id, health).await,
-                Change::Disable => self.end(account, id, End::Failing).await,
+                Change::Disable => self.end(account, id, End::Failing(health)).await,
             });
         }
         for (id, (account, stop, url)) in stops {
@@ -113,7 +117,8 @@ impl Engine {
         followed
     }
 
-    /// Says that an endpoint has been failing for long; the warning counts as given with the same commit.
+    /// Says that an endpoint has been failing for long; the warning counts as given with the same commit, which is
+    /// refused when it was given before, or the endpoint has been well since.
     async fn warn(
         &self,
         account: AccountId,
@@ -123,7 +128,7 @@ impl Engine {
         let Some(row) = self.views().endpoint(account, id).await? else { return Ok(()) };
         let now = self.now();
         let mut commit = Commit::new(account, now);
-        commit.writes.push(Write::Health(id, health));
+        commit.writes.push(Write::Warned(id, health));
         commit.events.push(self.about(
             Kind::EndpointFailing,
             &row.endpoint,
@@ -139,8 +144,13 @@ impl Engine {
         if row.endpoint.status != Status::Enabled {
             return Ok(());
         }
-        // What a former URL says is nothing about the one it has now, which the next attempt asks.
-        if matches!(&why, End::Gone(_, called) if *called != row.endpoint.url) {
+        let is_past = match &why {
+            // It was well since, or was turned on anew.
+            End::Failing(health) => row.health.failing_since != health.failing_since,
+            // What a former URL says is nothing about the one it has now, which the next attempt asks.
+            End::Gone(_, called) => *called != row.endpoint.url,
+        };
+        if is_past {
             return Ok(());
         }
         let now = self.now();
@@ -149,7 +159,7 @@ impl Engine {
             End::Gone(Stop::DisableEndpoint, _) => {
                 (Status::DisabledBySystem, "gone", Some(now.plus_millis(PROBE_EVERY_MS)))
             }
-            End::Failing => {
+            End::Failing(_) => {
                 (Status::DisabledBySystem, "failing", Some(now.plus_millis(PROBE_EVERY_MS)))
             }
         };

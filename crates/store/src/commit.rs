@@ -68,8 +68,8 @@ pub enum Write {
     ContactGone(ContactId, Version),
     /// An endpoint; its health is wiped when it becomes enabled.
     Endpoint(Guarded<Endpoint>),
-    /// How an endpoint fares.
-    Health(EndpointId, Health),
+    /// A warning about an endpoint that fares like that; refused when it was well since, or was warned of as often.
+    Warned(EndpointId, Health),
     /// Something that an account has set.
     Setting(Guarded<Setting>),
     /// It is set no more.
@@ -433,7 +433,7 @@ impl Write {
             | Self::Setting(_)
             | Self::SettingGone(..)
             | Self::Notice(_)
-            | Self::Health(..)
+            | Self::Warned(..)
             | Self::Replay(_)
             | Self::Delivery(..)
             | Self::CancelPending { .. } => None,

@@ -130,6 +130,7 @@ macro_rules! conformance {
             settles::events_of_a_settlement_are_told
             settles::failures_are_counted_and_a_success_wipes_them
             settles::a_warning_is_given_again_until_somebody_acts
+            settles::a_warning_counts_once_and_not_after_a_success
             settles::an_endpoint_that_becomes_enabled_starts_afresh
             settles::an_outcome_comes_back_as_it_was
             things::a_timer_is_set_replaced_and_cleared

@@ -1,9 +1,11 @@
 //! What becomes of endpoints: late answers, warnings, sweeps, probes.
 
 use domain::endpoint::{Endpoint, Status};
+use domain::health::Health;
+use domain::time::{DAY_MS, HOUR_MS};
 use engine::endpoints::{EndpointPatch, NewEndpoint, NewProfile};
 use sim::{Crew, Mood};
-use store::{DeliveryFilter, EndpointRow, Page};
+use store::{DeliveryFilter, EndpointRow, EventFilter, Page};
 
 use crate::stage::{crew, endpoint, post};
 
@@ -28,6 +30,35 @@ async fn patch(crew: &Crew, endpoint: &Endpoint, patch: EndpointPatch) {
 async fn row(crew: &Crew, endpoint: &Endpoint) -> EndpointRow {
     let views = crew.engine().unwrap().views().endpoint(crew.account, endpoint.id).await;
     views.unwrap().unwrap()
+}
+
+/// What is asked once, and never again.
+fn once() -> NewEndpoint {
+    let profile = Some(NewProfile::Waits { name: None, waits_s: Some(Vec::new()) });
+    NewEndpoint { profile, ..NewEndpoint::default() }
+}
+
+/// Posts events and makes an attempt for each, in moods that follow each other; all are settled at once.
+async fn attempt_together(crew: &mut Crew, moods: &[Mood]) {
+    for _ in moods {
+        post(crew, "a").await;
+    }
+    crew.lease().await.unwrap();
+    for _ in moods {
+        assert!(crew.begin().unwrap());
+    }
+    for mood in moods {
+        crew.world.feels(HOST, *mood);
+        assert!(crew.finish().await.unwrap());
+    }
+    crew.catch_up().await.unwrap();
+}
+
+/// Counts what was said so.
+async fn said(crew: &Crew, name: &str) -> usize {
+    let filter = EventFilter { names: vec![name.to_owned()], ..EventFilter::default() };
+    let page = Page { limit: 100, after: None };
+    crew.engine().unwrap().views().events(crew.account, filter, page).await.unwrap().len()
 }
 
 #[tokio::test]
@@ -73,4 +104,30 @@ async fn what_ends_while_it_is_swept_does_not_wait_for_ever() {
     let page = Page { limit: 9, after: None };
     let rows = engine.views().deliveries(crew.account, DeliveryFilter::default(), page).await;
     assert_eq!(rows.unwrap()[0].delivery.state.as_str(), "cancelled");
+}
+
+#[tokio::test]
+async fn each_warning_is_given_once_however_much_fails_together() {
+    let (mut crew, _) = with_endpoint("warned", once()).await;
+    let began = crew.engine().unwrap().now();
+    attempt_together(&mut crew, &[Mood::Status(500)]).await;
+    for (days, warnings) in [(1, 1), (3, 2)] {
+        crew.clock.reach(began.plus_millis(days * DAY_MS + HOUR_MS));
+        attempt_together(&mut crew, &[Mood::Status(500); 5]).await;
+        assert_eq!(said(&crew, "endpoint.failing").await, warnings);
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_warned_of_an_endpoint_that_is_well_again() {
+    for days in [1, 5] {
+        let (mut crew, endpoint) = with_endpoint(&format!("well-{days}"), once()).await;
+        let began = crew.engine().unwrap().now();
+        attempt_together(&mut crew, &[Mood::Status(500); 9]).await;
+        crew.clock.reach(began.plus_millis(days * DAY_MS + HOUR_MS));
+        attempt_together(&mut crew, &[Mood::Status(500), Mood::Well]).await;
+        assert_eq!(said(&crew, "endpoint.failing").await, 0);
+        let row = row(&crew, &endpoint).await;
+        assert_eq!((row.health, row.endpoint.status), (Health::default(), Status::Enabled));
+    }
 }

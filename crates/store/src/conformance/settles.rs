@@ -10,7 +10,7 @@ use domain::id::AccountId;
 use domain::time::DAY_MS;
 
 use super::world::{World, at};
-use crate::{Guarded, Settled, Settlement, Write};
+use crate::{Audience, Commit, Fault, Guarded, Said, Settled, Settlement, Write};
 
 const DAY_S: i64 = DAY_MS / 1_000;
 
@@ -139,12 +139,47 @@ pub async fn a_warning_is_given_again_until_somebody_acts(world: &World) {
         let warned = Health { failing_since: Some(at(0)), failures, warnings: 1 };
         assert_eq!(settled.changes, [(account, endpoint.id, warned, Change::Failing { days: 1 })]);
         if failures == 3 {
-            world.write(account, vec![Write::Health(endpoint.id, warned)]).await.unwrap();
+            world.write(account, vec![Write::Warned(endpoint.id, warned)]).await.unwrap();
         }
     }
     assert_eq!(fare(world, account, 1, DAY_S, false).await, Settled::default());
     let settled = fare(world, account, 9, 5 * DAY_S, false).await;
     assert_eq!(settled.changes[0].3, Change::Disable);
+}
+
+pub async fn a_warning_counts_once_and_not_after_a_success(world: &World) {
+    let account = world.account();
+    let endpoint = world.register(world.endpoint(account)).await;
+    let warn = async |health| {
+        let event = world.event(account, "endpoint.failing");
+        let said = Said { event: event.clone(), audience: Audience::Subscribers };
+        let writes = vec![Write::Warned(endpoint.id, health)];
+        let commit = Commit { writes, events: vec![said], ..Commit::new(account, at(DAY_S)) };
+        let refused = match world.store.commit(commit).await {
+            Ok(_) => false,
+            Err(Fault::Conflict { what: "endpoint" }) => true,
+            Err(other) => panic!("{other}"),
+        };
+        assert_eq!(world.views.event(account, event.id).await.unwrap().is_none(), refused);
+        drop(world.lanes.taken());
+        refused
+    };
+    let health = async || {
+        let row = world.views.endpoint(account, endpoint.id).await.unwrap().unwrap();
+        row.health
+    };
+    fare(world, account, 1, 0, false).await;
+    let (_, _, warned, _) = fare(world, account, 1, DAY_S, false).await.changes.remove(0);
+    fare(world, account, 1, DAY_S, false).await;
+    assert!(!warn(warned).await);
+    assert_eq!(health().await, Health { failures: 3, ..warned }, "what failed since is counted");
+    assert!(warn(warned).await, "it was given");
+    let (_, _, warned, _) = fare(world, account, 1, 3 * DAY_S, false).await.changes.remove(0);
+    fare(world, account, 1, 3 * DAY_S, true).await;
+    assert!(warn(warned).await, "it is well");
+    assert_eq!(health().await, Health::default());
+    fare(world, account, 1, 4 * DAY_S, false).await;
+    assert!(warn(warned).await, "it fails anew");
 }
 
 pub async fn an_endpoint_that_becomes_enabled_starts_afresh(world: &World) {

@@ -149,8 +149,8 @@ async fn put(turn: &mut Turn<'_>, commit: &Commit, write: &Write) -> Result<u64,
             guard("setting", changed)?;
         }
         Write::Notice(notice) => put_notice(turn, account, notice).await?,
-        Write::Health(id, now) => {
-            health::write(turn, &[((commit.account, *id), *now)]).await?;
+        Write::Warned(id, of) => {
+            guard("endpoint", health::warned(turn, (commit.account, *id), *of).await?)?;
         }
         Write::Replay(replay) => {
             let (id, endpoint) = (Id(replay.id.bits()), Id(replay.endpoint.bits()));

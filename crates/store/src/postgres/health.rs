@@ -77,8 +77,15 @@ pub(super) async fn fare(turn: &Turn<'_>, recorded: &Recorded<'_>) -> Result<Vec
     Ok(said)
 }
 
+/// Notes a warning about an endpoint; tells whether it still fares like that, and was not warned of before, as 1 or 0.
+pub(super) async fn warned(turn: &Turn<'_>, of: Of, health: Health) -> Result<u64, Trouble> {
+    let since = health.failing_since.map(Timestamp::as_millis);
+    let (account, id, warnings) = (Id(of.0.bits()), Id(of.1.bits()), i32::from(health.warnings));
+    Ok(turn.link.run(sql::endpoint_warned, &[&account, &id, &since, &warnings]).await?)
+}
+
 /// Writes how endpoints fare.
-pub(super) async fn write(turn: &Turn<'_>, fares: &[(Of, Health)]) -> Result<(), Trouble> {
+async fn write(turn: &Turn<'_>, fares: &[(Of, Health)]) -> Result<(), Trouble> {
     if fares.is_empty() {
         return Ok(());
     }

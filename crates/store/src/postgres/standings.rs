@@ -52,7 +52,7 @@ fn touched(account: AccountId, write: &Write) -> Option<(Subject, Version)> {
         | Write::Setting(_)
         | Write::SettingGone(..)
         | Write::Notice(_)
-        | Write::Health(..)
+        | Write::Warned(..)
         | Write::Replay(_)
         | Write::Delivery(..)
         | Write::CancelPending { .. } => None,

@@ -87,7 +87,7 @@ impl States {
             | Write::Setting(_)
             | Write::SettingGone(..)
             | Write::Notice(_)
-            | Write::Health(..)
+            | Write::Warned(..)
             | Write::Replay(_)
             | Write::Delivery(..)
             | Write::CancelPending { .. } => return Ok(false),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use domain::delivery::{State as DeliveryState, Why};
 use domain::endpoint::{Endpoint, Ordering, Scope, Status};
+use domain::health::Health;
 use domain::id::{AccountId, DeliveryId, EndpointId};
 use domain::notice::Notice;
 use domain::request::Request;
@@ -18,7 +19,7 @@ use super::rows::{
     self, SEAL_ACCOUNT, SEAL_ENDPOINT, SEAL_REPLY, SEAL_SETTING, blob, trouble, written,
 };
 use super::state::State;
-use super::{lease, settle, sql};
+use super::{lease, sql};
 use crate::commit::{
     Account, Audience, Commit, Committed, Fault, Guarded, NewDelivery, Noted, REPLY_KEPT, Reply,
     Said, Setting, TimerKind, Write,
@@ -196,10 +197,7 @@ fn put(db: &Connection, state: &mut State, commit: &Commit, write: &Write) -> Re
             guard("contact", run(db, sql::contact_delete, arguments)?)?;
         }
         Write::Endpoint(endpoint) => put_endpoint(db, state, endpoint)?,
-        Write::Health(id, health) => {
-            settle::write_health(db, commit.account, *id, *health)?;
-            state.note_health(commit.account, *id, *health);
-        }
+        Write::Warned(id, health) => put_warned(db, state, (commit.account, *id), *health)?,
         Write::Setting(setting) => put_setting(db, state, account, setting)?,
         Write::SettingGone(kind, name, version) => {
             let arguments = params![account, kind.as_str(), name, version.cast_signed()];
@@ -302,6 +300,19 @@ fn put_endpoint(db: &Connection, state: &mut State, new: &Guarded<Endpoint>) -> 
     }
     state.reread(db, value.account, value.id)?;
     state.effects.changed.push(Arc::new(value.clone()));
+    Ok(())
+}
+
+fn put_warned(
+    db: &Connection,
+    state: &mut State,
+    of: (AccountId, EndpointId),
+    health: Health,
+) -> Result<(), Fault> {
+    let (since, warnings) = (health.failing_since.map(Timestamp::as_millis), health.warnings);
+    let arguments = params![blob(of.0.bits()), blob(of.1.bits()), since, warnings];
+    guard("endpoint", run(db, sql::endpoint_warned, arguments)?)?;
+    state.reread(db, of.0, of.1)?;
     Ok(())
 }
 

@@ -208,7 +208,7 @@ fn fare(
 }
 
 /// Writes how an endpoint fares.
-pub(super) fn write_health(
+fn write_health(
     db: &Connection,
     account: AccountId,
     id: EndpointId,

@@ -121,8 +121,6 @@ async fn deliver(world: &World, account: AccountId, request: RequestId) {
     let ordered = world.register(ordered).await;
     let off = Endpoint { status: Status::Disabled, ..world.endpoint(account) };
     world.register(off).await;
-    let failing = Health { failing_since: Some(at), failures: 4, warnings: 1 };
-    world.write(account, vec![Write::Health(plain.id, failing)]).await.unwrap();
     for name in ["signer.viewed", "signer.signed", "request.completed"] {
         world.say(&[world.event_of(account, request, name)]).await;
     }
@@ -141,8 +139,11 @@ async fn deliver(world: &World, account: AccountId, request: RequestId) {
     for (one, state) in to(&plain).into_iter().zip(states) {
         let settlement = world.settlement(&one.delivery, state);
         let of = one.event.request;
-        world.settle(vec![store::Settlement { request: of, ..settlement }]).await;
+        let health = matches!(state, State::Exhausted { .. }).then_some(false);
+        world.settle(vec![store::Settlement { request: of, health, ..settlement }]).await;
     }
+    let failing = Health { failing_since: Some(at), failures: 1, warnings: 1 };
+    world.write(account, vec![Write::Warned(plain.id, failing)]).await.unwrap();
     let retry =
         world.settlement(&to(&ordered)[0].delivery, State::Pending { due_at: at.plus_seconds(60) });
     world.settle(vec![store::Settlement { request: Some(request), ..retry }]).await;
