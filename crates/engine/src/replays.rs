@@ -79,8 +79,9 @@ fn replay(
     now: Timestamp,
 ) -> Result<Replay, Refusal> {
     let mut flaws = Flaws::default();
-    // What happened in this very millisecond belongs to what has happened so far.
-    let latest = now.plus_millis(1);
+    // What happened in this very millisecond belongs to what has happened so far; and so does what happened before the
+    // clock stepped back, since ids only rise.
+    let latest = now.max(ids.1.minted_at()).plus_millis(1);
     let until = input.until.unwrap_or(latest).min(latest);
     let since = input.since.unwrap_or(until);
     if since >= until {
@@ -136,6 +137,8 @@ fn take_types(flaws: &mut Flaws, dialect: Dialect, types: &[String]) -> Vec<Stri
 
 #[cfg(test)]
 mod tests {
+    use domain::id;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
@@ -161,6 +164,17 @@ mod tests {
         let far = NewReplay { until: Some(NOW.plus_seconds(60)), ..since(0) };
         for input in [since(0), far, since(1_000_000)] {
             assert_eq!(check(Dialect::Standard, input).unwrap().until, NOW.plus_millis(1));
+        }
+    }
+
+    #[test]
+    fn what_happened_before_the_clock_stepped_back_has_happened() {
+        let before = NOW.plus_seconds(60);
+        let ids = (AccountId::new(1), ReplayId::new(id::lowest(before)));
+        let far = NewReplay { until: Some(NOW.plus_seconds(90)), ..since(0) };
+        for input in [since(0), far] {
+            let replay = replay(ids, (EndpointId::new(3), Dialect::Standard), input, NOW);
+            assert_eq!(replay.unwrap().until, before.plus_millis(1));
         }
     }
 
