@@ -157,7 +157,7 @@ pub struct AboutEndpoint {
     pub url: String,
     /// Its status after the step.
     pub status: String,
-    /// Why, as a stable word: `failing`, `gone`, `answered_probe`.
+    /// Why, as a stable word: `failing`, `gone`, `answered_probe`, `nothing_to_say`.
     pub reason: String,
     /// The first failure since the last success.
     #[serde(default, skip_serializing_if = "Option::is_none")]

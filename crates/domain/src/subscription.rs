@@ -26,6 +26,14 @@ impl Subscription {
         self.matches_name(event.kind, &event.name)
     }
 
+    /// Lists the canonical names that the endpoint wants; `None` where a pattern takes more than can be listed.
+    pub fn plain_names(&self) -> Option<Vec<String>> {
+        let takes_more = self.kinds.contains(&Kind::Foreign)
+            || self.custom.iter().any(|name| name.ends_with('*'));
+        let kinds = self.kinds.iter().map(|kind| kind.as_str().to_owned());
+        (!takes_more).then(|| kinds.chain(self.custom.iter().cloned()).collect())
+    }
+
     /// Tells whether the endpoint wants events of that kind and name.
     pub fn matches_name(&self, kind: Kind, name: &str) -> bool {
         if kind != Kind::Custom && (kind != Kind::Foreign || self.kinds.contains(&kind)) {
@@ -47,5 +55,18 @@ mod tests {
         assert!(wants.matches_name(Kind::Custom, "custom.bill.paid"));
         assert!(!wants.matches_name(Kind::Custom, "custom.billing"));
         assert!(!wants.matches_name(Kind::RequestSent, "request.sent"));
+    }
+
+    #[test]
+    fn names_are_listed_where_no_pattern_takes_more() {
+        let wants = |kind, custom: &str| Subscription {
+            kinds: BTreeSet::from([kind]),
+            custom: vec![custom.to_owned()],
+            ..Default::default()
+        };
+        let names = wants(Kind::RequestSent, "custom.bill").plain_names();
+        assert_eq!(names, Some(["request.sent", "custom.bill"].map(str::to_owned).to_vec()));
+        assert_eq!(wants(Kind::RequestSent, "custom.*").plain_names(), None);
+        assert_eq!(wants(Kind::Foreign, "custom.bill").plain_names(), None);
     }
 }

@@ -143,6 +143,22 @@ impl Engine {
         }
     }
 
+    /// Finds the first of these events that the endpoint's dialect can say to it.
+    pub(crate) async fn first_sayable<'a>(
+        &self,
+        endpoint: &Endpoint,
+        mut events: impl Iterator<Item = &'a Event>,
+        now: Timestamp,
+    ) -> Option<&'a Event> {
+        let url = Url::parse(&endpoint.url).ok().map(Arc::new);
+        let url = url.unwrap_or_else(|| Arc::clone(&self.inner.nowhere));
+        let (signer, rsa) = (self.signer(endpoint).await, self.rsa_needed(endpoint).await);
+        let (signer, rsa) = (signer.as_deref(), rsa.key());
+        let target = Target { endpoint, url: &url, now, signer, rsa };
+        let dialect = dialects::dialect(endpoint.dialect);
+        events.find(|event| matches!(dialect.render(event, &target), Ok(Some(_))))
+    }
+
     /// Attempts what is no call to the endpoint itself: a message to a person, or the reading of what came in.
     async fn attempt_inside(
         &self,

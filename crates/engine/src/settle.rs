@@ -112,7 +112,7 @@ impl Engine {
             note(self.end(account, id, End::Gone(stop, url)).await);
         }
         for (id, account) in revived {
-            note(self.revive(account, id).await);
+            note(self.revive(account, id, "answered_probe").await);
         }
         followed
     }
@@ -177,8 +177,13 @@ impl Engine {
         written(self.commit(commit).await.map(|_committed| ()))
     }
 
-    /// Enables an endpoint that answered a probe.
-    async fn revive(&self, account: AccountId, id: EndpointId) -> Result<(), store::Error> {
+    /// Enables an endpoint that the system disabled, for a reason that is told: it answered a probe, say.
+    pub(crate) async fn revive(
+        &self,
+        account: AccountId,
+        id: EndpointId,
+        reason: &str,
+    ) -> Result<(), store::Error> {
         let Some(row) = self.views().endpoint(account, id).await? else { return Ok(()) };
         if row.endpoint.status != Status::DisabledBySystem {
             return Ok(());
@@ -188,12 +193,7 @@ impl Engine {
         let mut commit = Commit::new(account, now);
         commit.writes.push(Write::Timer(TimerKind::Probe, id.bits(), None));
         let health = Health::default();
-        commit.events.push(self.about(
-            Kind::EndpointEnabled,
-            &endpoint,
-            ("answered_probe", health),
-            now,
-        ));
+        commit.events.push(self.about(Kind::EndpointEnabled, &endpoint, (reason, health), now));
         commit.writes.push(Write::Endpoint(Guarded { version: row.version, value: endpoint }));
         written(self.commit(commit).await.map(|_committed| ()))
     }

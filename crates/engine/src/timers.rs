@@ -7,7 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use domain::delivery::{Cause, Why};
-use domain::endpoint::Status;
+use domain::endpoint::{Scope, Status};
 use domain::health::PROBE_EVERY_MS;
 use domain::id::{EndpointId, ReplayId, RequestId};
 use domain::time::{SECOND_MS, Timestamp};
@@ -125,6 +125,8 @@ impl Engine {
     }
 
     /// Tells a disabled endpoint one event it would have wanted, to see whether it is back.
+    ///
+    /// Where nothing can be said to a request's own URLs, they are taken for back, and the next call shows.
     async fn probe_endpoint(&self, timer: Timer, now: Timestamp) -> Result<(), store::Error> {
         let (account, id) = (timer.account, EndpointId::new(timer.subject));
         let endpoint = match self.views().endpoint(account, id).await? {
@@ -132,10 +134,16 @@ impl Engine {
             Some(_) | None => return self.set_timer(timer, None).await,
         };
         let page = Page { limit: PROBE_EVENTS_MAX, after: None };
-        let events = self.views().events(account, EventFilter::default(), page).await?;
+        let names = endpoint.wants.plain_names().unwrap_or_default();
+        let filter = EventFilter { names, ..EventFilter::default() };
+        let events = self.views().events(account, filter, page).await?;
         let wanted = events
             .iter()
-            .find(|event| !event.test && !event.is_forgotten() && endpoint.wants.matches(event));
+            .filter(|event| !event.test && !event.is_forgotten() && endpoint.wants.matches(event));
+        let wanted = self.first_sayable(&endpoint, wanted, now).await;
+        if wanted.is_none() && endpoint.scope == Scope::Callback {
+            return self.revive(account, id, "nothing_to_say").await;
+        }
         let mut commit = Commit::new(account, now);
         let next = now.plus_millis(PROBE_EVERY_MS);
         commit.writes.push(Write::Timer(timer.kind, timer.subject, Some(next)));

@@ -1,11 +1,16 @@
 //! What becomes of endpoints: late answers, warnings, sweeps, probes.
 
-use domain::endpoint::{Endpoint, Status};
+use domain::endpoint::{Dialect, Endpoint, Status};
 use domain::health::Health;
+use domain::request::Callbacks;
 use domain::time::{DAY_MS, HOUR_MS};
+use engine::Once;
 use engine::endpoints::{EndpointPatch, NewEndpoint, NewProfile};
+use engine::requests::{NewPerson, NewRequest, NewSigner};
 use sim::{Crew, Mood};
-use store::{DeliveryFilter, EndpointRow, EventFilter, Page};
+use store::{
+    Commit, DeliveryFilter, EndpointRow, EventFilter, Guarded, Page, Store as _, TimerKind, Write,
+};
 
 use crate::stage::{crew, endpoint, post};
 
@@ -130,4 +135,80 @@ async fn nobody_is_warned_of_an_endpoint_that_is_well_again() {
         let row = row(&crew, &endpoint).await;
         assert_eq!((row.health, row.endpoint.status), (Health::default(), Status::Enabled));
     }
+}
+
+#[tokio::test]
+async fn who_wants_what_is_rare_is_probed_in_a_busy_account() {
+    let crew = crew("endpoints-rare").await;
+    let new = NewEndpoint {
+        url: format!("https://{HOST}/"),
+        events: Some(vec!["custom.rare".to_owned()]),
+        ..NewEndpoint::default()
+    };
+    let (endpoint, mut crew) = (endpoint(&crew, new).await, crew);
+    crew.world.feels(HOST, Mood::Status(410));
+    post(&crew, "rare").await;
+    crew.catch_up().await.unwrap();
+    assert_eq!(row(&crew, &endpoint).await.endpoint.status, Status::DisabledBySystem);
+    for _ in 0..150 {
+        post(&crew, "often").await;
+    }
+    crew.world.heal();
+    crew.pass_days(2).await.unwrap();
+    assert_eq!(crew.world.heard(HOST).len(), 2, "one probe");
+    assert_eq!(row(&crew, &endpoint).await.endpoint.status, Status::Enabled);
+}
+
+/// Sends a request to one signer.
+async fn send(crew: &Crew, callbacks: Option<Callbacks>) {
+    let person = NewPerson {
+        name: "Ada".to_owned(),
+        email: "ada@example.net".to_owned(),
+        ..NewPerson::default()
+    };
+    let input = NewRequest {
+        title: "A contract".to_owned(),
+        signers: vec![NewSigner { person, ..NewSigner::default() }],
+        callbacks,
+        send: true,
+        ..NewRequest::default()
+    };
+    let engine = crew.engine().unwrap();
+    engine.create_request(crew.account, input, &Once::unkept()).await.unwrap();
+}
+
+/// Sends a request with a URL of its own and so many without, turns that URL's endpoint off as the system does, and
+/// lets it be probed; gives how often it was called meanwhile, and how it stands.
+async fn probe_callback(crew: &mut Crew, others: usize) -> (usize, Status) {
+    let status_url = Some(format!("https://{HOST}/?a=##Action##"));
+    send(crew, Some(Callbacks { status_url, ..Callbacks::default() })).await;
+    for _ in 0..others {
+        send(crew, None).await;
+    }
+    crew.catch_up().await.unwrap();
+    let (engine, origin) = (crew.engine().unwrap(), format!("https://{HOST}"));
+    let found = engine.views().callback_endpoint(crew.account, Dialect::Esaw, origin).await;
+    let EndpointRow { endpoint, version, .. } = found.unwrap().unwrap();
+    let value = Endpoint { status: Status::DisabledBySystem, ..endpoint.clone() };
+    let mut commit = Commit::new(crew.account, engine.now());
+    commit.writes.push(Write::Endpoint(Guarded { version, value }));
+    commit.writes.push(Write::Timer(TimerKind::Probe, endpoint.id.bits(), Some(engine.now())));
+    crew.store().unwrap().commit(commit).await.unwrap();
+    let before = crew.world.heard(HOST).len();
+    assert_eq!(engine.step_timers().await.unwrap(), 1);
+    crew.catch_up().await.unwrap();
+    (crew.world.heard(HOST).len() - before, row(crew, &endpoint).await.endpoint.status)
+}
+
+#[tokio::test]
+async fn a_requests_own_url_is_probed_with_what_that_request_has_to_say() {
+    let mut crew = crew("endpoints-callback").await;
+    assert_eq!(probe_callback(&mut crew, 3).await, (1, Status::Enabled));
+}
+
+#[tokio::test]
+async fn a_requests_own_url_that_nothing_can_be_said_to_is_taken_for_back() {
+    let mut crew = crew("endpoints-nothing").await;
+    assert_eq!(probe_callback(&mut crew, 100).await, (0, Status::Enabled));
+    assert_eq!(said(&crew, "endpoint.enabled").await, 1);
 }
