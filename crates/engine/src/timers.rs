@@ -7,7 +7,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use domain::delivery::{Cause, Why};
-use domain::endpoint::{Scope, Status};
+use domain::endpoint::{Endpoint, Scope, Status};
+use domain::event::Event;
 use domain::health::PROBE_EVERY_MS;
 use domain::id::{EndpointId, ReplayId, RequestId};
 use domain::time::{SECOND_MS, Timestamp};
@@ -133,14 +134,7 @@ impl Engine {
             Some(row) if row.endpoint.status == Status::DisabledBySystem => row.endpoint,
             Some(_) | None => return self.set_timer(timer, None).await,
         };
-        let page = Page { limit: PROBE_EVENTS_MAX, after: None };
-        let names = endpoint.wants.plain_names().unwrap_or_default();
-        let filter = EventFilter { names, ..EventFilter::default() };
-        let events = self.views().events(account, filter, page).await?;
-        let wanted = events
-            .iter()
-            .filter(|event| !event.test && !event.is_forgotten() && endpoint.wants.matches(event));
-        let wanted = self.first_sayable(&endpoint, wanted, now).await;
+        let wanted = self.event_to_probe_with(&endpoint, now).await?;
         if wanted.is_none() && endpoint.scope == Scope::Callback {
             return self.revive(account, id, "nothing_to_say").await;
         }
@@ -154,6 +148,29 @@ impl Engine {
             due_at: now,
         }));
         written(self.commit(commit).await.map(|_committed| ()))
+    }
+
+    /// Finds one of the account's last events that the endpoint wants and that can be said to it; where none is among
+    /// them, and the log can be asked for names, one of the last that are called so.
+    async fn event_to_probe_with(
+        &self,
+        endpoint: &Endpoint,
+        now: Timestamp,
+    ) -> Result<Option<Event>, store::Error> {
+        let names = endpoint.wants.plain_names();
+        // By name takes longer the rarer they are, so that comes last.
+        for names in [Some(Vec::new()), names].into_iter().flatten() {
+            let page = Page { limit: PROBE_EVENTS_MAX, after: None };
+            let filter = EventFilter { names, ..EventFilter::default() };
+            let events = self.views().events(endpoint.account, filter, page).await?;
+            let wanted = events.iter().filter(|event| {
+                !event.test && !event.is_forgotten() && endpoint.wants.matches(event)
+            });
+            if let Some(event) = self.first_sayable(endpoint, wanted, now).await {
+                return Ok(Some(event.clone()));
+            }
+        }
+        Ok(None)
     }
 
     /// Cancels what is still pending for an endpoint that is off, a bounded number at a time.
