@@ -93,7 +93,8 @@ impl Talk<'_> {
                     Ok(_) => {}
                     Err(_gone) => return None,
                 },
-                _ = self.stopped.changed() => break,
+                // A call that was begun is waited for.
+                _ = self.stopped.changed(), if said.is_empty() => break,
                 () = &mut idle => {
                     if Instant::now() >= until {
                         break;
