@@ -6,8 +6,9 @@
 
 use domain::chain::sha256;
 use engine::problem::Problem as Page;
-use engine::{Flaw, Idempotency};
+use engine::{Flaw, Idempotency, Refusal};
 use store::Reply;
+use tracing::warn;
 
 use crate::auth::Caller;
 use crate::problem::{Halt, Problem};
@@ -30,7 +31,8 @@ pub(crate) async fn ask(caller: &Caller, body: &[u8]) -> Result<Option<Idempoten
     }
 }
 
-/// Keeps the answer of a command that does not do so itself.
+/// Keeps the answer of a command that does not do so itself. What is done is done: where the store is away by then, the
+/// answer is given all the same, since whoever hears nothing of it would do it again.
 pub(crate) async fn keep(
     caller: &Caller,
     once: Option<Idempotency>,
@@ -38,7 +40,13 @@ pub(crate) async fn keep(
 ) -> Result<(), Halt> {
     let Some(Idempotency { key, fingerprint }) = once else { return Ok(()) };
     let reply = Reply { key, fingerprint, status: *status, body: body.clone() };
-    Ok(caller.engine().keep_reply(caller.account(), reply).await?)
+    match caller.engine().keep_reply(caller.account(), reply).await {
+        Err(Refusal::Store(error)) => {
+            warn!(error = %error, "an answer was given and could not be kept; a repetition is a new call");
+            Ok(())
+        }
+        kept => Ok(kept?),
+    }
 }
 
 fn key(caller: &Caller) -> Result<Option<String>, Halt> {
