@@ -184,7 +184,7 @@ fn is_json(headers: &HeaderMap) -> Result<(), Halt> {
 
 /// Reads JSON of a shape that the API's document names.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], shape: &str) -> Result<T, Halt> {
-    if bytes.len() > BODY_BYTES_MAX && memchr_iter(b',', bytes).count() > COMMAS_MAX {
+    if has_too_many_values(bytes) {
         let detail =
             format!("the body has more than {COMMAS_MAX} commas, which are too many values");
         return Err(Problem::new(Page::TooLarge, detail).into());
@@ -199,6 +199,11 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8], shape: &str) -> Result<T,
         let path = if path == "." { String::new() } else { path };
         Problem::invalid(vec![Flaw::new(path, error.into_inner().to_string())]).into()
     })
+}
+
+/// Tells whether looking through all values of JSON would take too much memory.
+pub(crate) fn has_too_many_values(bytes: &[u8]) -> bool {
+    bytes.len() > BODY_BYTES_MAX && memchr_iter(b',', bytes).count() > COMMAS_MAX
 }
 
 /// Makes the problem of a body that is no JSON.

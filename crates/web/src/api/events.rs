@@ -108,8 +108,13 @@ fn posted<'a, T: Deserialize<'a>>(bytes: &'a [u8], shape: &str) -> Result<T, Hal
         Ok(posted) => return Ok(posted),
         Err(error) => error,
     };
-    drop(input::parse::<Value>(bytes, shape)?);
-    // The shape found nothing wrong, so the reader itself has the word.
+    if !error.is_data() {
+        return Err(input::malformed(&error));
+    }
+    if !input::has_too_many_values(bytes) {
+        drop(input::parse::<Value>(bytes, shape)?);
+    }
+    // The shape found nothing wrong, or was not asked, so the reader itself has the word.
     Err(Problem::invalid(vec![Flaw::new("", error.to_string())]).into())
 }
 

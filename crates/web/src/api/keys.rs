@@ -53,8 +53,10 @@ pub(crate) async fn read(Path(id): Path<KeyId>, caller: Caller) -> Answer {
 /// `DELETE /keys/{id}`.
 pub(crate) async fn revoke(Path(id): Path<KeyId>, caller: Caller) -> Answer {
     caller.may(Scope::Keys)?;
-    drop(caller.engine().revoke_key(caller.account(), id).await?);
+    let revoked = caller.engine().revoke_key(caller.account(), id).await;
+    // Whatever came of it: it may have been written, and the answer lost.
     caller.state.keys().forget();
+    drop(revoked?);
     Ok(answer::nothing())
 }
 

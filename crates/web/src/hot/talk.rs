@@ -7,11 +7,12 @@
 //! and not answered when its caller is gone.
 //! Left to others: whose turn it is to be served (`serve`), which calls are read here (`read`).
 
+use std::mem;
 use std::pin::{Pin, pin};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::response::Response;
-use http::header::{CONTENT_LENGTH, DATE};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE};
 use http_body_util::BodyExt as _;
 use httpdate::fmt_http_date;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -22,8 +23,10 @@ use tokio::time::{Instant, Sleep, sleep, timeout};
 use super::read::{Call, Found, find};
 use crate::state::State;
 
-/// Room for a call, before its length is known; and for what a caller may say while it waits for an answer.
+/// Room for a call, before its length is known.
 const ROOM_BYTES: usize = 4 * 1024;
+/// The rest of a call may take so long to come; hyper waits for those that take longer, and answers those that never come.
+const PART_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// A connection on which hot calls come.
 pub(crate) struct Talk<'a> {
@@ -54,11 +57,13 @@ impl Talk<'_> {
                 Err(Other) => return Some(said),
             };
             let response = self.answered(call, &mut said).await?;
-            let stops = self.stopped.has_changed().is_err();
+            let closes =
+                self.stopped.has_changed().is_err() || response.headers().contains_key(CONNECTION);
             answer.clear();
-            write(&mut answer, response, date.now(), stops).await?;
+            answer.shrink_to(ROOM_BYTES);
+            write(&mut answer, response, date.now(), closes).await?;
             timeout(self.write_max, self.stream.write_all(&answer)).await.ok()?.ok()?;
-            if stops {
+            if closes {
                 drop(self.stream.shutdown().await);
                 return None;
             }
@@ -72,8 +77,13 @@ impl Talk<'_> {
         mut idle: Pin<&mut Sleep>,
     ) -> Option<Result<Call, Other>> {
         // The timer goes off now and then, and is set anew: that costs less than setting it for each call.
-        let until = Instant::now() + self.idle_max;
+        let mut until = Instant::now() + self.idle_max;
+        let mut in_part = false;
         loop {
+            // Empty lines between calls are nothing; some clients leave one behind each.
+            if said.chunks(2).all(|pair| pair == b"\r\n") {
+                said.clear();
+            }
             let room = match find(said) {
                 Found::Call(call, taken) => {
                     said.drain(..taken);
@@ -81,7 +91,13 @@ impl Talk<'_> {
                     said.shrink_to(ROOM_BYTES);
                     return Some(Ok(call));
                 }
-                Found::Part(whole) => whole - said.len(),
+                Found::Part(whole) => {
+                    if !mem::replace(&mut in_part, true) {
+                        until = Instant::now() + PART_TIME_MAX;
+                        idle.as_mut().reset(until);
+                    }
+                    whole - said.len()
+                }
                 Found::Other if said.is_empty() => ROOM_BYTES,
                 Found::Other => return Some(Err(Other)),
             };
@@ -116,7 +132,7 @@ impl Talk<'_> {
             tokio::select! {
                 biased;
                 response = &mut answering => return Some(response),
-                got = self.stream.read_buf(said), if said.len() < ROOM_BYTES => {
+                got = self.stream.read_buf(said), if said.is_empty() => {
                     if got.ok()? == 0 {
                         return None;
                     }
@@ -137,11 +153,11 @@ async fn write(answer: &mut Vec<u8>, response: Response, date: &str, closes: boo
     for part in ["HTTP/1.1 ", parts.status.as_str(), " ", reason, "\r\n"] {
         answer.extend_from_slice(part.as_bytes());
     }
-    for (name, value) in &parts.headers {
+    for (name, value) in parts.headers.iter().filter(|(name, _)| **name != CONNECTION) {
         push(answer, name.as_str(), value.as_bytes());
     }
     if closes {
-        push(answer, "connection", b"close");
+        push(answer, CONNECTION.as_str(), b"close");
     }
     push(answer, CONTENT_LENGTH.as_str(), body.len().to_string().as_bytes());
     push(answer, DATE.as_str(), date.as_bytes());

@@ -2,11 +2,13 @@
 
 use std::future::pending;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::{JoinSet, yield_now};
+use tokio::time::timeout;
 
 use super::world::{PUBLIC_URL, World};
 
@@ -226,7 +228,7 @@ async fn calls_may_come_in_pieces_and_ahead_of_time() {
     let mut client = server.connect().await;
     let other = "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
     let closing = event(&world, "connection: close\r\n");
-    let many = format!("{call}{call}{other}{call}{closing}");
+    let many = format!("{call}\r\n{call}{other}{call}{closing}");
     client.write_all(many.as_bytes()).await.unwrap();
     let answers = answers(&mut client, 5).await;
     let statuses: Vec<&str> =
@@ -244,13 +246,41 @@ async fn whoever_is_gone_leaves_nothing_behind_and_the_service_stops_at_once() {
     idle.write_all(call.as_bytes()).await.unwrap();
     answers(&mut idle, 1).await;
     let mut silent = server.connect().await;
+    let mut tidy = server.connect().await;
+    tidy.write_all(format!("{call}\r\n").as_bytes()).await.unwrap();
+    answers(&mut tidy, 1).await;
     for cut in [0, 10, call.len() - 3, call.len()] {
         let mut client = server.connect().await;
         client.write_all(&call.as_bytes()[..cut]).await.unwrap();
         drop(client);
     }
     drop(server.stop.take());
-    while server.running.join_next().await.is_some() {}
+    let ended = async { while server.running.join_next().await.is_some() {} };
+    timeout(Duration::from_secs(5), ended).await.unwrap();
     assert_eq!(idle.read(&mut [0]).await.unwrap(), 0);
     assert_eq!(silent.read(&mut [0]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn whoever_says_no_more_after_two_calls_hears_the_first_answer() {
+    let world = World::new().await;
+    let server = Server::start(quick(&world)).await;
+    let call = event(&world, "");
+    let mut client = server.connect().await;
+    client.write_all(format!("{call}{call}").as_bytes()).await.unwrap();
+    client.shutdown().await.unwrap();
+    let mut answers = String::new();
+    client.read_to_string(&mut answers).await.unwrap();
+    assert!(answers.starts_with("HTTP/1.1 202"), "{answers}");
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_refused_before_the_body_is_there() {
+    let world = World::new().await;
+    let server = Server::start(quick(&world)).await;
+    let call = event(&world, "").replace("Bearer ", "Bearer x");
+    let mut client = server.connect().await;
+    client.write_all(&call.as_bytes()[..call.len() - 5]).await.unwrap();
+    let answer = timeout(Duration::from_secs(10), answers(&mut client, 1)).await.unwrap();
+    assert!(answer[0].starts_with("HTTP/1.1 401"), "{answer:?}");
 }
