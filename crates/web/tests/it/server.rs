@@ -1,6 +1,5 @@
 //! The server itself, over the loopback.
 
-use std::future::pending;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,6 +10,28 @@ use tokio::task::{JoinSet, yield_now};
 use tokio::time::timeout;
 
 use super::world::{PUBLIC_URL, World};
+
+/// Serves until it is told to stop, by our own hand where that is possible, or by hyper alone.
+struct Server {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinSet<()>,
+}
+
+impl Server {
+    async fn start(service: impl Into<web::Service> + Send + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let mut running = JoinSet::new();
+        running.spawn(web::serve(listener, service, async { drop(stopped.await) }));
+        Self { address, stop: Some(stop), running }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+}
 
 #[tokio::test]
 async fn a_call_that_was_begun_is_finished_when_the_service_stops() {
@@ -39,12 +60,8 @@ async fn a_call_that_was_begun_is_finished_when_the_service_stops() {
 #[tokio::test]
 async fn a_head_over_its_bound_is_refused() {
     let world = World::new().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut server = JoinSet::new();
-    let router = world.router.clone();
-    server.spawn(async move { web::serve(listener, router, pending()).await });
-    let mut client = TcpStream::connect(address).await.unwrap();
+    let server = Server::start(world.router.clone()).await;
+    let mut client = server.connect().await;
     let head = format!("GET / HTTP/1.1\r\nhost: x\r\nx-large: {}\r\n\r\n", "x".repeat(100_000));
     drop(client.write_all(head.as_bytes()).await);
     let mut answer = Vec::new();
@@ -54,12 +71,8 @@ async fn a_head_over_its_bound_is_refused() {
 
 /// Says something to a server of its own, and gives all that it answers until it has said that much.
 async fn answered(world: &World, said: &[u8], until: &str) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut server = JoinSet::new();
-    let router = world.router.clone();
-    server.spawn(async move { web::serve(listener, router, pending()).await });
-    let mut client = TcpStream::connect(address).await.unwrap();
+    let server = Server::start(world.router.clone()).await;
+    let mut client = server.connect().await;
     client.write_all(said).await.unwrap();
     let mut answer = Vec::new();
     while !String::from_utf8_lossy(&answer).contains(until) {
@@ -105,28 +118,6 @@ async fn much_is_not_waited_for_where_nobody_is_known() {
     let head = "POST /in/nobody HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
     let answer = answered(&world, head.as_bytes(), "\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
-}
-
-/// Serves until it is told to stop, by our own hand where that is possible, or by hyper alone.
-struct Server {
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    running: JoinSet<()>,
-}
-
-impl Server {
-    async fn start(service: impl Into<web::Service> + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (stop, stopped) = oneshot::channel::<()>();
-        let mut running = JoinSet::new();
-        running.spawn(web::serve(listener, service, async { drop(stopped.await) }));
-        Self { address, stop: Some(stop), running }
-    }
-
-    async fn connect(&self) -> TcpStream {
-        TcpStream::connect(self.address).await.unwrap()
-    }
 }
 
 /// The service with its short way.
