@@ -174,7 +174,7 @@ impl Engine {
         if let Some(row) = row {
             let document: Document = settings::read(&row)?;
             if !document.is_over(now) {
-                commit.writes.push(Write::Timer(timer.kind, timer.subject, document.expires_at));
+                commit.writes.push(Write::TimerDone(timer, document.expires_at));
                 return written(self.commit(commit).await.map(|_committed| ()));
             }
             commit.writes.push(Write::SettingGone(
@@ -191,7 +191,7 @@ impl Engine {
         for (name, version) in pieces {
             commit.writes.push(Write::SettingGone(SettingKind::DocumentPiece, name, version));
         }
-        commit.writes.push(Write::Timer(timer.kind, timer.subject, (!is_last).then_some(now)));
+        commit.writes.push(Write::TimerDone(timer, (!is_last).then_some(now)));
         written(self.commit(commit).await.map(|_committed| ()))
     }
 

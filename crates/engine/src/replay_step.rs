@@ -7,10 +7,10 @@
 use domain::delivery::{Cause, State};
 use domain::endpoint::{Endpoint, Status};
 use domain::event::Event;
-use domain::id::{AccountId, ReplayId};
+use domain::id::ReplayId;
 use domain::replay::{self, Replay, Skip, Wanted};
 use domain::time::{SECOND_MS, Timestamp};
-use store::{Commit, NewDelivery, ReplayRow, TimerKind, Write};
+use store::{Commit, NewDelivery, ReplayRow, Timer, Write};
 
 use crate::Engine;
 use crate::timers::written;
@@ -20,13 +20,9 @@ const PAGE: u32 = 500;
 
 impl Engine {
     /// Carries a replay one page on.
-    pub(crate) async fn step_replay(
-        &self,
-        account: AccountId,
-        id: ReplayId,
-    ) -> Result<(), store::Error> {
-        let now = self.now();
-        let timer = |due| Write::Timer(TimerKind::Replay, id.bits(), due);
+    pub(crate) async fn step_replay(&self, timer: Timer) -> Result<(), store::Error> {
+        let (account, id, now) = (timer.account, ReplayId::new(timer.subject), self.now());
+        let timer = |due| Write::TimerDone(timer, due);
         let mut commit = Commit::new(account, now);
         let replay = match self.views().replay(account, id).await? {
             Some(replay) if replay.status == replay::Status::Running => replay,

@@ -19,7 +19,7 @@ use domain::signer::{Device, Evidence, Role, Via};
 use domain::time::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
-use store::{Commit, TimerKind, Write};
+use store::Timer;
 
 use self::draft::{With, draft, patched, reach_of};
 pub(crate) use self::steps::Course;
@@ -395,43 +395,28 @@ impl Engine {
     }
 
     /// Reminds those of a request who have not signed for as many days as it says.
-    pub(crate) async fn remind_due(
-        &self,
-        account: AccountId,
-        id: RequestId,
-    ) -> Result<(), Refusal> {
+    pub(crate) async fn remind_due(&self, timer: Timer) -> Result<(), Refusal> {
+        let id = RequestId::new(timer.subject);
         let decide = |request: Request, now: Timestamp| Ok(request.remind_due(now)?);
-        let request = self.step_request(account, id, &decide, &Once::unkept()).await?;
+        let request = self.step_request(timer.account, id, &decide, &Once::unkept()).await?;
         // Where nobody was due, the timer stood in the past: it is moved to where it belongs.
-        let mut commit = Commit::new(account, self.now());
-        commit.writes.push(Write::Timer(TimerKind::Reminder, id.bits(), request.next_reminder()));
-        self.commit(commit).await.map_err(|fault| Once::<Request>::unkept().refusal(fault))?;
-        Ok(())
+        Ok(self.set_timer(timer, request.next_reminder()).await?)
     }
 
     /// Lets a request expire whose time has run out, and clears or moves its timer in any case.
-    pub(crate) async fn expire_request(
-        &self,
-        account: AccountId,
-        id: RequestId,
-    ) -> Result<(), Refusal> {
-        insist(|| self.try_expire(account, id)).await
+    pub(crate) async fn expire_request(&self, timer: Timer) -> Result<(), Refusal> {
+        insist(|| self.try_expire(timer)).await
     }
 
-    async fn try_expire(&self, account: AccountId, id: RequestId) -> Result<(), Refusal> {
-        let now = self.now();
-        let found = self.views().request(account, id).await?;
+    async fn try_expire(&self, timer: Timer) -> Result<(), Refusal> {
+        let (id, now) = (RequestId::new(timer.subject), self.now());
+        let found = self.views().request(timer.account, id).await?;
         let deadline = found.as_ref().and_then(|(request, _)| request.deadline());
         match found {
             Some((request, version)) if deadline.is_some_and(|deadline| deadline <= now) => {
                 self.lapse(request, version, now).await?;
             }
-            Some(_) | None => {
-                let mut commit = Commit::new(account, now);
-                commit.writes.push(Write::Timer(TimerKind::Expiry, id.bits(), deadline));
-                let unkept = Once::<Request>::unkept();
-                self.commit(commit).await.map_err(|fault| unkept.refusal(fault))?;
-            }
+            Some(_) | None => self.set_timer(timer, deadline).await?,
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use domain::delivery::{Cause, Why};
 use domain::endpoint::{Endpoint, Scope, Status};
 use domain::event::Event;
 use domain::health::PROBE_EVERY_MS;
-use domain::id::{EndpointId, ReplayId, RequestId};
+use domain::id::EndpointId;
 use domain::time::{SECOND_MS, Timestamp};
 use store::{Commit, EventFilter, Fault, NewDelivery, Page, Timer, TimerKind, Write};
 use tokio::sync::Notify;
@@ -74,10 +74,9 @@ impl Engine {
     }
 
     async fn act(&self, timer: Timer, now: Timestamp) -> Result<(), store::Error> {
-        let Timer { account, kind, subject, .. } = timer;
-        match kind {
+        match timer.kind {
             TimerKind::Expiry => {
-                match self.expire_request(account, RequestId::new(subject)).await {
+                match self.expire_request(timer).await {
                     // Where somebody else keeps changing it, the timer stands, and the next step looks again.
                     Ok(()) | Err(Refusal::Contended { .. }) => Ok(()),
                     Err(Refusal::Store(error)) => Err(error),
@@ -98,7 +97,7 @@ impl Engine {
                 }
             }
             TimerKind::Reminder => {
-                match self.remind_due(account, RequestId::new(subject)).await {
+                match self.remind_due(timer).await {
                     Ok(()) | Err(Refusal::Contended { .. }) => Ok(()),
                     Err(Refusal::Store(error)) => Err(error),
                     // It has ended, or is gone: nobody is reminded any more.
@@ -107,21 +106,21 @@ impl Engine {
             }
             TimerKind::Probe => self.probe_endpoint(timer, now).await,
             TimerKind::Sweep => self.sweep(timer, now).await,
-            TimerKind::Replay => self.step_replay(account, ReplayId::new(subject)).await,
-            TimerKind::Silence => self.ask_again(account, RequestId::new(subject)).await,
+            TimerKind::Replay => self.step_replay(timer).await,
+            TimerKind::Silence => self.ask_again(timer).await,
             TimerKind::Packet => self.send_scheduled(timer, now).await,
             TimerKind::Document => self.step_document(timer).await,
         }
     }
 
-    /// Sets a timer again, or clears it.
+    /// Sets a timer that was acted on again, or clears it.
     pub(crate) async fn set_timer(
         &self,
         timer: Timer,
         due: Option<Timestamp>,
     ) -> Result<(), store::Error> {
         let mut commit = Commit::new(timer.account, self.now());
-        commit.writes.push(Write::Timer(timer.kind, timer.subject, due));
+        commit.writes.push(Write::TimerDone(timer, due));
         written(self.commit(commit).await.map(|_committed| ()))
     }
 
@@ -140,7 +139,7 @@ impl Engine {
         }
         let mut commit = Commit::new(account, now);
         let next = now.plus_millis(PROBE_EVERY_MS);
-        commit.writes.push(Write::Timer(timer.kind, timer.subject, Some(next)));
+        commit.writes.push(Write::TimerDone(timer, Some(next)));
         commit.deliveries.extend(wanted.map(|event| NewDelivery {
             event: event.id,
             endpoint: id,

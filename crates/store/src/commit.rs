@@ -78,6 +78,8 @@ pub enum Write {
     Notice(Guarded<Notice>),
     /// A timer is set, or with `None` cleared.
     Timer(TimerKind, u128, Option<Timestamp>),
+    /// A timer that was acted on is set again, or with `None` cleared; refused when it was set anew meanwhile, or is gone.
+    TimerDone(Timer, Option<Timestamp>),
     /// A replay, new or advanced.
     Replay(Replay),
     /// A pending delivery becomes due now, and is offered to the lanes, or is cancelled. One that is leased or has ended
@@ -422,7 +424,7 @@ impl Write {
     /// Gives the moment of the timer that this sets, if it sets one.
     pub const fn timer(&self) -> Option<Timestamp> {
         match self {
-            Self::Timer(_, _, due) => *due,
+            Self::Timer(_, _, due) | Self::TimerDone(_, due) => *due,
             Self::Account(_)
             | Self::Key(_)
             | Self::Request(..)

@@ -134,6 +134,7 @@ macro_rules! conformance {
             settles::an_endpoint_that_becomes_enabled_starts_afresh
             settles::an_outcome_comes_back_as_it_was
             things::a_timer_is_set_replaced_and_cleared
+            things::a_timer_that_was_set_anew_is_not_done
             things::due_timers_come_earliest_first
             things::a_replay_goes_on_where_it_stands
             things::a_replay_sees_its_span_page_by_page

@@ -5,14 +5,14 @@
 //! Left to others: how things told merge (`domain::mirror`), the commit itself (`requests::steps`).
 
 use domain::facts::{Heard, HeardBy};
-use domain::id::{AccountId, EventId, RequestId, SignerId, SourceId};
+use domain::id::{EventId, RequestId, SignerId, SourceId};
 use domain::mirror::Hearing;
 use domain::request::{Request, State};
 use domain::signer::{self, Signer};
 use domain::source::Source;
 use domain::time::{SECOND_MS, Timestamp};
 use domain::told::{About, Picture, Stage, Step, Told, Who};
-use store::{Guarded, SettingKind, TimerKind, Version, Write};
+use store::{Guarded, SettingKind, Timer, TimerKind, Version, Write};
 
 use super::asking::Asked;
 use super::plausible;
@@ -158,19 +158,16 @@ impl Engine {
     }
 
     /// Asks a vendor about a mirror that has been silent, and hears what a lost webhook would have said.
-    pub(crate) async fn ask_again(
-        &self,
-        account: AccountId,
-        id: RequestId,
-    ) -> Result<(), store::Error> {
-        match self.try_ask_again(account, id).await {
+    pub(crate) async fn ask_again(&self, timer: Timer) -> Result<(), store::Error> {
+        match self.try_ask_again(timer).await {
             Err(Refusal::Store(error)) => Err(error),
             // Others keep changing it, so it is not silent; the timer stands, and the next step looks again.
             Err(_) | Ok(()) => Ok(()),
         }
     }
 
-    async fn try_ask_again(&self, account: AccountId, id: RequestId) -> Result<(), Refusal> {
+    async fn try_ask_again(&self, timer: Timer) -> Result<(), Refusal> {
+        let (account, id) = (timer.account, RequestId::new(timer.subject));
         let found = self.views().request(account, id).await?;
         let open = found.filter(|(request, _)| is_open(request));
         let door = match &open {
@@ -181,22 +178,22 @@ impl Engine {
             None => None,
         };
         let (Some((request, _)), Some(door)) = (open, door) else {
-            return self.set_silence(account, id, None).await;
+            return Ok(self.set_timer(timer, None).await?);
         };
         let source = &door.source;
         let Some(foreign) = &request.foreign else {
-            return self.set_silence(account, id, None).await;
+            return Ok(self.set_timer(timer, None).await?);
         };
         let now = self.now();
         let picture = match self.ask_vendor(source, &foreign.id).await {
             Asked::Known(picture) => picture,
-            Asked::Never(_) => return self.set_silence(account, id, None).await,
+            Asked::Never(_) => return Ok(self.set_timer(timer, None).await?),
             Asked::Gone => {
-                return self.set_silence(account, id, Some(next_asking(source, now))).await;
+                return Ok(self.set_timer(timer, Some(next_asking(source, now))).await?);
             }
             Asked::Later(_, after) => {
                 let wait = after.map_or(AGAIN_MS, |s| (i64::from(s) * SECOND_MS).max(AGAIN_MS));
-                return self.set_silence(account, id, Some(now.plus_millis(wait))).await;
+                return Ok(self.set_timer(timer, Some(now.plus_millis(wait))).await?);
             }
         };
         let heard = Heard {
@@ -216,20 +213,8 @@ impl Engine {
             can_ask: true,
         };
         if !self.mirror(&hear).await? {
-            self.set_silence(account, id, Some(next_asking(source, now))).await?;
+            self.set_timer(timer, Some(next_asking(source, now))).await?;
         }
-        Ok(())
-    }
-
-    async fn set_silence(
-        &self,
-        account: AccountId,
-        id: RequestId,
-        due: Option<Timestamp>,
-    ) -> Result<(), Refusal> {
-        let mut commit = store::Commit::new(account, self.now());
-        commit.writes.push(Write::Timer(TimerKind::Silence, id.bits(), due));
-        self.commit(commit).await.map_err(|fault| Once::<Request>::unkept().refusal(fault))?;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use domain::replay::{Replay, Status};
 use domain::time::Timestamp;
 
 use super::world::{World, at, page};
-use crate::{Commit, NewDelivery, Timer, TimerKind, Write};
+use crate::{Commit, Fault, NewDelivery, Timer, TimerKind, Write};
 
 pub async fn a_timer_is_set_replaced_and_cleared(world: &World) {
     let account = world.account();
@@ -27,6 +27,35 @@ pub async fn a_timer_is_set_replaced_and_cleared(world: &World) {
     world.write(account, set(None)).await.unwrap();
     world.write(account, set(None)).await.unwrap();
     assert_eq!(world.store.next_timer().await.unwrap(), None);
+}
+
+pub async fn a_timer_that_was_set_anew_is_not_done(world: &World) {
+    let account = world.account();
+    let (kind, subject) = (TimerKind::Sweep, world.id());
+    let timer = |seconds| Timer { account, kind, subject, due_at: at(seconds) };
+    let set = async |seconds| {
+        let write = Write::Timer(kind, subject, Some(at(seconds)));
+        world.write(account, vec![write]).await.unwrap();
+    };
+    let done = async |seconds: i64, due: Option<i64>| {
+        world.write(account, vec![Write::TimerDone(timer(seconds), due.map(at))]).await
+    };
+    let stands = async |seconds| {
+        assert_eq!(world.store.due_timers(at(99), 9).await.unwrap(), [timer(seconds)]);
+    };
+    set(10).await;
+    stands(10).await;
+    set(20).await;
+    for due in [None, Some(30)] {
+        let refused = done(10, due).await;
+        assert!(matches!(refused, Err(Fault::Conflict { what: "timer" })), "{refused:?}");
+        stands(20).await;
+    }
+    done(20, Some(30)).await.unwrap();
+    stands(30).await;
+    done(30, None).await.unwrap();
+    assert_eq!(world.store.next_timer().await.unwrap(), None);
+    assert!(matches!(done(30, None).await, Err(Fault::Conflict { what: "timer" })), "it is gone");
 }
 
 pub async fn due_timers_come_earliest_first(world: &World) {

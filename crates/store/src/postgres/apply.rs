@@ -19,7 +19,7 @@ use super::state::Turn;
 use super::states::{Expected, States};
 use super::unit::Unit;
 use super::writes::{Writes, in_the_way};
-use super::{health, lease, sql};
+use super::{health, lease, sql, timers};
 use crate::commit::{Account, Commit, Committed, Fault, Guarded, Reply, Setting, Write};
 use crate::error::Error;
 
@@ -130,6 +130,9 @@ async fn put(turn: &mut Turn<'_>, commit: &Commit, write: &Write) -> Result<u64,
         Write::Request(..) => put_alone(turn, commit, (write, "request")).await?,
         Write::Contact(_) => put_alone(turn, commit, (write, "contact")).await?,
         Write::Timer(..) => put_alone(turn, commit, (write, "timer")).await?,
+        Write::TimerDone(timer, due) => {
+            guard("timer", timers::done(turn, timer, *due).await?)?;
+        }
         Write::RequestGone(id, version) => {
             let (id, at) = (Id(id.bits()), commit.at.as_millis());
             let version = version.cast_signed();

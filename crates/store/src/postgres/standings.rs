@@ -53,6 +53,7 @@ fn touched(account: AccountId, write: &Write) -> Option<(Subject, Version)> {
         | Write::SettingGone(..)
         | Write::Notice(_)
         | Write::Warned(..)
+        | Write::TimerDone(..)
         | Write::Replay(_)
         | Write::Delivery(..)
         | Write::CancelPending { .. } => None,

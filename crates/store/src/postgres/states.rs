@@ -88,6 +88,7 @@ impl States {
             | Write::SettingGone(..)
             | Write::Notice(_)
             | Write::Warned(..)
+            | Write::TimerDone(..)
             | Write::Replay(_)
             | Write::Delivery(..)
             | Write::CancelPending { .. } => return Ok(false),

@@ -5,6 +5,7 @@
 use domain::id::AccountId;
 use domain::time::Timestamp;
 
+use super::link::Arguments;
 use super::rows::{self, Id, Trouble};
 use super::sql;
 use super::state::Turn;
@@ -32,4 +33,21 @@ pub(super) async fn claim(
     }
     timers.sort_by_key(|timer| (timer.due_at, timer.kind, timer.subject));
     Ok(timers)
+}
+
+/// Sets a timer that was acted on again, or clears it, unless it was set anew meanwhile; tells how many that were.
+pub(super) async fn done(
+    turn: &Turn<'_>,
+    timer: &Timer,
+    due: Option<Timestamp>,
+) -> Result<u64, Trouble> {
+    let (account, subject) = (Id(timer.account.bits()), Id(timer.subject));
+    let (kind, was_due) = (timer.kind.as_str(), timer.due_at.as_millis());
+    match due.map(Timestamp::as_millis) {
+        Some(due) => {
+            let arguments: Arguments<'_> = &[&account, &kind, &subject, &was_due, &due];
+            Ok(turn.link.run(sql::timer_move, arguments).await?)
+        }
+        None => Ok(turn.link.run(sql::timer_drop, &[&account, &kind, &subject, &was_due]).await?),
+    }
 }

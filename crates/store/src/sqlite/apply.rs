@@ -22,7 +22,7 @@ use super::state::State;
 use super::{lease, sql};
 use crate::commit::{
     Account, Audience, Commit, Committed, Fault, Guarded, NewDelivery, Noted, REPLY_KEPT, Reply,
-    Said, Setting, TimerKind, Write,
+    Said, Setting, Timer, TimerKind, Write,
 };
 use crate::error::Error;
 
@@ -205,6 +205,7 @@ fn put(db: &Connection, state: &mut State, commit: &Commit, write: &Write) -> Re
         }
         Write::Notice(notice) => put_notice(db, account, notice)?,
         Write::Timer(kind, subject, due) => put_timer(db, account, (*kind, *subject), *due)?,
+        Write::TimerDone(timer, due) => guard("timer", put_timer_done(db, timer, *due)?)?,
         Write::Replay(replay) => {
             let (id, endpoint) = (blob(replay.id.bits()), blob(replay.endpoint.bits()));
             let body = written("replays", replay)?;
@@ -362,6 +363,15 @@ fn put_timer(
         None => run(db, sql::timer_delete, params![account, kind, subject])?,
     };
     Ok(())
+}
+
+fn put_timer_done(db: &Connection, timer: &Timer, due: Option<Timestamp>) -> Result<usize, Error> {
+    let (account, subject) = (blob(timer.account.bits()), blob(timer.subject));
+    let (kind, was_due) = (timer.kind.as_str(), timer.due_at.as_millis());
+    match due.map(Timestamp::as_millis) {
+        Some(due) => run(db, sql::timer_move, params![account, kind, subject, was_due, due]),
+        None => run(db, sql::timer_drop, params![account, kind, subject, was_due]),
+    }
 }
 
 /// Changes a pending delivery that nobody has leased. What may go now is offered to the lanes: itself, or the next one

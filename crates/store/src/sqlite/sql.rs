@@ -43,6 +43,6 @@ statements! {
     request_update
     settings_reader settings_writer stats
     timeline_head timeline_insert timeline_list
-    timer_delete timer_due timer_next timer_upsert
+    timer_delete timer_drop timer_due timer_move timer_next timer_upsert
     version_read
 }

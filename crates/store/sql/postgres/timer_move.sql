@@ -1,0 +1,2 @@
+UPDATE timers SET due_at = $5, node_id = NULL
+WHERE account_id = $1 AND kind = $2 AND subject = $3 AND due_at = $4

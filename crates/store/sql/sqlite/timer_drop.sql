@@ -1,0 +1,1 @@
+DELETE FROM timers WHERE account_id = ?1 AND kind = ?2 AND subject = ?3 AND due_at = ?4
