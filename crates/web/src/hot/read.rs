@@ -101,9 +101,20 @@ const NOT_PLAIN: [&str; 5] = ["transfer-encoding", "expect", "upgrade", "te", "t
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+    use std::sync::{Arc, Mutex};
+
+    use http::{HeaderMap, Response, Version};
     use http_body_util::BodyExt as _;
+    use hyper::body::Incoming;
+    use hyper::server::conn::http1;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
     use proptest::collection::vec;
     use proptest::prelude::*;
+    use proptest::sample::select;
+    use tokio::io::{AsyncWriteExt as _, duplex};
+    use tokio::runtime;
 
     use super::*;
 
@@ -165,6 +176,108 @@ mod tests {
             ("Connection: Keep-Alive", "Connection: keep-alive, x-two"),
         ] {
             assert!(!plain(from, to), "{to}");
+        }
+    }
+
+    /// What a call says.
+    type Said = (Method, Uri, Version, HeaderMap, Bytes);
+
+    async fn said<B>(request: Request<B>) -> Option<Said>
+    where
+        B: hyper::body::Body<Data = Bytes>,
+    {
+        let (parts, body) = request.into_parts();
+        let body = body.collect().await.ok()?.to_bytes();
+        Some((parts.method, parts.uri, parts.version, parts.headers, body))
+    }
+
+    /// Reads all calls on a connection as hyper does.
+    async fn as_hyper_reads(bytes: &[u8]) -> Vec<Said> {
+        let (mut client, server) = duplex(1024 * 1024);
+        client.write_all(bytes).await.unwrap();
+        client.shutdown().await.unwrap();
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let service = service_fn(async |request: Request<Incoming>| {
+            let call = said(request).await;
+            heard.lock().unwrap().extend(call);
+            Ok::<_, Infallible>(Response::new(Full::<Bytes>::default()))
+        });
+        let mut connection = http1::Builder::new();
+        // Whatever makes no sense ends the connection, and nothing after it is read.
+        drop(connection.half_close(true).serve_connection(TokioIo::new(server), service).await);
+        let heard = heard.lock().unwrap();
+        heard.clone()
+    }
+
+    /// Lines of a head, most of which two readers might read differently.
+    const LINES: &[&str] = &[
+        "Host: x",
+        "Authorization: Bearer k",
+        "X-Two:1",
+        "x-two:\t 2 \t",
+        "X-Empty:",
+        "X-High: \u{fc}",
+        "Content-Length: 4",
+        "content-length: 04",
+        "Content-Length: 0",
+        "Content-Length : 4",
+        "Content-Length: 4, 4",
+        "Content-Length: +4",
+        "Content-Length:",
+        "Transfer-Encoding: chunked",
+        "Transfer-Encoding: identity",
+        "transfer-encoding : chunked",
+        "Connection: keep-alive",
+        "Connection: close",
+        "Expect: 100-continue",
+        " folded",
+        ": nameless",
+        "no colon",
+        "X-Nul: a\0b",
+        "X-Return: a\rb",
+    ];
+    const FIRST: &[&str] = &[
+        "POST /api/v1/events HTTP/1.1",
+        "POST /in/abc?x=y HTTP/1.1",
+        "POST /in/%61#b HTTP/1.1",
+        "POST  /api/v1/events HTTP/1.1",
+        "POST /api/v1/events HTTP/1.0",
+        "POST http://x/api/v1/events HTTP/1.1",
+        "GET /api/v1/events HTTP/1.1",
+    ];
+    const BODIES: &[&str] = &["", "body", "0\r\n\r\n", "body4\r\nbody\r\n0\r\n\r\n"];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+        /// Two who read a connection differently are what smuggling lives on.
+        #[test]
+        fn what_is_read_here_hyper_reads_the_same(
+            calls in vec((select(FIRST), vec(select(LINES), 0..6), select(BODIES)), 1..4),
+            ends in select(&["\r\n", "\r\n", "\n"][..]),
+            edits in vec((0_usize..400, any::<u8>()), 0..2),
+        ) {
+            let mut text = String::new();
+            for (first, lines, body) in calls {
+                for line in [first].into_iter().chain(lines).chain(["Content-Length: 4", ""]) {
+                    text.push_str(line);
+                    text.push_str(ends);
+                }
+                text.push_str(body);
+            }
+            let mut bytes = text.into_bytes();
+            for (place, byte) in edits {
+                let place = place % bytes.len();
+                bytes[place] = byte;
+            }
+            let Some((Call { request, .. }, taken)) = call(&bytes) else { return Ok(()) };
+            let runtime = runtime::Builder::new_current_thread().build().unwrap();
+            let (ours, theirs, rest) = runtime.block_on(async {
+                let rest = as_hyper_reads(&bytes[taken..]).await;
+                (said(request).await, as_hyper_reads(&bytes).await, rest)
+            });
+            let ours: Vec<Said> = ours.into_iter().chain(rest).collect();
+            prop_assert_eq!(ours, theirs);
         }
     }
 

@@ -103,6 +103,22 @@ async fn a_path_or_method_that_is_not_there_is_a_problem() {
 }
 
 #[tokio::test]
+async fn a_nul_in_an_address_is_refused_before_anything_is_looked_for() {
+    let world = World::new().await;
+    let calls = [
+        ("DELETE", "/suppressions/email/a%00b"),
+        ("GET", "/templates/a%00b"),
+        ("GET", "/requests/a%00"),
+    ];
+    for (method, path) in calls {
+        let answer = world.api(method, path, None).await;
+        answer.expect_problem(404, "P0010", "no_such_route");
+    }
+    let answer = world.api("GET", "/events?type=custom.%00", None).await;
+    assert_eq!(answer.expect_problem(422, "P0012", "invalid").json()["errors"][0]["path"], "query");
+}
+
+#[tokio::test]
 async fn a_problem_page_explains_itself() {
     let world = World::new().await;
     let page = world.get("/problems/P0012").await.expect(200);
