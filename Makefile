@@ -9,7 +9,7 @@ FUZZ_SECONDS ?= 60
 NODES ?= 1
 ROUNDS ?= 100
 
-.PHONY: help run test bench bench-postgres chaos lint fuzz sim audit
+.PHONY: help run test release bench bench-postgres chaos lint fuzz sim audit
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,15 +22,16 @@ test: ## Run everything CI runs
 	@scripts/setup.sh test
 	cargo xtask ci
 
-bench: ## Measure the service against a bare client on this machine
-	@scripts/setup.sh bench
-	cargo build --release --package countersign --package bench
-	cargo run --release --package bench -- run
+release: ## Build the service as it is measured, trained on its own bench: target/trained/countersign
+	@scripts/setup.sh release
+	scripts/release.sh
 
-bench-postgres: ## Measure NODES nodes on a PostgreSQL of their own
-	@scripts/setup.sh bench-postgres
-	cargo build --release --package countersign --package bench
-	cargo xtask with-postgres -- cargo run --release --package bench -- run --store postgres --nodes $(NODES)
+bench: release ## Measure that release against a bare client on this machine
+	cargo run --release --package bench -- run --binary target/trained/countersign
+
+bench-postgres: release ## Measure NODES nodes of that release on a PostgreSQL of their own
+	cargo xtask with-postgres -- cargo run --release --package bench -- run --store postgres --nodes $(NODES) \
+		--binary target/trained/countersign
 
 chaos: ## Hit the service with ROUNDS faults on each store, of the plot of SEED if given (docs/faults.md)
 	@scripts/setup.sh chaos

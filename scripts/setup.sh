@@ -1,7 +1,7 @@
 #!/bin/sh
 # Looks for what a command of the Makefile needs, installs what is missing, and says plainly what it cannot.
 #
-#   scripts/setup.sh run|test|bench|bench-postgres|chaos|lint|fuzz|sim|audit
+#   scripts/setup.sh run|test|release|chaos|lint|fuzz|sim|audit
 #
 # Nothing is installed that is already there, so that a second run is quick.
 
@@ -116,12 +116,27 @@ need_postgres() {
 	fail "PostgreSQL is missing; install it, on Debian with: sudo apt-get install postgresql"
 }
 
+# The release is trained on the bench, and this reads what it has learnt.
+need_profdata() {
+	[ -e "$(rustc --print sysroot)/lib/rustlib/$(rustc -vV | sed -n 's/^host: //p')/bin/llvm-profdata" ] && return
+	if has rustup; then
+		say "installing the compiler's own llvm-tools"
+		rustup component add llvm-tools && return
+	fi
+	has llvm-profdata || ls /usr/lib/llvm-*/bin/llvm-profdata >/dev/null 2>&1 ||
+		fail "llvm-profdata is missing; install it, with rustup component add llvm-tools, or as LLVM of your compiler's version"
+}
+
 need_rust
 need_c_compiler
 
 case $for_what in
-run | bench | sim) ;;
-bench-postgres | chaos) need_postgres ;;
+run | sim) ;;
+chaos) need_postgres ;;
+release)
+	need_postgres
+	need_profdata
+	;;
 test)
 	need_python
 	need_node
@@ -148,6 +163,6 @@ fuzz)
 	need_cargo_tool cargo-fuzz fuzz || fail "cargo-fuzz could not be installed"
 	;;
 *)
-	fail "unknown: $for_what; say one of run, test, bench, bench-postgres, chaos, lint, fuzz, sim, audit"
+	fail "unknown: $for_what; say one of run, test, release, chaos, lint, fuzz, sim, audit"
 	;;
 esac
