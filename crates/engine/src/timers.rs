@@ -11,9 +11,10 @@ use domain::endpoint::{Endpoint, Scope, Status};
 use domain::event::Event;
 use domain::health::PROBE_EVERY_MS;
 use domain::id::EndpointId;
-use domain::time::{SECOND_MS, Timestamp};
+use domain::time::{HOUR_MS, SECOND_MS, Timestamp};
 use store::{Commit, EventFilter, Fault, NewDelivery, Page, Timer, TimerKind, Write};
 use tokio::sync::Notify;
+use tracing::error;
 
 use crate::Engine;
 use crate::command::Refusal;
@@ -24,6 +25,8 @@ const STEP_MAX: u32 = 100;
 const SWEEP_MAX: u32 = 1_000;
 /// A sweep that has to wait for attempts under way looks again after so long.
 const SWEEP_AGAIN_MS: i64 = SECOND_MS;
+/// A timer that cannot be acted on stands back for so long.
+const STAND_BACK_MS: i64 = HOUR_MS;
 /// Events looked at to find one for a probe.
 const PROBE_EVENTS_MAX: u32 = 100;
 
@@ -65,12 +68,22 @@ impl Engine {
         self.inner.timers.clear();
         let due = self.store().due_timers(now, STEP_MAX).await?;
         for timer in &due {
-            self.act(*timer, now).await?;
+            match self.act(*timer, now).await {
+                Err(error) if !error.is_transient() => self.stand_back(*timer, &error).await?,
+                acted => acted?,
+            }
         }
         if let Some(next) = self.store().next_timer().await? {
             self.inner.timers.no_later_than(next);
         }
         Ok(due.len())
+    }
+
+    /// Puts a timer off that cannot be acted on, a row that makes no sense say: others shall not wait behind it.
+    async fn stand_back(&self, timer: Timer, error: &store::Error) -> Result<(), store::Error> {
+        let kind = timer.kind.as_str();
+        error!(error = %error, account = %timer.account, kind, "what is due cannot be done; tried again in an hour");
+        self.set_timer(timer, Some(self.now().plus_millis(STAND_BACK_MS))).await
     }
 
     async fn act(&self, timer: Timer, now: Timestamp) -> Result<(), store::Error> {

@@ -162,7 +162,11 @@ impl Engine {
         match self.try_ask_again(timer).await {
             Err(Refusal::Store(error)) => Err(error),
             // Others keep changing it, so it is not silent; the timer stands, and the next step looks again.
-            Err(_) | Ok(()) => Ok(()),
+            Err(Refusal::Contended { .. }) | Ok(()) => Ok(()),
+            Err(refusal) => {
+                tracing::error!(error = %refusal, "what a vendor said of a silent mirror could not be heard");
+                self.set_timer(timer, Some(self.now().plus_millis(AGAIN_MS))).await
+            }
         }
     }
 

@@ -1,2 +1,3 @@
+-- The sum keeps to the key: many timers may stand at one moment.
 UPDATE timers SET due_at = $5, node_id = NULL
-WHERE account_id = $1 AND kind = $2 AND subject = $3 AND due_at = $4
+WHERE account_id = $1 AND kind = $2 AND subject = $3 AND due_at + 0 = $4

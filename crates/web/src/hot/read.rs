@@ -106,7 +106,7 @@ mod tests {
 
     use http::{HeaderMap, Response, Version};
     use http_body_util::BodyExt as _;
-    use hyper::body::Incoming;
+    use hyper::body::{Body, Incoming};
     use hyper::server::conn::http1;
     use hyper::service::service_fn;
     use hyper_util::rt::TokioIo;
@@ -184,7 +184,7 @@ mod tests {
 
     async fn said<B>(request: Request<B>) -> Option<Said>
     where
-        B: hyper::body::Body<Data = Bytes>,
+        B: Body<Data = Bytes>,
     {
         let (parts, body) = request.into_parts();
         let body = body.collect().await.ok()?.to_bytes();

@@ -13,7 +13,7 @@ use domain::time::{DAY_MS, HOUR_MS};
 use http::Request;
 use hyper::body::{Body as HttpBody, Frame};
 use serde_json::{Value, json};
-use store::SettingKind;
+use store::{Commit, Guarded, Setting, SettingKind, Write};
 use tokio::time;
 
 use super::requests::lease;
@@ -254,6 +254,24 @@ async fn a_document_goes_after_a_day_unless_a_request_has_it() {
     world.pass(DAY_MS);
     act(&world).await;
     assert_eq!(kept(&world).await, 0);
+}
+
+#[tokio::test]
+async fn a_document_that_makes_no_sense_keeps_nothing_else_from_being_done() {
+    let world = World::new().await;
+    let broken = upload(&world, "broken.pdf", &pdf(10)).await;
+    world.pass(1);
+    upload(&world, "whole.pdf", &pdf(10)).await;
+    let (kind, views) = (SettingKind::Document, world.engine.views());
+    let version =
+        views.setting(world.account, kind, broken.clone()).await.unwrap().unwrap().version;
+    let value = Setting { kind, name: broken, body: "nonsense".to_owned(), secrets: None };
+    let mut commit = Commit::new(world.account, world.engine.now());
+    commit.writes.push(Write::Setting(Guarded { version, value }));
+    world.store.commit(commit).await.unwrap();
+    world.pass(DAY_MS);
+    act(&world).await;
+    assert_eq!(kept(&world).await, 2, "the whole one is gone");
 }
 
 #[tokio::test]
