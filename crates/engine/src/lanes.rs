@@ -39,6 +39,8 @@ const SHARED_BYTES_MAX: usize = LEASED_BYTES_MAX / 2;
 const LITTLE_BYTES: usize = 1024 * 1024;
 /// Attempts under way at most, all lanes together.
 const IN_FLIGHT_MAX: usize = 4_096;
+/// Attempts that ended and are not settled, at most: each keeps its answer in memory, and is made again if the process dies.
+const UNSETTLED_MAX: usize = 4_096;
 /// An endpoint whose due work could not be leased is looked at again after so long.
 const RECHECK_MS: i64 = 1_000;
 
@@ -296,7 +298,8 @@ impl Lanes {
             inner.resting.pop_first();
             inner.give_turn(id);
         }
-        if inner.closed || inner.in_flight >= IN_FLIGHT_MAX || self.is_unheard(&inner) {
+        let is_full = inner.in_flight >= IN_FLIGHT_MAX || inner.unsettled >= UNSETTLED_MAX;
+        if inner.closed || is_full || self.is_unheard(&inner) {
             return Err(None);
         }
         while let Some(id) = inner.turns.pop_front() {
@@ -346,7 +349,9 @@ impl Lanes {
     /// Notes that a settlement is durable: where the delivery stands, and the bytes it held.
     pub fn settled(&self, id: EndpointId, state: State, bytes: usize) {
         let mut inner = self.lock();
+        let was_full = inner.unsettled >= UNSETTLED_MAX;
         inner.unsettled = inner.unsettled.saturating_sub(1);
+        let starts = was_full && inner.unsettled < UNSETTLED_MAX;
         let mut asks = inner.free(id, bytes);
         if let Some(lane) = inner.lanes.get_mut(&id) {
             lane.unsettled = lane.unsettled.saturating_sub(1);
@@ -364,6 +369,9 @@ impl Lanes {
         drop(inner);
         if asks {
             self.hungry.notify_one();
+        }
+        if starts {
+            self.start.notify_one();
         }
         self.quiet.notify_one();
     }

@@ -19,6 +19,10 @@ use crate::Engine;
 
 /// Rows looked at in one batch at most.
 const BATCH: u32 = 500;
+/// A batch that took longer is too large: its rows may have long texts, and writers wait for it.
+const BATCH_MS_MAX: u64 = 50;
+/// How often a batch is halved at most.
+const HALVINGS_MAX: u32 = 6;
 /// How often what has come of age is looked for.
 const PASS_EVERY_MS: i64 = HOUR_MS;
 /// How often everything old is looked at again.
@@ -26,7 +30,7 @@ const WHOLE_EVERY_MS: i64 = DAY_MS;
 /// While there is traffic, a pause is so many times as long as the batch before it.
 const PAUSE_TIMES: u64 = 4;
 /// While there is traffic, the shortest and the longest pause between two batches.
-const PAUSE_MS: (u64, u64) = (5, 1_000);
+const PAUSE_MS: (u64, u64) = (5, 60_000);
 
 /// Where a pass through the store stands.
 #[derive(Debug, Default)]
@@ -43,6 +47,8 @@ pub struct Pass {
     accepted: u64,
     /// What the pass has forgotten so far.
     gone: u64,
+    /// How often the batch is halved.
+    halvings: u32,
 }
 
 impl Engine {
@@ -59,10 +65,12 @@ impl Engine {
         }
         let Some(outlived) = pass.left.last().copied() else { return Ok(pass.next_at) };
         let began = self.inner.clock.uptime();
-        let forgotten = self.store().forget(outlived, BATCH).await?;
+        let forgotten = self.store().forget(outlived, BATCH >> pass.halvings).await?;
         let took = self.inner.clock.uptime().saturating_sub(began);
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         self.metrics().forgotten(&forgotten);
         pass.went(outlived, &forgotten);
+        pass.fit(took_ms);
         if pass.left.is_empty() {
             if pass.gone > 0 {
                 info!(rows = pass.gone, "what had outlived its time is forgotten");
@@ -73,7 +81,6 @@ impl Engine {
         let (in_flight, unsettled) = self.lanes().under_way();
         let is_busy = accepted != pass.accepted || in_flight + unsettled > 0;
         pass.accepted = accepted;
-        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let pause_ms = took_ms.saturating_mul(PAUSE_TIMES).clamp(PAUSE_MS.0, PAUSE_MS.1);
         let pause_ms = if is_busy { i64::try_from(pause_ms).unwrap_or(i64::MAX) } else { 0 };
         Ok(self.now().plus_millis(pause_ms))
@@ -101,6 +108,15 @@ impl Engine {
 }
 
 impl Pass {
+    /// Makes the next batch smaller after one that took long, and larger again after a quick one.
+    fn fit(&mut self, took_ms: u64) {
+        if took_ms > BATCH_MS_MAX {
+            self.halvings = HALVINGS_MAX.min(self.halvings + 1);
+        } else if took_ms < BATCH_MS_MAX / 4 {
+            self.halvings = self.halvings.saturating_sub(1);
+        }
+    }
+
     /// Notes what a batch came to.
     fn went(&mut self, outlived: Outlived, forgotten: &Forgotten) {
         let Forgotten { replies, deliveries, attempts, texts, events, rest } = *forgotten;
@@ -144,4 +160,24 @@ fn old_events(
     let texts_before = retention.payloads.before(now)?;
     let rows_before = retention.events_before(now).unwrap_or_default();
     Some(Outlived::Events { account, after: EventId::new(floor), texts_before, rows_before })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_that_takes_long_is_followed_by_smaller_ones_and_quick_ones_by_larger() {
+        let mut pass = Pass::default();
+        let mut sizes = |times: &[u64]| -> Vec<u32> {
+            let size = |took_ms: &u64| {
+                pass.fit(*took_ms);
+                BATCH >> pass.halvings
+            };
+            times.iter().map(size).collect()
+        };
+        assert_eq!(sizes(&[50, 51, 4_000, 30, 9]), [500, 250, 125, 125, 250]);
+        assert_eq!(sizes(&[4_000; 9]).last(), Some(&7));
+        assert_eq!(sizes(&[0; 9]).last(), Some(&500));
+    }
 }

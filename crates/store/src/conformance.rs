@@ -43,6 +43,7 @@ macro_rules! conformance {
             cancels::a_leased_delivery_stays_as_it_is
             cancels::a_delivery_that_becomes_due_now_is_offered
             cancels::what_is_pending_is_cancelled_but_for_what_is_leased
+            cancels::what_is_left_for_an_endpoint_that_is_off_is_told_of
             cancels::no_more_is_cancelled_than_was_asked_for
             cancels::nothing_is_swept_of_an_endpoint_that_is_on
             cancels::another_accounts_delivery_is_missing

@@ -77,6 +77,6 @@ pub struct Leased {
     pub next_due: Vec<(EndpointId, Timestamp)>,
     /// Endpoints of which as many were leased as one call leases: there may be more that is due and has room.
     pub unfinished: Vec<EndpointId>,
-    /// Endpoints that are off and have deliveries that nobody has leased, nor will: another node had when they were swept.
+    /// Endpoints that are off and have deliveries that nobody has leased, nor will: somebody had when they were swept.
     pub off: Vec<(AccountId, EndpointId)>,
 }

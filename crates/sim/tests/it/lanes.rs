@@ -136,6 +136,24 @@ fn a_lane_starts_no_more_than_its_endpoint_allows_and_the_oldest_first() {
 }
 
 #[test]
+fn nothing_starts_while_too_much_that_ended_is_not_settled() {
+    let lanes = Lanes::default();
+    let endpoints: Vec<_> = (1..=5_000).map(|number| Arc::new(endpoint(number))).collect();
+    let mut ended = Vec::new();
+    for endpoint in &endpoints {
+        assert_eq!(fill(&lanes, endpoint, 0..1), 1);
+        let started = start_all(&lanes, NOW);
+        for (id, _) in &started {
+            lanes.ended(*id, true);
+        }
+        ended.extend(started);
+    }
+    assert_eq!(ended.len(), 4_096);
+    lanes.settled(ended[0].0, ARRIVED, SMALL + 512);
+    assert_eq!(start_all(&lanes, NOW).len(), 904);
+}
+
+#[test]
 fn a_window_opens_slowly_and_closes_after_ten_failures_in_a_row() {
     let lanes = Lanes::default();
     let endpoint = Arc::new(endpoint(1));

@@ -1,10 +1,12 @@
 //! Deliveries that are not wanted any more, or at once.
 
 use std::slice;
+use std::time::Duration;
 
 use domain::delivery::{State, Why};
 use domain::endpoint::{Endpoint, Ordering};
 use domain::event::Event;
+use tokio::time::timeout;
 
 use super::world::{World, at};
 use crate::{DeliveryFilter, Fault, Write};
@@ -72,6 +74,25 @@ pub async fn what_is_pending_is_cancelled_but_for_what_is_leased(world: &World) 
         assert_eq!(delivery.state.is_pending(), spared, "{delivery:?}");
         assert!(spared || delivery.state == expected);
     }
+}
+
+pub async fn what_is_left_for_an_endpoint_that_is_off_is_told_of(world: &World) {
+    let account = world.account();
+    let endpoint = world.register(world.endpoint(account)).await;
+    world.say(&[world.event(account, "custom.a")]).await;
+    let leased = world.lanes.taken().remove(0);
+    world.turn_off(&endpoint).await;
+    let sweep =
+        || Write::CancelPending { endpoint: endpoint.id, why: Why::EndpointDisabled, limit: 9 };
+    assert_eq!(world.write(account, vec![sweep()]).await.unwrap().changed, 0, "somebody has it");
+    assert!(world.lease_all(9).await.off.is_empty());
+    world.release(&leased.delivery);
+    let told = timeout(Duration::from_secs(20), async {
+        while world.lease_all(9).await.off != [(account, endpoint.id)] {}
+    });
+    told.await.expect("what comes back is told of");
+    assert_eq!(world.write(account, vec![sweep()]).await.unwrap().changed, 1);
+    assert!(world.lease_all(9).await.off.is_empty());
 }
 
 pub async fn no_more_is_cancelled_than_was_asked_for(world: &World) {

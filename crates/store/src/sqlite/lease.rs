@@ -79,6 +79,9 @@ fn lease_endpoint(
 ) -> Result<(), Error> {
     let (account, id) = of;
     let Some(kept) = state.endpoint(db, account, id)? else { return Ok(()) };
+    if kept.endpoint.status != Status::Enabled && is_anything_left(db, state, id)? {
+        leased.off.push(of);
+    }
     let text = match kept.endpoint.status {
         Status::Enabled => sql::delivery_due,
         Status::Disabled | Status::DisabledBySystem | Status::Deleted => sql::delivery_due_asked,
@@ -105,6 +108,18 @@ fn lease_endpoint(
     }
     leased.taken += taken;
     Ok(())
+}
+
+/// Tells whether anything is pending for an endpoint that is off, but for tests and probes, that nobody has leased.
+fn is_anything_left(db: &Connection, state: &State, id: EndpointId) -> Result<bool, Error> {
+    let mut statement = db.prepare_cached(sql::delivery_left).map_err(trouble)?;
+    let mut found = statement.query([blob(id.bits())]).map_err(trouble)?;
+    while let Some(row) = found.next().map_err(trouble)? {
+        if !state.is_leased(id, DeliveryId::new(rows::bits(row, 0)?)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Offers a delivery to the lanes that has just become free to go. Nothing happens unless it is due, its endpoint is to

@@ -23,7 +23,7 @@ statements! {
     data_version
     delivery_account delivery_ahead delivery_change delivery_count_attempt delivery_due delivery_due_asked
     delivery_forget delivery_free delivery_free_all delivery_held_of delivery_insert delivery_insert_ended
-    delivery_last_of delivery_lease delivery_list delivery_list_failed
+    delivery_last_of delivery_lease delivery_left delivery_list delivery_list_failed
     delivery_list_of_event delivery_next_endpoint delivery_next_held delivery_oldest_due
     delivery_pending_of delivery_place delivery_reach delivery_read delivery_settle delivery_settle_first
     endpoint_by_origin endpoint_enabled endpoint_health endpoint_insert endpoint_list
