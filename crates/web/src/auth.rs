@@ -12,12 +12,12 @@ use axum::extract::{self, FromRequestParts};
 use domain::id::AccountId;
 use domain::key::{self, Key, Scope};
 use domain::time::{SECOND_MS, Timestamp};
-use engine::Engine;
 use engine::problem::Problem as Page;
 use engine::tokens::is_token;
-use http::HeaderMap;
+use engine::{Engine, Flaw};
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use http::{HeaderMap, Uri};
 use serde::de::DeserializeOwned;
 
 use crate::problem::{Halt, Problem};
@@ -36,12 +36,17 @@ impl Caller {
     pub(crate) async fn of(parts: Parts, state: &State) -> Result<Self, Halt> {
         let text = bearer(&parts.headers)?;
         let key = state.keys().find(state.engine(), text).await?;
-        Ok(Self { state: state.clone(), key, parts })
+        Self::known(key, parts, state)
     }
 
     /// Takes whose key it is for the caller; where a vendor has it elsewhere than we do.
     pub(crate) async fn by(key: &str, parts: Parts, state: &State) -> Result<Self, Halt> {
         let key = state.keys().find(state.engine(), key).await?;
+        Self::known(key, parts, state)
+    }
+
+    fn known(key: Arc<Key>, parts: Parts, state: &State) -> Result<Self, Halt> {
+        no_nul(&parts.uri)?;
         Ok(Self { state: state.clone(), key, parts })
     }
 
@@ -76,6 +81,21 @@ impl FromRequestParts<State> for Caller {
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Self, Halt> {
         Self::of(parts.clone(), state).await
     }
+}
+
+/// Refuses a NUL in an address before anybody looks for what is called so: nothing is, and PostgreSQL keeps no text with one.
+fn no_nul(uri: &Uri) -> Result<(), Halt> {
+    const NUL: &str = "%00";
+    if uri.path().contains(NUL) {
+        let detail = "nothing is called so: the path has a NUL (%00) in it";
+        return Err(Problem::new(Page::NotFound, detail).into());
+    }
+    if uri.query().is_some_and(|query| query.contains(NUL)) {
+        return Err(
+            Problem::invalid(vec![Flaw::new("query", "no parameter takes a NUL (%00)")]).into()
+        );
+    }
+    Ok(())
 }
 
 /// Ids in the path of the API. One that is no id of its kind names nothing; that is told to callers with a key alone.

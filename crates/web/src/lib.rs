@@ -62,7 +62,6 @@ pub fn router(state: State) -> Router {
     router
         .fallback(outside::no_such_route)
         .method_not_allowed_fallback(outside::method_not_allowed)
-        .layer(from_fn(outside::no_nul))
         .layer(from_fn(panic::contain))
         .layer(from_fn_with_state(state.clone(), vendors::in_their_words))
         .with_state(state)

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
+use engine::Readiness;
 use engine::problem::Problem as Page;
-use engine::{Flaw, Readiness};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, StatusCode, Uri};
 use serde_json::json;
@@ -71,20 +70,6 @@ pub(crate) async fn start() -> Response {
 pub(crate) async fn problem_page(Name(name): Name) -> Answer {
     let page = Page::named(&name).ok_or_else(|| Problem::not_found("problem"))?;
     Ok(text(page.page().to_owned(), "text/markdown; charset=utf-8"))
-}
-
-/// Refuses a NUL in an address before anybody looks for what is called so: nothing is, and PostgreSQL keeps no text with one.
-pub(crate) async fn no_nul(call: extract::Request, next: Next) -> Response {
-    const NUL: &str = "%00";
-    let uri = call.uri();
-    let problem = if uri.path().contains(NUL) {
-        Problem::new(Page::NoSuchRoute, "no operation has a NUL (%00) in its path")
-    } else if uri.query().is_some_and(|query| query.contains(NUL)) {
-        Problem::invalid(vec![Flaw::new("query", "no parameter takes a NUL (%00)")])
-    } else {
-        return next.run(call).await;
-    };
-    problem.into_response()
 }
 
 /// Answers paths that lead nowhere.
