@@ -35,7 +35,7 @@ const COMPANY_WAIT: Duration = Duration::from_millis(2);
 /// The longest pause between two tries to reach a store that is away.
 const PAUSE_MS_MAX: i64 = 5 * SECOND_MS;
 /// The same for what ended: until that is written, whoever dies leaves it to be attempted again.
-const SETTLE_PAUSE_MS_MAX: i64 = SECOND_MS / 2;
+pub(crate) const SETTLE_PAUSE_MS_MAX: i64 = SECOND_MS / 2;
 /// The longest sleep: the real clock may step while we sleep.
 const SLEEP_MAX: Duration = Duration::from_hours(1);
 
@@ -424,17 +424,17 @@ fn report(ended: Result<(), JoinError>) {
 
 /// Pauses between tries to reach a store that is away.
 #[derive(Debug)]
-struct Pause {
+pub(crate) struct Pause {
     tries: u32,
     ms_max: i64,
 }
 
 impl Pause {
-    const fn up_to(ms_max: i64) -> Self {
+    pub(crate) const fn up_to(ms_max: i64) -> Self {
         Self { tries: 0, ms_max }
     }
 
-    fn next(&mut self, now: Timestamp, error: &store::Error, doing: &str) -> Timestamp {
+    pub(crate) fn next(&mut self, now: Timestamp, error: &store::Error, doing: &str) -> Timestamp {
         if self.tries == 0 {
             warn!(error = %error, doing, "the store is away; trying again");
         }
@@ -443,7 +443,7 @@ impl Pause {
         now.plus_millis(pause_ms)
     }
 
-    fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         if self.tries > 0 {
             info!("the store is back");
         }

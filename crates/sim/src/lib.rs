@@ -21,6 +21,6 @@ pub use crew::{Crew, Trouble};
 pub use dice::Dice;
 pub use invariants::Broken;
 pub use plot::{Report, play, play_several};
-pub use store::Faulty;
+pub use store::{Faulty, Verb};
 pub use vendors::play_vendors;
 pub use world::{Heard, Mood, World};

@@ -16,6 +16,25 @@ use tokio::sync::Notify;
 
 use crate::dice::Dice;
 
+/// A verb that can be told to fail a known number of times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// [`Store::commit`].
+    Commit,
+    /// [`Store::settle`].
+    Settle,
+}
+
+/// A verb that fails soon, for a while.
+#[derive(Debug)]
+struct Outage {
+    verb: Verb,
+    /// So many of it are carried out before.
+    passes: u32,
+    /// So many of it fail.
+    fails: u32,
+}
+
 /// Any store, with faults.
 #[derive(Debug)]
 pub struct Faulty {
@@ -23,6 +42,7 @@ pub struct Faulty {
     dice: Mutex<Dice>,
     /// Faults in a hundred verbs.
     percent: Mutex<u64>,
+    outage: Mutex<Option<Outage>>,
     /// Whether the answer to the next commit is held.
     holds: AtomicBool,
     held: Notify,
@@ -36,6 +56,7 @@ impl Faulty {
             inner,
             dice: Mutex::new(dice),
             percent: Mutex::new(0),
+            outage: Mutex::new(None),
             holds: AtomicBool::new(false),
             held: Notify::new(),
             let_go: Notify::new(),
@@ -45,6 +66,12 @@ impl Faulty {
     /// Says how many verbs in a hundred fail.
     pub fn fails(&self, percent: u64) {
         *self.percent.lock().unwrap_or_else(PoisonError::into_inner) = percent;
+    }
+
+    /// Says that so many of a verb are carried out, and that so many fail after those.
+    pub fn fails_after(&self, verb: Verb, passes: u32, fails: u32) {
+        *self.outage.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Outage { verb, passes, fails });
     }
 
     /// Holds the answer to the next commit, which is done all the same, until it is let go.
@@ -65,11 +92,22 @@ impl Faulty {
     fn strikes(&self) -> Result<(), Error> {
         let percent = *self.percent.lock().unwrap_or_else(PoisonError::into_inner);
         let struck = self.dice.lock().unwrap_or_else(PoisonError::into_inner).percent(percent);
-        if struck {
-            return Err(Error::Unavailable {
-                hint: "the simulated store is away",
-                source: "a fault".into(),
-            });
+        if struck { Err(away()) } else { Ok(()) }
+    }
+
+    /// Strikes a verb before it is carried out, if it is its turn to fail.
+    fn strikes_at(&self, verb: Verb) -> Result<(), Error> {
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(outage) = outage.as_mut().filter(|outage| outage.verb == verb) else {
+            return Ok(());
+        };
+        if outage.passes > 0 {
+            outage.passes -= 1;
+            return Ok(());
+        }
+        if outage.fails > 0 {
+            outage.fails -= 1;
+            return Err(away());
         }
         Ok(())
     }
@@ -78,6 +116,7 @@ impl Faulty {
 #[async_trait]
 impl Store for Faulty {
     async fn commit(&self, commit: Commit) -> Result<Committed, Fault> {
+        self.strikes_at(Verb::Commit)?;
         self.strikes()?;
         let holds = self.holds.swap(false, Ordering::Relaxed);
         let committed = self.inner.commit(commit).await?;
@@ -97,6 +136,7 @@ impl Store for Faulty {
     }
 
     async fn settle(&self, now: Timestamp, settlements: Vec<Settlement>) -> Result<Settled, Error> {
+        self.strikes_at(Verb::Settle)?;
         self.strikes()?;
         let settled = self.inner.settle(now, settlements).await?;
         self.strikes()?;
@@ -146,4 +186,8 @@ impl Store for Faulty {
     async fn close(&self) -> Result<(), Error> {
         self.inner.close().await
     }
+}
+
+fn away() -> Error {
+    Error::Unavailable { hint: "the simulated store is away", source: "a fault".into() }
 }

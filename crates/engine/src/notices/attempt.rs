@@ -2,6 +2,7 @@
 //!
 //! Invariants: that an attempt begins is on the disk before its provider is called, and what the provider said before
 //! the attempt is settled; so an attempt that a crash cut off is known, and treated as one whose answer was lost.
+//! A store that is away behind the call takes nothing from what the provider said: the attempt has been made, and ends.
 //! Left to others: whose turn it is (`lanes`), writing the settlement (`settle`).
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use super::desk::Desk;
 use super::words;
 use crate::Engine;
 use crate::deliver::Ended;
+use crate::run::{Pause, SETTLE_PAUSE_MS_MAX};
 
 /// After a lost answer a report is waited for so long.
 const UNKNOWN_WAIT_MS: i64 = 15 * 60 * 1_000;
@@ -53,7 +55,8 @@ struct With<'a> {
 }
 
 impl Engine {
-    /// Attempts a notice. `None` when the store is away; its lease is given back, and it is tried again.
+    /// Attempts a notice. `None` when the store is away before its provider is called; its lease is given back, and it
+    /// is tried again.
     pub(crate) async fn attempt_notice(
         &self,
         of: (&Delivery, &Arc<Event>),
@@ -265,7 +268,7 @@ impl Engine {
         debug!(reception = receipt.reception.as_str(), provider = %provider.name, "a notice was handed over");
         let begun = Begun { receipt: Some(receipt.clone()), ..begun };
         if let Some(kept) = kept {
-            self.write_begun(kept, begun).await?;
+            self.write_receipt(&kept, &begun).await;
         }
         let outcome = Outcome::Handed(Handed {
             provider: provider.id,
@@ -276,6 +279,28 @@ impl Engine {
         });
         let state = self.after(with, Some(provider), &outcome, now);
         Ok(Tried { outcome, state, url, digest, remote, began })
+    }
+
+    /// Writes what a provider said, again and again while the store is away: the message is with the provider, and
+    /// whoever finds no receipt may send it anew. Where it cannot be written, the settlement still says it.
+    async fn write_receipt(&self, kept: &(Notice, Version), begun: &Begun) {
+        let mut pause = Pause::up_to(SETTLE_PAUSE_MS_MAX);
+        loop {
+            match self.write_begun(kept.clone(), begun.clone()).await {
+                Ok(_) => {
+                    pause.reset();
+                    return;
+                }
+                Err(error) if error.is_transient() && !self.is_shut() => {
+                    let at = pause.next(self.now(), &error, "writing what a provider said");
+                    self.sleep_until(at).await;
+                }
+                Err(error) => {
+                    warn!(error = %error, "what a provider said waits for its settlement alone");
+                    return;
+                }
+            }
+        }
     }
 
     /// Writes how far an attempt has come; somebody who wrote a report meanwhile is not overwritten. Gives the notice as

@@ -1,5 +1,5 @@
 //! The engine in a simulated world: seeds, the waits of every profile to the second, lanes, replays, readiness,
-//! what becomes of endpoints.
+//! what becomes of endpoints, messages to people.
 
 #[cfg(test)]
 mod endpoints;
@@ -7,6 +7,8 @@ mod endpoints;
 mod lanes;
 #[cfg(test)]
 mod nodes;
+#[cfg(test)]
+mod notices;
 #[cfg(test)]
 mod profiles;
 #[cfg(test)]
