@@ -36,6 +36,8 @@ const COMPANY_WAIT: Duration = Duration::from_millis(2);
 const PAUSE_MS_MAX: i64 = 5 * SECOND_MS;
 /// The same for what ended: until that is written, whoever dies leaves it to be attempted again.
 pub(crate) const SETTLE_PAUSE_MS_MAX: i64 = SECOND_MS / 2;
+/// The same at shutdown, where patience is short.
+const LAST_PAUSE_MS_MAX: i64 = SECOND_MS / 5;
 /// The longest sleep: the real clock may step while we sleep.
 const SLEEP_MAX: Duration = Duration::from_hours(1);
 
@@ -327,19 +329,21 @@ impl Engine {
     /// Writes the last of what ended, within the patience of a shutdown.
     async fn settle_the_rest(&self) {
         let rest = async {
+            let mut pause = Pause::up_to(LAST_PAUSE_MS_MAX);
             loop {
                 match self.settle().await {
                     Ok(0) => return,
-                    Ok(_) => {}
+                    Ok(_) => pause.reset(),
+                    // The store may be starting again, or what failed came behind a batch that was written.
                     Err(error) => {
-                        warn!(error = %error, "what ended could not be written; it is attempted again");
-                        return;
+                        let at = pause.next(self.now(), &error, "settling what ended last");
+                        self.sleep_until(at).await;
                     }
                 }
             }
         };
         if timeout(SHUTDOWN_PATIENCE, rest).await.is_err() {
-            warn!("the store did not answer at shutdown; what ended last is attempted again");
+            warn!("what ended last could not be written at shutdown; it is attempted again");
         }
     }
 

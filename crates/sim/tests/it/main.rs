@@ -1,5 +1,5 @@
 //! The engine in a simulated world: seeds, the waits of every profile to the second, lanes, replays, readiness,
-//! what becomes of endpoints, messages to people.
+//! what becomes of endpoints, messages to people, shutdown.
 
 #[cfg(test)]
 mod endpoints;
@@ -17,6 +17,8 @@ mod ready;
 mod replay;
 #[cfg(test)]
 mod seeds;
+#[cfg(test)]
+mod shutdown;
 #[cfg(test)]
 mod stage;
 #[cfg(test)]
