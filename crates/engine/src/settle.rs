@@ -1,7 +1,8 @@
 //! Ended attempts into the store, in batches, and what follows for their endpoints.
 //!
 //! Invariants: a batch that could not be written is kept and written again, so that nothing that ended is forgotten
-//! while we live; what follows for an endpoint is committed with a guard, so that it happens once.
+//! while we live; what follows for an endpoint is committed with a guard, so that it happens once, and what the store
+//! was away for is kept and done again.
 
 use std::collections::BTreeMap;
 use std::mem;
@@ -24,10 +25,11 @@ use crate::timers::written;
 /// Settlements in one batch at most.
 const BATCH_MAX: usize = 1_024;
 
-/// Ended attempts that wait to be written.
+/// Ended attempts that wait to be written, and what those that are written still ask for.
 #[derive(Debug, Default)]
 pub(crate) struct Ends {
     waiting: Mutex<Vec<Ended>>,
+    owed: Mutex<Owed>,
     pub(crate) some: Notify,
 }
 
@@ -48,7 +50,32 @@ impl Ends {
         let later = mem::replace(&mut *waiting, ended);
         waiting.extend(later);
     }
+
+    fn take_owed(&self) -> Owed {
+        mem::take(&mut *self.owed.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Keeps what could not be done; what was asked for since is newer.
+    fn put_owed_back(&self, left: Owed) {
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let Owed { mut stops, mut revived } = left;
+        stops.append(&mut owed.stops);
+        revived.append(&mut owed.revived);
+        *owed = Owed { stops, revived };
+    }
 }
+
+/// What answers ask for their endpoints, which nobody says again soon. One of each for an endpoint, the last one.
+#[derive(Debug, Default)]
+struct Owed {
+    /// Those that shall stop being told, with the URL that answered so.
+    stops: BTreeMap<EndpointId, (AccountId, Stop, String)>,
+    /// Those that answered a probe.
+    revived: BTreeMap<EndpointId, AccountId>,
+}
+
+/// How an endpoint's health has changed so much that something follows.
+type Changed = (AccountId, EndpointId, Health, Change);
 
 /// Why an endpoint stops being told.
 #[derive(Debug)]
@@ -65,55 +92,82 @@ impl Engine {
         self.inner.ends.push(ended);
     }
 
-    /// Writes the attempts that have ended; tells how many. An error leaves them waiting.
+    /// Writes the attempts that have ended, and does what follows; tells how much that was. An error leaves waiting what
+    /// could not be done.
     pub async fn settle(&self) -> Result<usize, store::Error> {
         let ended = self.inner.ends.take();
-        if ended.is_empty() {
-            return Ok(0);
-        }
-        let now = self.now();
+        let count = ended.len();
+        let changes = if ended.is_empty() { Vec::new() } else { self.write_ended(ended).await? };
+        // What fails does not keep the others from being done.
+        let changed = self.follow_changes(changes).await;
+        let answered = self.follow_answers().await?;
+        changed.map(|()| count + answered)
+    }
+
+    /// Writes a batch, notes what its answers ask for, and gives what changed for endpoints. An error leaves it waiting.
+    async fn write_ended(&self, ended: Vec<Ended>) -> Result<Vec<Changed>, store::Error> {
         let settlements: Vec<Settlement> = ended.iter().map(|e| e.settlement.clone()).collect();
-        let settled = match self.store().settle(now, settlements).await {
+        let settled = match self.store().settle(self.now(), settlements).await {
             Ok(settled) => settled,
             Err(error) => {
                 self.inner.ends.put_back(ended);
                 return Err(error);
             }
         };
-        let count = ended.len();
-        let mut stops: BTreeMap<EndpointId, (AccountId, Stop, String)> = BTreeMap::new();
-        let mut revived = BTreeMap::new();
-        for Ended { settlement, stop, revived: is_back, bytes } in ended {
+        let mut owed = self.inner.ends.take_owed();
+        for Ended { settlement, stop, revived, bytes } in ended {
             self.lanes().settled(settlement.endpoint, settlement.state, bytes);
             if let Some((stop, url)) = stop {
-                stops.insert(settlement.endpoint, (settlement.account, stop, url));
+                owed.stops.insert(settlement.endpoint, (settlement.account, stop, url));
             }
-            if is_back {
-                revived.insert(settlement.endpoint, settlement.account);
+            if revived {
+                owed.revived.insert(settlement.endpoint, settlement.account);
             }
         }
-        // What fails does not keep the others from being done: nobody comes back to them.
-        let mut followed = Ok(count);
-        let mut note = |done: Result<(), store::Error>| {
-            if let Err(error) = done {
-                followed = Err(error);
-            }
-        };
+        self.inner.ends.put_owed_back(owed);
+        Ok(settled.changes)
+    }
+
+    /// Does what many failures ask for; what cannot be done is asked for again by the next failure.
+    async fn follow_changes(&self, changes: Vec<Changed>) -> Result<(), store::Error> {
         // Several failures in one batch say the same of their endpoint; the last one knows the most.
         let changes: BTreeMap<EndpointId, (AccountId, Health, Change)> =
-            settled.changes.into_iter().map(|(account, id, h, c)| (id, (account, h, c))).collect();
+            changes.into_iter().map(|(account, id, h, c)| (id, (account, h, c))).collect();
+        let mut followed = Ok(());
         for (id, (account, health, change)) in changes {
-            note(match change {
+            let done = match change {
                 Change::Failing { .. } => self.warn(account, id, health).await,
                 Change::Disable => self.end(account, id, End::Failing(health)).await,
-            });
+            };
+            if done.is_err() {
+                followed = done;
+            }
         }
+        followed
+    }
+
+    /// Does what answers ask for, those of earlier batches too; tells how much. What the store is away for is kept.
+    async fn follow_answers(&self) -> Result<usize, store::Error> {
+        let Owed { stops, revived } = self.inner.ends.take_owed();
+        let count = stops.len() + revived.len();
+        let (mut left, mut followed) = (Owed::default(), Ok(count));
         for (id, (account, stop, url)) in stops {
-            note(self.end(account, id, End::Gone(stop, url)).await);
+            if let Err(error) = self.end(account, id, End::Gone(stop, url.clone())).await {
+                if error.is_transient() {
+                    left.stops.insert(id, (account, stop, url));
+                }
+                followed = Err(error);
+            }
         }
         for (id, account) in revived {
-            note(self.revive(account, id, "answered_probe").await);
+            if let Err(error) = self.revive(account, id, "answered_probe").await {
+                if error.is_transient() {
+                    left.revived.insert(id, account);
+                }
+                followed = Err(error);
+            }
         }
+        self.inner.ends.put_owed_back(left);
         followed
     }
 

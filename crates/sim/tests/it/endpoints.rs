@@ -7,7 +7,7 @@ use domain::time::{DAY_MS, HOUR_MS};
 use engine::Once;
 use engine::endpoints::{EndpointPatch, NewEndpoint, NewProfile};
 use engine::requests::{NewPerson, NewRequest, NewSigner};
-use sim::{Crew, Mood};
+use sim::{Crew, Mood, Verb};
 use store::{
     Commit, DeliveryFilter, EndpointRow, EventFilter, Guarded, Page, Store as _, TimerKind, Write,
 };
@@ -157,6 +157,37 @@ async fn who_wants_what_is_rare_is_probed_in_a_busy_account() {
     crew.pass_days(2).await.unwrap();
     assert_eq!(crew.world.heard(HOST).len(), 2, "one probe");
     assert_eq!(row(&crew, &endpoint).await.endpoint.status, Status::Enabled);
+}
+
+/// Makes one attempt, and loses the store right behind its settlement.
+async fn settle_and_no_more(crew: &mut Crew) {
+    crew.lease().await.unwrap();
+    assert!(crew.attempt().await.unwrap());
+    crew.store().unwrap().fails_after(Verb::Commit, 0, 1);
+    crew.settle().await.unwrap_err();
+}
+
+#[tokio::test]
+async fn what_an_answer_says_of_its_endpoint_is_done_though_the_store_goes_away_behind_the_settlement()
+ {
+    let (mut crew, endpoint) = with_endpoint("behind", NewEndpoint::default()).await;
+    crew.world.feels(HOST, Mood::Status(410));
+    post(&crew, "a").await;
+    settle_and_no_more(&mut crew).await;
+    assert_eq!(row(&crew, &endpoint).await.endpoint.status, Status::Enabled);
+    assert!(crew.settle().await.unwrap());
+    assert_eq!(row(&crew, &endpoint).await.endpoint.status, Status::DisabledBySystem);
+    crew.world.heal();
+    crew.catch_up().await.unwrap();
+    let engine = crew.engine().unwrap();
+    crew.clock.reach(engine.now().plus_millis(DAY_MS));
+    assert_eq!(engine.step_timers().await.unwrap(), 1, "the probe");
+    settle_and_no_more(&mut crew).await;
+    assert_eq!(row(&crew, &endpoint).await.endpoint.status, Status::DisabledBySystem);
+    assert!(crew.settle().await.unwrap());
+    assert_eq!(row(&crew, &endpoint).await.endpoint.status, Status::Enabled);
+    assert!(!crew.settle().await.unwrap());
+    assert_eq!(said(&crew, "endpoint.enabled").await, 1);
 }
 
 /// Sends a request to one signer.
