@@ -19,10 +19,11 @@ use crate::Engine;
 
 /// Rows looked at in one batch at most.
 const BATCH: u32 = 500;
-/// A batch that took longer is too large: its rows may have long texts, and writers wait for it.
-const BATCH_MS_MAX: u64 = 50;
+/// A batch that took longer is too large: its rows may have long texts, and writers wait for it. What a slow disk or a
+/// busy store takes for any batch stays below, so that forgetting keeps up with what comes in.
+const BATCH_MS_MAX: u64 = 500;
 /// How often a batch is halved at most.
-const HALVINGS_MAX: u32 = 6;
+const HALVINGS_MAX: u32 = 3;
 /// How often what has come of age is looked for.
 const PASS_EVERY_MS: i64 = HOUR_MS;
 /// How often everything old is looked at again.
@@ -30,7 +31,7 @@ const WHOLE_EVERY_MS: i64 = DAY_MS;
 /// While there is traffic, a pause is so many times as long as the batch before it.
 const PAUSE_TIMES: u64 = 4;
 /// While there is traffic, the shortest and the longest pause between two batches.
-const PAUSE_MS: (u64, u64) = (5, 60_000);
+const PAUSE_MS: (u64, u64) = (5, 10_000);
 
 /// Where a pass through the store stands.
 #[derive(Debug, Default)]
@@ -176,8 +177,8 @@ mod tests {
             };
             times.iter().map(size).collect()
         };
-        assert_eq!(sizes(&[50, 51, 4_000, 30, 9]), [500, 250, 125, 125, 250]);
-        assert_eq!(sizes(&[4_000; 9]).last(), Some(&7));
+        assert_eq!(sizes(&[500, 501, 4_000, 200, 100]), [500, 250, 125, 125, 250]);
+        assert_eq!(sizes(&[4_000; 9]).last(), Some(&62));
         assert_eq!(sizes(&[0; 9]).last(), Some(&500));
     }
 }
