@@ -4,15 +4,13 @@ use domain::endpoint::{Dialect, Endpoint, Status};
 use domain::health::Health;
 use domain::request::Callbacks;
 use domain::time::{DAY_MS, HOUR_MS};
-use engine::Once;
 use engine::endpoints::{EndpointPatch, NewEndpoint, NewProfile};
-use engine::requests::{NewPerson, NewRequest, NewSigner};
 use sim::{Crew, Mood, Verb};
 use store::{
     Commit, DeliveryFilter, EndpointRow, EventFilter, Guarded, Page, Store as _, TimerKind, Write,
 };
 
-use crate::stage::{crew, endpoint, post};
+use crate::stage::{crew, endpoint, post, send};
 
 const HOST: &str = "hook.example.net";
 const OTHER: &str = "other.example.net";
@@ -188,24 +186,6 @@ async fn what_an_answer_says_of_its_endpoint_is_done_though_the_store_goes_away_
     assert_eq!(row(&crew, &endpoint).await.endpoint.status, Status::Enabled);
     assert!(!crew.settle().await.unwrap());
     assert_eq!(said(&crew, "endpoint.enabled").await, 1);
-}
-
-/// Sends a request to one signer.
-async fn send(crew: &Crew, callbacks: Option<Callbacks>) {
-    let person = NewPerson {
-        name: "Ada".to_owned(),
-        email: "ada@example.net".to_owned(),
-        ..NewPerson::default()
-    };
-    let input = NewRequest {
-        title: "A contract".to_owned(),
-        signers: vec![NewSigner { person, ..NewSigner::default() }],
-        callbacks,
-        send: true,
-        ..NewRequest::default()
-    };
-    let engine = crew.engine().unwrap();
-    engine.create_request(crew.account, input, &Once::unkept()).await.unwrap();
 }
 
 /// Sends a request with a URL of its own and so many without, turns that URL's endpoint off as the system does, and

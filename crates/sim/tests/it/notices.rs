@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use domain::provider::{OnUnknown, ProviderKind};
 use engine::Once;
 use engine::providers::NewProvider;
-use engine::requests::{NewPerson, NewRequest, NewSigner};
 use serde_json::json;
 use sim::{Crew, Verb};
 use store::{DeliveryFilter, Page};
 
-use crate::stage::crew;
+use crate::stage::{crew, send};
 
 const HOST: &str = "api.postmarkapp.com";
 const PAGE: Page = Page { limit: 9, after: None };
@@ -33,18 +32,7 @@ async fn with_a_mail(name: &str) -> Crew {
     };
     let engine = crew.engine().unwrap();
     engine.create_provider(crew.account, provider, &Once::unkept()).await.unwrap();
-    let person = NewPerson {
-        name: "Ada".to_owned(),
-        email: "ada@example.net".to_owned(),
-        ..NewPerson::default()
-    };
-    let request = NewRequest {
-        title: "A contract".to_owned(),
-        signers: vec![NewSigner { person, ..NewSigner::default() }],
-        send: true,
-        ..NewRequest::default()
-    };
-    engine.create_request(crew.account, request, &Once::unkept()).await.unwrap();
+    send(&crew, None).await;
     crew
 }
 

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::process;
 
 use domain::endpoint::Endpoint;
+use domain::request::Callbacks;
 use engine::Once;
 use engine::endpoints::NewEndpoint;
 use engine::events::NewEvent;
+use engine::requests::{NewPerson, NewRequest, NewSigner};
 use sim::Crew;
 
 /// A folder that no other test uses.
@@ -25,6 +27,24 @@ pub(crate) async fn crew(name: &str) -> Crew {
 
 pub(crate) async fn endpoint(crew: &Crew, endpoint: NewEndpoint) -> Endpoint {
     crew.engine().unwrap().create_endpoint(crew.account, endpoint, &Once::unkept()).await.unwrap()
+}
+
+/// Sends a request to one signer.
+pub(crate) async fn send(crew: &Crew, callbacks: Option<Callbacks>) {
+    let person = NewPerson {
+        name: "Ada".to_owned(),
+        email: "ada@example.net".to_owned(),
+        ..NewPerson::default()
+    };
+    let input = NewRequest {
+        title: "A contract".to_owned(),
+        signers: vec![NewSigner { person, ..NewSigner::default() }],
+        callbacks,
+        send: true,
+        ..NewRequest::default()
+    };
+    let engine = crew.engine().unwrap();
+    engine.create_request(crew.account, input, &Once::unkept()).await.unwrap();
 }
 
 pub(crate) async fn post(crew: &Crew, name: &str) {
