@@ -49,20 +49,31 @@ impl Engine {
         event: NewEvent,
         once: &Once<'_, Noted>,
     ) -> Result<Noted, Refusal> {
-        let now = self.now();
-        let said = self.said(account, event, now).map_err(Refusal::Invalid)?;
-        let noted = Noted { id: said.event.id, known: false };
         // Whether an event with an id of its own is new shows only in the commit; repeating it is harmless anyway.
-        let later = said.event.key.is_some();
-        let reply = if later { None } else { once.reply(&noted) };
-        let commit = Commit { events: vec![said], reply, ..Commit::new(account, now) };
+        let later = event.id.is_some();
+        let commit = self.of_one(account, event, once)?;
         let committed = self.commit(commit).await;
         let noted = committed.map_err(|fault| once.refusal(fault))?.events;
         let noted = noted.into_iter().next().ok_or(Refusal::NotFound { what: "event" })?;
         if later && let Some(reply) = once.reply(&noted) {
-            self.keep_reply(account, reply).await?;
+            // Boxed, so that the hot path does not carry the room for it.
+            Box::pin(self.keep_reply(account, reply)).await?;
         }
         Ok(noted)
+    }
+
+    /// Makes the commit of one event, apart from whoever waits for it, who would carry the room for it all the while.
+    fn of_one(
+        &self,
+        account: AccountId,
+        event: NewEvent,
+        once: &Once<'_, Noted>,
+    ) -> Result<Commit, Refusal> {
+        let now = self.now();
+        let said = self.said(account, event, now).map_err(Refusal::Invalid)?;
+        let noted = Noted { id: said.event.id, known: false };
+        let reply = if said.event.key.is_some() { None } else { once.reply(&noted) };
+        Ok(Commit { events: vec![said], reply, ..Commit::new(account, now) })
     }
 
     /// Notes 1 to [`EVENTS_MAX`] events in one commit; the answer is in their order. Flaws have paths such as

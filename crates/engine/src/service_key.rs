@@ -57,7 +57,8 @@ impl Engine {
         if let Some(key) = known {
             return Ok(key);
         }
-        let key = Arc::new(insist(|| self.load_or_make()).await?);
+        // Boxed, so that whoever asks for a key that is known does not carry the room for making it.
+        let key = Arc::new(Box::pin(insist(|| self.load_or_make())).await?);
         let mut known = self.inner.rsa.lock().unwrap_or_else(PoisonError::into_inner);
         *known = Some(Arc::clone(&key));
         Ok(key)

@@ -51,12 +51,16 @@ impl Hot {
     }
 
     /// Answers it.
-    pub(crate) async fn answer<B>(self, request: http::Request<B>, state: State) -> Response
+    pub(crate) fn answer<B>(
+        self,
+        request: http::Request<B>,
+        state: State,
+    ) -> impl Future<Output = Response> + Send
     where
-        B: Body<Data = Bytes>,
+        B: Body<Data = Bytes> + Send,
         B::Error: Into<BoxError>,
     {
-        panic::net(async move {
+        panic::net(Box::pin(async move {
             let (parts, body) = request.into_parts();
             let answer = match self {
                 Self::Event => match Input::of(parts, body, &state).await {
@@ -66,8 +70,7 @@ impl Hot {
                 Self::Arrival => intake::keep(parts, body, &state).await,
             };
             answer.into_response()
-        })
-        .await
+        }))
     }
 }
 

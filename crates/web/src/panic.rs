@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 
 use axum::extract::Request;
@@ -16,12 +16,11 @@ use crate::problem::Problem;
 
 /// Answers 500 when what is inside panics.
 pub(crate) async fn contain(request: Request, next: Next) -> Response {
-    net(next.run(request)).await
+    net(Box::pin(next.run(request))).await
 }
 
-/// Answers 500 when a future panics.
-pub(crate) async fn net(inside: impl Future<Output = Response>) -> Response {
-    let mut inside = pin!(inside);
+/// Answers 500 when a future panics. It comes in its box, since it would be moved with all its room otherwise.
+pub(crate) async fn net(mut inside: Pin<Box<impl Future<Output = Response>>>) -> Response {
     let outcome =
         poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| inside.as_mut().poll(context))) {
             Ok(Poll::Pending) => Poll::Pending,

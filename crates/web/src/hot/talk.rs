@@ -126,7 +126,7 @@ impl Talk<'_> {
     /// Answers a call; `None` if the caller went away meanwhile.
     async fn answered(&mut self, call: Call, said: &mut Vec<u8>) -> Option<Response> {
         let Call { hot, request } = call;
-        let mut answering = Box::pin(hot.answer(request, self.state.clone()));
+        let mut answering = pin!(hot.answer(request, self.state.clone()));
         said.reserve(ROOM_BYTES);
         loop {
             tokio::select! {
