@@ -77,7 +77,7 @@ impl Engine {
             after.state = State::Exhausted { at: now, why };
         }
         self.metrics().ended(&outcome, now.millis_since(began), reused);
-        let attempt = Attempt {
+        let attempt = Arc::new(Attempt {
             id: AttemptId::new(self.mint(began)),
             delivery: delivery.id,
             number: delivery.attempts.saturating_add(1),
@@ -87,7 +87,7 @@ impl Engine {
             body_digest: sent.digest,
             remote: remote.map(|address| address.to_string()),
             outcome,
-        };
+        });
         let counts = !matches!(delivery.cause, Cause::Test) && unsaid.is_none();
         let events =
             self.exhausted(&event, &attempt, (endpoint.id, delivery.cause, after.state), now);
@@ -159,7 +159,8 @@ impl Engine {
         events.find(|event| matches!(dialect.render(event, &target), Ok(Some(_))))
     }
 
-    /// Attempts what is no call to the endpoint itself: a message to a person, or the reading of what came in.
+    /// Attempts what is no call to the endpoint itself: a message to a person, or the reading of what came in. Boxed, so that
+    /// a call does not carry the room for either.
     async fn attempt_inside(
         &self,
         of: (&Delivery, &Arc<Event>),
@@ -168,8 +169,8 @@ impl Engine {
     ) -> Option<Option<Ended>> {
         match endpoint.scope {
             Scope::Registered | Scope::Callback => None,
-            Scope::Notices => Some(self.attempt_notice(of, endpoint, bytes).await),
-            Scope::Intake => Some(self.attempt_reading(of, endpoint, bytes).await),
+            Scope::Notices => Some(Box::pin(self.attempt_notice(of, endpoint, bytes)).await),
+            Scope::Intake => Some(Box::pin(self.attempt_reading(of, endpoint, bytes)).await),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Arguments and answers of the writing verbs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use domain::contact::Contact;
@@ -403,8 +404,8 @@ pub struct Settlement {
     pub endpoint: EndpointId,
     /// The request whose timeline records the attempt, if any.
     pub request: Option<RequestId>,
-    /// The attempt; its number tells a repeated settlement.
-    pub attempt: Attempt,
+    /// The attempt; its number tells a repeated settlement. Shared, since whoever settles keeps it until it is written.
+    pub attempt: Arc<Attempt>,
     /// Where the delivery stands now.
     pub state: State,
     /// Whether the receiver took it, where that counts for the endpoint's health (a test does not).

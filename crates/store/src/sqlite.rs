@@ -12,6 +12,7 @@ mod apply;
 mod backup;
 mod carry;
 mod checkpointer;
+mod chunk;
 mod desk;
 mod fanout;
 mod finder;

@@ -81,7 +81,7 @@ impl Engine {
             }
         };
         self.metrics().ended(&outcome, now.millis_since(began), false);
-        let attempt = Attempt {
+        let attempt = Arc::new(Attempt {
             id: AttemptId::new(self.mint(began)),
             delivery: delivery.id,
             number,
@@ -91,7 +91,7 @@ impl Engine {
             body_digest: sha256(event.data.as_bytes()),
             remote: None,
             outcome,
-        };
+        });
         let mut events = Vec::new();
         if let State::Exhausted { .. } = state
             && let Ok(arrival) = serde_json::from_str::<Arrival<'_>>(&event.data)

@@ -75,7 +75,7 @@ impl Engine {
         };
         let now = self.now();
         self.metrics().ended(&tried.outcome, now.millis_since(tried.began), false);
-        let attempt = Attempt {
+        let attempt = Arc::new(Attempt {
             id: AttemptId::new(self.mint(tried.began)),
             delivery: delivery.id,
             number: delivery.attempts.saturating_add(1),
@@ -85,7 +85,7 @@ impl Engine {
             body_digest: tried.digest,
             remote: tried.remote,
             outcome: tried.outcome,
-        };
+        });
         let events =
             self.exhausted(event, &attempt, (endpoint.id, delivery.cause, tried.state), now);
         // One message that is refused says nothing of the lane: the next one is another person's.

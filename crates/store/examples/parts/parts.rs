@@ -66,7 +66,7 @@ pub(crate) fn delivered(lease: &Lease, (id, at): (u128, Timestamp)) -> Settlemen
         account: lease.delivery.account,
         endpoint: lease.endpoint.id,
         request: None,
-        attempt: Attempt {
+        attempt: Arc::new(Attempt {
             id: AttemptId::new(id),
             delivery: lease.delivery.id,
             number: 1,
@@ -76,7 +76,7 @@ pub(crate) fn delivered(lease: &Lease, (id, at): (u128, Timestamp)) -> Settlemen
             body_digest: [7; 32],
             remote: Some("192.0.2.7:443".to_owned()),
             outcome: Outcome::Answered(Answer { status: 200, ..Answer::default() }),
-        },
+        }),
         state: State::Delivered { at },
         health: Some(true),
         events: Vec::new(),

@@ -1,6 +1,7 @@
 //! The hash chain of each request.
 
 use std::slice;
+use std::sync::Arc;
 
 use domain::call::{Outcome, Reason};
 use domain::chain::{Entry, What};
@@ -40,8 +41,9 @@ pub fn verify(request: RequestId, entries: &[TimelineEntry]) -> usize {
 async fn fail(world: &World, delivery: &Delivery, request: RequestId) -> Attempt {
     let settlement = world.settlement(delivery, State::Pending { due_at: at(0) });
     let outcome = Outcome::failed(Reason::ConnectFailed, "nobody listens");
-    let attempt = Attempt { outcome, remote: None, ..settlement.attempt };
-    let settlement = Settlement { request: Some(request), attempt: attempt.clone(), ..settlement };
+    let attempt = Attempt { outcome, remote: None, ..(*settlement.attempt).clone() };
+    let ended = Arc::new(attempt.clone());
+    let settlement = Settlement { request: Some(request), attempt: ended, ..settlement };
     world.settle(vec![settlement]).await;
     attempt
 }

@@ -1,6 +1,7 @@
 //! What ended attempts leave behind.
 
 use std::slice;
+use std::sync::Arc;
 
 use domain::call::{Answer, Outcome, Reason};
 use domain::delivery::{Attempt, Delivery, State, Why};
@@ -28,7 +29,7 @@ pub async fn attempt_and_state_are_one(world: &World) {
     let (row, attempts) = world.delivery(&delivery).await;
     let ended = Delivery { state: State::Delivered { at: at(1) }, attempts: 1, ..delivery };
     assert_eq!((row.delivery, row.event_name.as_str()), (ended, "custom.a"));
-    assert_eq!(attempts, [settlement.attempt]);
+    assert_eq!(attempts, [(*settlement.attempt).clone()]);
     assert_eq!(world.lease_all(9).await.taken, 0);
 }
 
@@ -109,7 +110,7 @@ async fn fare(
         world.say(slice::from_ref(&event)).await;
         let delivery = world.lanes.taken().remove(0).delivery;
         let settlement = world.settlement(&delivery, State::Delivered { at: at(seconds) });
-        let attempt = Attempt { at: at(seconds), ..settlement.attempt };
+        let attempt = Arc::new(Attempt { at: at(seconds), ..(*settlement.attempt).clone() });
         let settlement = Settlement { attempt, health: Some(accepted), ..settlement };
         settled = world.settle(vec![settlement]).await;
     }
@@ -218,7 +219,7 @@ pub async fn an_outcome_comes_back_as_it_was(world: &World) {
     let settlement = |delivery: &Delivery, outcome: Outcome, remote: Option<&str>| {
         let settlement = world.settlement(delivery, State::Pending { due_at: at(0) });
         let remote = remote.map(str::to_owned);
-        let attempt = Attempt { outcome, remote, ..settlement.attempt };
+        let attempt = Arc::new(Attempt { outcome, remote, ..(*settlement.attempt).clone() });
         Settlement { attempt, ..settlement }
     };
     let first = settlement(&delivery, Outcome::Answered(answer), Some("[2001:db8::1]:443"));
@@ -226,6 +227,6 @@ pub async fn an_outcome_comes_back_as_it_was(world: &World) {
     world.settle(vec![first.clone()]).await;
     world.settle(vec![second.clone()]).await;
     let (row, attempts) = world.delivery(&delivery).await;
-    assert_eq!(attempts, [first.attempt, second.attempt]);
+    assert_eq!(attempts, [(*first.attempt).clone(), (*second.attempt).clone()]);
     assert_eq!(row.delivery.attempts, 2);
 }

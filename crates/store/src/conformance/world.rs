@@ -419,7 +419,7 @@ impl World {
             account: delivery.account,
             endpoint: delivery.endpoint,
             request: None,
-            attempt: Attempt {
+            attempt: Arc::new(Attempt {
                 id: AttemptId::new(self.id()),
                 delivery: delivery.id,
                 number,
@@ -429,7 +429,7 @@ impl World {
                 body_digest: [7; 32],
                 remote: Some("192.0.2.7:443".to_owned()),
                 outcome: Outcome::Answered(Answer { status: 200, ..Answer::default() }),
-            },
+            }),
             state,
             health: None,
             events: Vec::new(),

@@ -5,6 +5,7 @@
 //! delivery that ended meanwhile keeps its state.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use domain::chain::Entry;
 use domain::delivery::Attempt;
@@ -53,7 +54,11 @@ pub(super) fn plan<'a>(
                 }
             };
             let Some(number) = number else { continue };
-            let attempt = Attempt { number, ..settlement.attempt.clone() };
+            let attempt = if number == settlement.attempt.number {
+                Arc::clone(&settlement.attempt)
+            } else {
+                Arc::new(Attempt { number, ..(*settlement.attempt).clone() })
+            };
             chain(settlement, &attempt, known, writes)?;
             writes.outcomes.push(written("attempts", &attempt.outcome)?);
             writes.attempts.push((settlement.account, attempt));

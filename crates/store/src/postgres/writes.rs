@@ -29,7 +29,7 @@ use crate::error::Error;
 pub(super) struct Writes {
     pub(super) events: Vec<Arc<Event>>,
     pub(super) made: Vec<Made>,
-    pub(super) attempts: Vec<(AccountId, Attempt)>,
+    pub(super) attempts: Vec<(AccountId, Arc<Attempt>)>,
     /// Their outcomes as text, one for each.
     pub(super) outcomes: Vec<String>,
     pub(super) ended: BTreeMap<DeliveryId, Ended>,

@@ -10,9 +10,10 @@ use std::thread;
 
 use domain::id::{DeliveryId, EndpointId};
 
+use super::chunk::Chunk;
 use super::finder::Finder;
 use super::state::State;
-use super::unwritten::{Chunk, Extent, Unwritten};
+use super::unwritten::{Extent, Unwritten};
 
 /// The database catches up, whatever else goes on, when so many events and ends stand in the journal alone.
 const FAR: usize = 24 * 1_024;

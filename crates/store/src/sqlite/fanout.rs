@@ -10,7 +10,7 @@ use domain::endpoint::{Endpoint, Ordering, Scope, Status};
 use domain::event::Event;
 use domain::id::{AccountId, DeliveryId, EndpointId, EventId, RequestId};
 use domain::time::Timestamp;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params};
 
 use super::rows::{self, blob, trouble};
 use super::state::State;
@@ -40,22 +40,30 @@ pub(super) fn log(db: &Connection, event: &mut Event) -> Result<Option<EventId>,
 
 /// Writes an event into the log; `false` when it is there already.
 pub(super) fn insert(statement: &mut CachedStatement<'_>, event: &Event) -> Result<bool, Error> {
-    let written = statement
-        .execute(params![
-            blob(event.account.bits()),
-            blob(event.id.bits()),
-            event.name,
-            event.at.as_millis(),
-            event.request.map(|id| blob(id.bits())),
-            event.order_key,
-            event.key,
-            event.test,
-            event.data,
-            event.link.and_then(|link| i64::try_from(link.seq).ok()),
-            event.link.map(|link| link.hash.0),
-        ])
-        .map_err(trouble)?;
-    Ok(written == 1)
+    let mut column = 0;
+    event_columns(event, |value| {
+        column += 1;
+        statement.raw_bind_parameter(column, value).map_err(trouble)
+    })?;
+    Ok(statement.raw_execute().map_err(trouble)? == 1)
+}
+
+/// Puts the columns of an event's row, one after the other.
+pub(super) fn event_columns(
+    event: &Event,
+    mut put: impl FnMut(&dyn ToSql) -> Result<(), Error>,
+) -> Result<(), Error> {
+    put(&blob(event.account.bits()))?;
+    put(&blob(event.id.bits()))?;
+    put(&event.name)?;
+    put(&event.at.as_millis())?;
+    put(&event.request.map(|id| blob(id.bits())))?;
+    put(&event.order_key)?;
+    put(&event.key)?;
+    put(&event.test)?;
+    put(&event.data)?;
+    put(&event.link.and_then(|link| i64::try_from(link.seq).ok()))?;
+    put(&event.link.map(|link| link.hash.0))
 }
 
 /// Finds the event that is there already.

@@ -31,6 +31,8 @@ use crate::lanes::Lease;
 const FRAME_BYTES: usize = 256;
 /// What it takes for each delivery.
 const DELIVERY_BYTES: usize = 32;
+/// So many deliveries of an event have room from the beginning.
+const FEW: usize = 4;
 
 /// Tells whether a verb may be hot, as far as it shows by itself.
 pub(super) fn may_be(job: &Job) -> bool {
@@ -118,7 +120,8 @@ impl<'pen> Noting<'_, 'pen> {
         for said in &commit.events {
             known.push(unwritten.known(finder, &said.event)?);
         }
-        let mut committed = Committed::default();
+        let mut committed =
+            Committed { events: Vec::with_capacity(known.len()), ..Committed::default() };
         for (said, known) in mem::take(&mut commit.events).into_iter().zip(known) {
             // One that stands twice in this commit was not known when the others were looked for.
             let known = known.or_else(|| self.papers.unwritten.known_here(&said.event));
@@ -127,11 +130,8 @@ impl<'pen> Noting<'_, 'pen> {
                 continue;
             }
             let id = said.event.id;
-            let is_for_one = matches!(said.audience, Audience::Only(..));
             let made = self.tell(&living, said, commit.at);
-            if is_for_one {
-                committed.deliveries.extend(made);
-            }
+            committed.deliveries.extend(made);
             committed.events.push(Noted { id, known: false });
         }
         Ok(Some((committed, self.pen)))
@@ -159,18 +159,19 @@ impl<'pen> Noting<'_, 'pen> {
             let DeliveryState::Delivered { at } = next else { continue };
             let ended = Ended { account, request, attempt, at, number: self.pen.number() };
             encode_ended(self.pen.bytes(), &ended, &outcome);
-            unwritten.end(Box::new(ended));
+            unwritten.end(ended);
         }
         Ok(Some((Settled::default(), self.pen)))
     }
 
-    /// Notes an event that is new, and leases its deliveries as far as the lanes have room; tells which they are.
-    fn tell(&mut self, living: &Living, said: Said, now: Timestamp) -> Vec<DeliveryId> {
+    /// Notes an event that is new, and leases its deliveries as far as the lanes have room; tells which it is that was made for
+    /// one alone.
+    fn tell(&mut self, living: &Living, said: Said, now: Timestamp) -> Option<DeliveryId> {
         let Papers { state, unwritten, .. } = &mut *self.papers;
         let Said { event, audience } = said;
         let event = Arc::new(event);
-        let mut deliveries = Vec::new();
         let is_for_all = matches!(audience, Audience::Subscribers);
+        let mut deliveries = Vec::with_capacity(if is_for_all { living.len().min(FEW) } else { 1 });
         for endpoint in hearers(living, &event, audience) {
             let id = state.mint(now);
             deliveries.push((id, endpoint.id));
@@ -192,7 +193,7 @@ impl<'pen> Noting<'_, 'pen> {
         if is_for_all && !deliveries.is_empty() {
             unwritten.press();
         }
-        let made = deliveries.iter().map(|(delivery, _)| *delivery).collect();
+        let made = deliveries.first().filter(|_| !is_for_all).map(|(delivery, _)| *delivery);
         let told = Told { event, at: now, deliveries, number: self.pen.number() };
         encode_told(self.pen.bytes(), &told);
         unwritten.tell(told);

@@ -28,7 +28,7 @@ statements! {
     delivery_pending_of delivery_place delivery_reach delivery_read delivery_settle delivery_settle_first
     endpoint_by_origin endpoint_enabled endpoint_health endpoint_insert endpoint_list
     endpoint_living endpoint_read endpoint_taken endpoint_update endpoint_warned
-    event_by_key event_forget event_forget_text event_insert event_known event_list_newest event_list_of_request
+    event_after event_by_key event_forget event_forget_text event_insert event_known event_list_newest event_list_of_request
     event_list_of_request_oldest event_list_oldest event_reach event_read
     highest_id
     notice_by_message notice_find notice_forget notice_insert notice_list notice_list_of_request notice_read notice_update

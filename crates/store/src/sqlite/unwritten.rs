@@ -5,29 +5,23 @@
 //!
 //! Invariants: writing twice is writing once, so that a crash between database and journal does no harm; what a
 //! transaction wrote is forgotten only after its commit.
-//! Left to others: what may go through the journal at all (`writer`).
+//! Left to others: what may go through the journal at all (`writer`), writing a chunk (`chunk`).
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
-use std::thread;
 
-use domain::delivery::{Attempt, Cause, State};
+use domain::delivery::{Attempt, State};
 use domain::event::Event;
 use domain::id::{AccountId, DeliveryId, EndpointId, EventId, RequestId};
 use domain::time::Timestamp;
-use rusqlite::{CachedStatement, Connection, params};
 
+use super::chunk::Chunk;
+use super::fanout;
 use super::finder::Finder;
 use super::journal::Item;
-use super::rows::{self, blob, trouble};
-use super::{fanout, settle, sql};
 use crate::error::Error;
-
-/// After so many events, what is written evenly leaves the processor to others: it would keep it for some milliseconds
-/// otherwise, and whoever flushes for callers would wait for it.
-const WAY: usize = 16;
 
 /// An event, and the deliveries that it made.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,7 +39,7 @@ pub(super) struct Told {
 pub(super) struct Ended {
     pub(super) account: AccountId,
     pub(super) request: Option<RequestId>,
-    pub(super) attempt: Attempt,
+    pub(super) attempt: Arc<Attempt>,
     /// When the delivery ended.
     pub(super) at: Timestamp,
     /// The number of the record that says it.
@@ -71,7 +65,7 @@ pub(super) enum Extent {
 pub(super) struct Unwritten {
     told: Vec<Told>,
     /// Ends of deliveries that are made here.
-    ends: BTreeMap<DeliveryId, Box<Ended>>,
+    ends: BTreeMap<DeliveryId, Ended>,
     /// Ends of deliveries that stand in the database, or are being written.
     loose: Vec<Ended>,
     /// The deliveries of what is told here.
@@ -92,16 +86,6 @@ pub(super) struct Unwritten {
     highest: u128,
 }
 
-/// A part of it that goes into the database together.
-#[derive(Debug, Default)]
-pub(super) struct Chunk {
-    told: Vec<Told>,
-    ends: BTreeMap<DeliveryId, Box<Ended>>,
-    loose: Vec<Ended>,
-    mark: u64,
-    gives_way: bool,
-}
-
 impl Unwritten {
     /// Starts with nothing, above the highest id in the database, and behind a record.
     pub(super) fn above(highest: u128, last: u64) -> Self {
@@ -112,7 +96,7 @@ impl Unwritten {
     pub(super) fn take(&mut self, item: Item) {
         match item {
             Item::Told(told) => self.tell(told),
-            Item::Ended(ended) => self.end(Box::new(ended)),
+            Item::Ended(ended) => self.end(ended),
         }
     }
 
@@ -128,11 +112,11 @@ impl Unwritten {
         self.told.push(told);
     }
 
-    pub(super) fn end(&mut self, ended: Box<Ended>) {
+    pub(super) fn end(&mut self, ended: Ended) {
         self.last = self.last.max(ended.number);
         if !self.deliveries.contains(&ended.attempt.delivery) {
             self.bytes += Ended::BYTES;
-            self.loose.push(*ended);
+            self.loose.push(ended);
         } else if let Entry::Vacant(entry) = self.ends.entry(ended.attempt.delivery) {
             self.bytes += Ended::BYTES;
             entry.insert(ended);
@@ -272,7 +256,7 @@ impl Unwritten {
         loose.append(&mut self.loose);
         self.bytes = self.bytes.saturating_sub(Ended::BYTES * loose.len());
         for ended in loose {
-            self.end(Box::new(ended));
+            self.end(ended);
         }
     }
 
@@ -294,145 +278,11 @@ impl Unwritten {
     }
 }
 
-impl Chunk {
-    /// Gives the number up to which all records stand in the database once this is committed.
-    pub(super) const fn mark(&self) -> u64 {
-        self.mark
-    }
-
-    /// Counts the events and ends in it.
-    pub(super) fn len(&self) -> usize {
-        self.told.len() + self.ends.len() + self.loose.len()
-    }
-
-    /// Counts the bytes of the events' texts in it.
-    pub(super) fn bytes(&self) -> usize {
-        self.told.iter().map(|told| told.event.data.len()).sum()
-    }
-
-    /// Writes it into the transaction under way.
-    pub(super) fn write(&self, db: &Connection) -> Result<(), Error> {
-        let mut statements = Statements::prepare(db)?;
-        for some in self.told.chunks(WAY) {
-            for told in some {
-                self.write_told(db, &mut statements, told)?;
-            }
-            if self.gives_way {
-                thread::yield_now();
-            }
-        }
-        for ended in &self.loose {
-            settle::record_ended(db, &mut statements.first, ended)?;
-        }
-        Ok(())
-    }
-
-    fn write_told(
-        &self,
-        db: &Connection,
-        statements: &mut Statements<'_>,
-        told: &Told,
-    ) -> Result<(), Error> {
-        let event = &told.event;
-        let is_new = fanout::insert(&mut statements.event, event)?;
-        for (delivery, endpoint) in &told.deliveries {
-            let (of, end) = ((*delivery, *endpoint), self.ends.get(delivery));
-            match end {
-                Some(end) if is_new && end.attempt.number == settle::FIRST => {
-                    statements.insert_ended(event, told.at, of, end)?;
-                }
-                Some(end) if is_new => {
-                    statements.insert_pending(event, told.at, of)?;
-                    settle::record_ended(db, &mut statements.first, end)?;
-                }
-                None if is_new => statements.insert_pending(event, told.at, of)?,
-                Some(end) => settle::record_ended(db, &mut statements.first, end)?,
-                None => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-/// What writes events, their deliveries and first attempts, prepared once for many.
-struct Statements<'a> {
-    event: CachedStatement<'a>,
-    pending: CachedStatement<'a>,
-    ended: CachedStatement<'a>,
-    first: CachedStatement<'a>,
-}
-
-impl<'a> Statements<'a> {
-    fn prepare(db: &'a Connection) -> Result<Self, Error> {
-        let prepare = |text| db.prepare_cached(text).map_err(trouble);
-        Ok(Self {
-            event: prepare(sql::event_insert)?,
-            pending: prepare(sql::delivery_insert)?,
-            ended: prepare(sql::delivery_insert_ended)?,
-            first: settle::prepare_first(db)?,
-        })
-    }
-
-    fn insert_pending(
-        &mut self,
-        event: &Event,
-        at: Timestamp,
-        of: (DeliveryId, EndpointId),
-    ) -> Result<(), Error> {
-        let (cause, cause_id) = rows::cause_columns(Cause::Event, event.id, of.0);
-        self.pending
-            .execute(params![
-                blob(event.account.bits()),
-                blob(of.0.bits()),
-                blob(event.id.bits()),
-                blob(of.1.bits()),
-                cause,
-                cause_id,
-                at.as_millis(),
-                at.as_millis(),
-                None::<&str>,
-                false,
-            ])
-            .map_err(trouble)?;
-        Ok(())
-    }
-
-    fn insert_ended(
-        &mut self,
-        event: &Event,
-        at: Timestamp,
-        of: (DeliveryId, EndpointId),
-        end: &Ended,
-    ) -> Result<(), Error> {
-        let (_, cause_id) = rows::cause_columns(Cause::Event, event.id, of.0);
-        let attempt = &end.attempt;
-        self.ended
-            .execute(params![
-                blob(event.account.bits()),
-                blob(of.0.bits()),
-                blob(event.id.bits()),
-                blob(of.1.bits()),
-                cause_id,
-                end.at.as_millis(),
-                at.as_millis(),
-                blob(attempt.id.bits()),
-                attempt.at.as_millis(),
-                attempt.took_ms,
-                attempt.url,
-                attempt.body_digest,
-                attempt.remote,
-                rows::written("deliveries", &attempt.outcome)?,
-            ])
-            .map_err(trouble)?;
-        Ok(())
-    }
-}
-
 impl Told {
     /// Gives its deliveries that have not ended.
     fn open(
         &self,
-        ends: &BTreeMap<DeliveryId, Box<Ended>>,
+        ends: &BTreeMap<DeliveryId, Ended>,
     ) -> impl Iterator<Item = (DeliveryId, EndpointId)> {
         self.deliveries.iter().copied().filter(|(delivery, _)| !ends.contains_key(delivery))
     }
@@ -495,7 +345,7 @@ mod tests {
             retry_after_s: None,
             note: None,
         });
-        let attempt = Attempt {
+        let attempt = Arc::new(Attempt {
             id: AttemptId::new(number.into()),
             delivery: DeliveryId::new(of.into()),
             number: 1,
@@ -505,9 +355,9 @@ mod tests {
             body_digest: [0; 32],
             remote: None,
             outcome,
-        };
+        });
         let account = AccountId::new(1);
-        unwritten.end(Box::new(Ended { account, request: None, attempt, at: AT, number }));
+        unwritten.end(Ended { account, request: None, attempt, at: AT, number });
     }
 
     /// Has leased nothing.

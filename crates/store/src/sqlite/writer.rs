@@ -20,6 +20,7 @@ use std::time::Duration;
 use rusqlite::{Connection, params};
 
 use super::checkpointer::{CHANGE_BYTES, Checkpointer};
+use super::chunk::Chunk;
 use super::desk::{Behind, Desk, Papers};
 use super::flood::{Due, Flood, STEP};
 use super::flusher::{Committed, Flush, Flusher};
@@ -27,7 +28,7 @@ use super::job::{Done, Job, refuse};
 use super::queue::Queue;
 use super::rows::trouble;
 use super::state::Effects;
-use super::unwritten::{Chunk, Extent};
+use super::unwritten::Extent;
 use super::{apply, forget, hot, lease, open, settle, sql};
 use crate::error::Error;
 use crate::forget::{Forgotten, Outlived};

@@ -18,7 +18,6 @@ const ENDED: u8 = 2;
 
 /// One thing that a record says.
 #[derive(Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "items are written and read one at a time")]
 pub(in crate::sqlite) enum Item {
     /// An event, and the deliveries it made.
     Told(Told),
@@ -192,7 +191,7 @@ impl Bytes<'_> {
         };
         self.optional(&mut attempt.remote)?;
         attempt.outcome = serde_json::from_str(&self.text()?).ok()?;
-        Some(Ended { account, request, attempt, at, number })
+        Some(Ended { account, request, attempt: Arc::new(attempt), at, number })
     }
 }
 
@@ -248,7 +247,7 @@ mod tests {
                         account: AccountId::new(account),
                         request: Some(request).filter(|bits| *bits != 0).map(RequestId::new),
                         at: Timestamp::from_millis(at),
-                        attempt: Attempt {
+                        attempt: Arc::new(Attempt {
                             id: AttemptId::new(id),
                             delivery: DeliveryId::new(delivery),
                             number,
@@ -262,7 +261,7 @@ mod tests {
                                 body,
                                 ..Answer::default()
                             }),
-                        },
+                        }),
                         number: 7,
                     }
                 },
