@@ -25,6 +25,9 @@ use crate::error::Error;
 /// for it.
 const BLOCK: usize = 16;
 
+/// A block has texts of so many bytes at most: the database keeps a copy until it is written.
+const TEXTS_BYTES_MAX: usize = 512 * 1024;
+
 /// A part of what stands in the journal that goes into the database together.
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
@@ -64,7 +67,7 @@ impl Chunk {
 
     /// Counts the bytes of the events' texts in it.
     pub(super) fn bytes(&self) -> usize {
-        self.told.iter().map(|told| told.event.data.len()).sum()
+        texts(&self.told)
     }
 
     /// Writes it into the transaction under way.
@@ -73,7 +76,9 @@ impl Chunk {
         let mut waiting = Waiting::default();
         // Ends of deliveries that stand in the database by the time all the others are there.
         let mut later = Vec::new();
-        for some in self.told.chunks(BLOCK) {
+        // Long texts are not copied sixteen at a time.
+        let most = |some: &[Told]| if texts(some) > TEXTS_BYTES_MAX { 1 } else { BLOCK };
+        for some in self.told.chunks(BLOCK).flat_map(|some| some.chunks(most(some))) {
             let new = statements.insert_events(db, some)?;
             for told in some {
                 let is_new = new.has(told);
@@ -101,6 +106,11 @@ impl Chunk {
         }
         Ok(())
     }
+}
+
+/// Counts the bytes of some events' texts.
+fn texts(told: &[Told]) -> usize {
+    told.iter().map(|told| told.event.data.len()).sum()
 }
 
 /// Which events of a block are new.
