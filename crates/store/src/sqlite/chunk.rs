@@ -113,6 +113,11 @@ fn texts(told: &[Told]) -> usize {
     told.iter().map(|told| told.event.data.len()).sum()
 }
 
+/// Gives the first of them, a multiple of so many.
+fn whole<T>(all: &[T], of: usize) -> &[T] {
+    all.get(..all.len() - all.len() % of).unwrap_or_default()
+}
+
 /// Which events of a block are new.
 enum New {
     All,
@@ -174,16 +179,13 @@ impl<'a> Statements<'a> {
         Ok(New::These(ids.collect::<Result<_, Error>>()?))
     }
 
-    /// Writes deliveries, in blocks of at least so many.
-    fn insert_deliveries(&mut self, waiting: &mut Waiting<'_>, least: usize) -> Result<(), Error> {
-        if waiting.pending.len() >= least {
-            self.pending.insert(&waiting.pending, pending_columns)?;
-            waiting.pending.clear();
-        }
-        if waiting.ended.len() >= least {
-            self.ended.insert(&waiting.ended, ended_columns)?;
-            waiting.ended.clear();
-        }
+    /// Writes deliveries, as many times so many as there are.
+    fn insert_deliveries(&mut self, waiting: &mut Waiting<'_>, of: usize) -> Result<(), Error> {
+        let Waiting { pending, ended } = waiting;
+        self.pending.insert(whole(pending, of), pending_columns)?;
+        pending.drain(..whole(pending, of).len());
+        self.ended.insert(whole(ended, of), ended_columns)?;
+        ended.drain(..whole(ended, of).len());
         Ok(())
     }
 }
@@ -362,6 +364,24 @@ mod tests {
             let whole: Vec<_> = (1..=40).map(|n| (n, n, state(n).to_owned())).collect();
             assert_eq!(found(&db), whole);
         }
+    }
+
+    #[test]
+    fn no_delivery_is_left_behind_by_a_block_that_is_not_full() {
+        let db = Connection::open_in_memory().unwrap();
+        db.execute_batch(include_str!("../../schema/sqlite.sql")).unwrap();
+        let mut chunk = Chunk::default();
+        for number in 1..=33 {
+            let mut told = told(number, u128::from(number) * 3);
+            let further = [1, 2].map(|n| (u128::from(number) * 3 + n, 1 + n));
+            told.deliveries.extend(further.map(|(d, e)| (DeliveryId::new(d), EndpointId::new(e))));
+            chunk.told.push(told);
+        }
+        chunk.ends = (3..102).step_by(4).map(|n| (DeliveryId::new(n), ended(n))).collect();
+        chunk.write(&db).unwrap();
+        let state = |n: u8| if n % 4 == 3 { "delivered" } else { "pending" };
+        let whole: Vec<_> = (3..102).map(|n| (n / 3, n, state(n).to_owned())).collect();
+        assert_eq!(found(&db), whole);
     }
 
     #[test]
