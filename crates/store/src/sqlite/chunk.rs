@@ -285,7 +285,7 @@ fn many(one: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::borrow::Cow;
     use std::sync::Arc;
 
@@ -299,7 +299,8 @@ mod tests {
 
     const AT: Timestamp = Timestamp::from_millis(0);
 
-    fn told(number: u64, delivery: u128) -> Told {
+    /// Makes an event with one delivery, said by the record of a number.
+    pub(in crate::sqlite) fn told(number: u64, delivery: u128) -> Told {
         let event = Event {
             id: EventId::new(number.into()),
             account: AccountId::new(1),
@@ -318,7 +319,8 @@ mod tests {
         Told { event: Arc::new(event), at: AT, deliveries, number }
     }
 
-    fn ended(delivery: u128) -> Ended {
+    /// Makes the end of a delivery by its first attempt.
+    pub(in crate::sqlite) fn ended(delivery: u128) -> Ended {
         let attempt = Arc::new(Attempt {
             id: AttemptId::new(delivery),
             delivery: DeliveryId::new(delivery),

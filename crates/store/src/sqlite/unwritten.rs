@@ -307,57 +307,17 @@ impl Ended {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
-
-    use domain::call::{Outcome, Reading};
-    use domain::event::Kind;
-    use domain::id::AttemptId;
-
+    use super::super::chunk::tests::{ended, told};
     use super::*;
-
-    const AT: Timestamp = Timestamp::from_millis(0);
 
     /// Tells an event with one delivery by the record of a number.
     fn tell(unwritten: &mut Unwritten, number: u64) {
-        let event = Event {
-            id: EventId::new(number.into()),
-            account: AccountId::new(1),
-            kind: Kind::Custom,
-            name: Cow::Borrowed("custom.a"),
-            at: AT,
-            request: None,
-            order_key: None,
-            key: None,
-            data: "{}".to_owned(),
-            test: false,
-            callbacks: Vec::new(),
-            link: None,
-        };
-        let deliveries = vec![(DeliveryId::new(number.into()), EndpointId::new(1))];
-        unwritten.tell(Told { event: Arc::new(event), at: AT, deliveries, number });
+        unwritten.tell(told(number, number.into()));
     }
 
     /// Ends the delivery of a record by the record of another number.
     fn end(unwritten: &mut Unwritten, of: u64, number: u64) {
-        let outcome = Outcome::Read(Reading {
-            word: String::new(),
-            done: true,
-            retry_after_s: None,
-            note: None,
-        });
-        let attempt = Arc::new(Attempt {
-            id: AttemptId::new(number.into()),
-            delivery: DeliveryId::new(of.into()),
-            number: 1,
-            at: AT,
-            took_ms: 0,
-            url: String::new(),
-            body_digest: [0; 32],
-            remote: None,
-            outcome,
-        });
-        let account = AccountId::new(1);
-        unwritten.end(Ended { account, request: None, attempt, at: AT, number });
+        unwritten.end(Ended { number, ..ended(of.into()) });
     }
 
     /// Has leased nothing.
