@@ -88,7 +88,7 @@ async fn whole(turn: &mut Turn<'_>, commit: &Commit) -> Result<Committed, Stop> 
         return Err(fault.into());
     }
     let unit = Unit { commits: vec![commit], settles: Vec::new() };
-    let known = unit.look(turn.link, turn.shared, turn.careful).await?;
+    let known = unit.look(turn.link, turn.shared, turn.is_careful()).await?;
     let outcome = Box::pin(unit.carry_out(turn, known, Writes::default(), None)).await?;
     let mut committed =
         outcome.commits.into_iter().next().unwrap_or_else(|| Ok(Committed::default()))?;

@@ -27,21 +27,15 @@ pub(super) fn told(recorded: &Recorded<'_>) -> (BTreeSet<Of>, bool) {
     (endpoints, all)
 }
 
-/// Wipes what was counted against endpoints.
-pub(super) async fn wipe(turn: &Turn<'_>, good: &BTreeSet<Of>) -> Result<(), Trouble> {
-    if !good.is_empty() {
-        let (accounts, ids) = columns(good);
-        turn.link.run(sql::endpoint_health_wipe, &[&accounts, &ids]).await?;
-    }
-    Ok(())
-}
-
 fn columns(endpoints: &BTreeSet<Of>) -> (Vec<Id>, Vec<Id>) {
     endpoints.iter().map(|(account, id)| (Id(account.bits()), Id(id.bits()))).unzip()
 }
 
 /// Notes how endpoints fare, and whether there is something to say about one.
-pub(super) async fn fare(turn: &Turn<'_>, recorded: &Recorded<'_>) -> Result<Vec<Said>, Trouble> {
+pub(super) async fn fare(
+    turn: &mut Turn<'_>,
+    recorded: &Recorded<'_>,
+) -> Result<Vec<Said>, Trouble> {
     let counted = || {
         recorded.new.iter().filter_map(|(call, _, settlement)| {
             let of = (settlement.account, settlement.endpoint);
@@ -50,7 +44,7 @@ pub(super) async fn fare(turn: &Turn<'_>, recorded: &Recorded<'_>) -> Result<Vec
     };
     let (endpoints, all_took_it) = told(recorded);
     if all_took_it {
-        wipe(turn, &endpoints).await?;
+        turn.good.extend(endpoints);
         return Ok(Vec::new());
     }
     let (accounts, ids) = columns(&endpoints);

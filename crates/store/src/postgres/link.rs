@@ -5,6 +5,7 @@
 //! Left to others: what a failure means (`rows`), when to connect anew (`writer`, `pool`, `keeper`).
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
@@ -27,6 +28,8 @@ pub(super) type Argument<'a> = &'a (dyn ToSql + Sync);
 pub(super) struct Link {
     client: Client,
     questions: Arc<Questions>,
+    /// A transaction is to begin with the next statement.
+    begins: AtomicBool,
     /// By their text.
     prepared: Mutex<BTreeMap<&'static str, Statement>>,
 }
@@ -34,7 +37,8 @@ pub(super) struct Link {
 impl Link {
     /// Takes a connection that is open, and driven until its questions are overdue.
     pub(super) const fn new(client: Client, questions: Arc<Questions>) -> Self {
-        Self { client, questions, prepared: Mutex::new(BTreeMap::new()) }
+        let begins = AtomicBool::new(false);
+        Self { client, questions, begins, prepared: Mutex::new(BTreeMap::new()) }
     }
 
     /// Connects with those settings.
@@ -83,10 +87,27 @@ impl Link {
         self.client.is_closed()
     }
 
+    /// Lets a transaction begin with the next statement, which does not wait for it.
+    pub(super) fn begin(&self) {
+        self.begins.store(true, Ordering::Relaxed);
+    }
+
+    /// Begins the transaction that is to begin, if one is, and asks; gives the answer to what was asked.
+    async fn begun<T>(
+        &self,
+        ask: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, tokio_postgres::Error> {
+        if !self.begins.swap(false, Ordering::Relaxed) {
+            return ask.await;
+        }
+        let (begun, answer) = tokio::join!(biased; self.client.batch_execute(sql::begin), ask);
+        begun.and(answer)
+    }
+
     /// Runs a statement without arguments.
     pub(super) async fn simply(&self, text: &str) -> Result<(), tokio_postgres::Error> {
         let number = self.questions.ask();
-        let answer = self.client.batch_execute(text).await;
+        let answer = self.begun(self.client.batch_execute(text)).await;
         self.questions.answered(number);
         answer
     }
@@ -99,7 +120,7 @@ impl Link {
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
         let statement = self.prepared(text).await?;
         let number = self.questions.ask();
-        let answer = self.client.query(&statement, arguments).await;
+        let answer = self.begun(self.client.query(&statement, arguments)).await;
         self.questions.answered(number);
         answer
     }
@@ -121,7 +142,7 @@ impl Link {
     ) -> Result<u64, tokio_postgres::Error> {
         let statement = self.prepared(text).await?;
         let number = self.questions.ask();
-        let answer = self.client.execute(&statement, arguments).await;
+        let answer = self.begun(self.client.execute(&statement, arguments)).await;
         self.questions.answered(number);
         answer
     }

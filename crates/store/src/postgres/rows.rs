@@ -67,6 +67,8 @@ pub(super) enum Trouble {
     Store(Error),
     /// Another transaction was in the way: the same again may succeed.
     Again(Error),
+    /// Endpoints were written meanwhile: the same again, reading which there are.
+    Stale,
     /// Something was not as it is most of the time: the same again, looking first.
     Careful,
     /// The connection is gone, and with it the transaction, unless it was being committed.
@@ -80,7 +82,7 @@ impl Trouble {
     pub(super) fn into_error(self) -> Error {
         match self {
             Self::Store(error) | Self::Again(error) | Self::Lost(error) => error,
-            Self::Careful | Self::Fenced(_) => Error::Unavailable {
+            Self::Stale | Self::Careful | Self::Fenced(_) => Error::Unavailable {
                 hint: "other nodes were in the way again and again",
                 source: "the work was changed or taken away meanwhile".into(),
             },

@@ -41,13 +41,13 @@ pub(super) fn plan<'a>(
         recorded.now = recorded.now.max(*now);
         for settlement in *settlements {
             let delivery = settlement.attempt.delivery;
-            if !turn.careful && !seen.insert(delivery) {
+            if !turn.is_careful() && !seen.insert(delivery) {
                 return Err(Trouble::Careful);
             }
             let number = match known.standings.get_mut(&delivery) {
                 Some(standing) => look(standing, settlement, writes),
                 // It is not there at all; the attempt was made all the same.
-                None if turn.careful => Some(settlement.attempt.number),
+                None if turn.is_careful() => Some(settlement.attempt.number),
                 None => {
                     trust(settlement, writes);
                     Some(settlement.attempt.number)

@@ -20,7 +20,7 @@ statements! {
     delivery_forget delivery_reach event_forget event_forget_text event_hold event_old event_reach oldest
     delivery_known delivery_last_of delivery_list delivery_list_failed delivery_list_of_event delivery_place
     delivery_read delivery_standing edition_raise edition_read endpoint_by_origin endpoint_health
-    endpoint_health_lock endpoint_health_wipe endpoint_insert endpoint_list endpoint_living endpoint_read
+    endpoint_health_lock endpoint_insert endpoint_list endpoint_living endpoint_read
     endpoint_taken endpoint_update endpoint_warned event_by_key event_hidden event_known event_list_newest event_list_of_request
     event_list_of_request_oldest event_list_oldest event_read failure_insert head_insert head_lock head_make head_write
     notice_by_message notice_find notice_insert notice_list notice_list_of_request notice_read notice_update

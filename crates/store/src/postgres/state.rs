@@ -17,6 +17,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify};
 use super::link::Link;
 use super::rows::{self, Id, Trouble};
 use super::servers::Servers;
+use super::settle::Of;
 use super::sql;
 use crate::error::Error;
 use crate::lanes::{Lanes, Lease};
@@ -236,6 +237,17 @@ pub(super) struct Effects {
     pub(super) refused: Vec<EndpointId>,
 }
 
+/// What a transaction looks at before it writes, beside what it must.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Care {
+    /// Nothing that is so most of the time.
+    Least,
+    /// Which endpoints there are.
+    Endpoints,
+    /// Everything.
+    Full,
+}
+
 /// One transaction on its way.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
@@ -243,9 +255,12 @@ pub(super) struct Turn<'a> {
     pub(super) shared: &'a Shared,
     /// As whom this transaction leases.
     pub(super) node: Node,
-    /// Whether to look before each step, since something was not as it is most of the time.
-    pub(super) careful: bool,
+    pub(super) care: Care,
     accounts: BTreeMap<AccountId, Kept>,
+    /// Accounts whose endpoints are taken to be those that are kept.
+    trusted: BTreeSet<AccountId>,
+    /// Endpoints that took what they were told.
+    pub(super) good: BTreeSet<Of>,
     pub(super) effects: Effects,
     /// Events written.
     pub(super) said: i64,
@@ -266,18 +281,42 @@ pub(super) struct Mark {
 
 impl<'a> Turn<'a> {
     /// Starts with nothing done.
-    pub(super) fn new(link: &'a Link, shared: &'a Shared, careful: bool) -> Self {
+    pub(super) fn new(link: &'a Link, shared: &'a Shared, care: Care) -> Self {
         Self {
             link,
             shared,
             node: shared.node(),
-            careful,
+            care,
             accounts: BTreeMap::new(),
+            trusted: BTreeSet::new(),
+            good: BTreeSet::new(),
             effects: Effects::default(),
             said: 0,
             place: 0,
             ended: None,
         }
+    }
+
+    /// Tells whether to look before each step.
+    pub(super) fn is_careful(&self) -> bool {
+        self.care == Care::Full
+    }
+
+    /// Takes what is kept of accounts' endpoints for what there is, where something is kept. The transaction fails at its
+    /// end if it is not so.
+    pub(super) fn trust(&mut self, accounts: &BTreeSet<AccountId>) {
+        for account in accounts {
+            if let Some(kept) = lock(&self.shared.accounts).get(account) {
+                self.accounts.insert(*account, kept.clone());
+                self.trusted.insert(*account);
+            }
+        }
+    }
+
+    /// Gives the accounts whose endpoints are taken for those of an edition, and the edition.
+    pub(super) fn trusted(&self) -> (Vec<Id>, Vec<i64>) {
+        let edition = |account| self.accounts.get(account).map_or(0, |kept| kept.edition);
+        self.trusted.iter().map(|account| (Id(account.bits()), edition(account))).unzip()
     }
 
     /// Brings what is kept of accounts' endpoints up to date.
@@ -376,6 +415,7 @@ impl<'a> Turn<'a> {
         let at = mark.changed.min(self.effects.changed.len());
         for endpoint in self.effects.changed.split_off(at) {
             self.accounts.remove(&endpoint.account);
+            self.trusted.remove(&endpoint.account);
         }
         self.effects.refused.truncate(mark.refused);
         self.said = mark.said;

@@ -124,8 +124,8 @@ impl<'a> Unit<'a> {
         writes.write_heads(&known);
         let (told, all_took_it) = health::told(&recorded);
         if let Some((writer, batch)) = end.filter(|_| all_took_it) {
-            let end = End { writer, batch, good: &told };
-            let ended = Box::pin(writes.flush(turn, Some(&end))).await;
+            turn.good.extend(told);
+            let ended = Box::pin(writes.flush(turn, Some(End { writer, batch }))).await;
             turn.ended = Some(match ended {
                 Ok(()) => Ok(()),
                 Err(Trouble::Lost(error)) => Err(error),
@@ -186,7 +186,7 @@ impl<'a> Unit<'a> {
             biased;
             ask(chains, sql::head_make, (&whose, &which)),
             ask(chains, sql::head_lock, (&whose, &which)),
-            ask(!ids.is_empty(), sql::event_known, (&accounts, &ids)),
+            ask(careful && !ids.is_empty(), sql::event_known, (&accounts, &ids)),
             async {
                 match keys.is_empty() {
                     true => Ok(Vec::new()),

@@ -20,7 +20,7 @@ use tokio::{task, time};
 use super::link::{Arguments, Link};
 use super::rows::{self, Id, Trouble};
 use super::standings::{self, Standings};
-use super::state::{Effects, Shared, Turn};
+use super::state::{Care, Effects, Shared, Turn};
 use super::unit::Unit;
 use super::writes::take_turn;
 use super::{apply, lease, nodes, sql, timers};
@@ -139,10 +139,10 @@ impl Writer {
 
     /// Tries a batch until it is durable or will not be.
     async fn attempt(&mut self, batch: &[Job]) -> Result<Vec<Done>, Trouble> {
-        let mut careful = false;
+        let mut care = Care::Least;
         let mut tries = 1;
         loop {
-            let trouble = match self.transact(batch, careful).await {
+            let trouble = match self.transact(batch, care).await {
                 Ok((done, effects)) => {
                     self.happen(effects);
                     return Ok(done);
@@ -151,7 +151,8 @@ impl Writer {
             };
             match trouble {
                 Trouble::Store(error) => return Err(Trouble::Store(error)),
-                Trouble::Careful | Trouble::Again(_) => careful = true,
+                Trouble::Stale => care = care.max(Care::Endpoints),
+                Trouble::Careful | Trouble::Again(_) => care = Care::Full,
                 Trouble::Lost(_) => self.link = None,
                 Trouble::Fenced(id) => nodes::renew(&self.shared, self.link.as_ref(), id).await?,
             }
@@ -190,7 +191,7 @@ impl Writer {
     async fn transact(
         &mut self,
         batch: &[Job],
-        careful: bool,
+        care: Care,
     ) -> Result<(Vec<Done>, Effects), Trouble> {
         let link = match self.link.take().filter(|link| !link.is_closed()) {
             Some(link) => link,
@@ -198,7 +199,7 @@ impl Writer {
         };
         self.batch += 1;
         let shared = Arc::clone(&self.shared);
-        let mut turn = Turn::new(&link, &shared, careful);
+        let mut turn = Turn::new(&link, &shared, care);
         let node = turn.node.id;
         let done = match self.work(&mut turn, batch).await {
             Ok(done) => done,
@@ -267,7 +268,7 @@ impl Writer {
     async fn work(&self, turn: &mut Turn<'_>, batch: &[Job]) -> Result<Vec<Done>, Trouble> {
         let mut unit = Unit::default();
         let mut apart = false;
-        let together = together(batch, turn.careful);
+        let together = together(batch, turn.is_careful());
         let mut is_together = together.iter();
         for job in batch {
             match job {
@@ -282,16 +283,18 @@ impl Writer {
                 | Job::Probe(..) => apart = true,
             }
         }
-        let (link, shared, careful) = (turn.link, turn.shared, turn.careful);
+        let (link, shared, careful) = (turn.link, turn.shared, turn.is_careful());
         let accounts = unit.accounts();
-        let (begun, looked, stood, knew) = tokio::join!(
+        link.begin();
+        if turn.care == Care::Least {
+            turn.trust(&accounts);
+        }
+        let (looked, stood, knew) = tokio::join!(
             biased;
-            link.simply(sql::begin),
             unit.look(link, shared, careful),
             Standings::look(link, shared, &unit.commits),
             turn.know(&accounts),
         );
-        begun?;
         let known = looked?;
         knew?;
         let (refusals, writes) = unit.sift(shared, &stood?)?;

@@ -3,7 +3,7 @@
 //! Invariant: one statement writes all rows of a table; those that do not wait for each other's answers are sent
 //! together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use domain::time::Timestamp;
 
 use tokio_postgres::error::SqlState;
 
-use super::link::Link;
+use super::link::{Arguments, Link};
 use super::rows::{self, Id, Trouble};
 use super::settle::Of;
+use super::sql;
 use super::state::Turn;
 use super::states::{Expected, States};
 use super::unit::Known;
-use super::{health, sql};
 use crate::error::Error;
 
 /// What is to be written.
@@ -123,35 +123,41 @@ const fn state_columns(state: State) -> Columns {
 
 /// The end of a transaction that is committed behind its writes, without waiting for their answers: had one of them
 /// failed, the commit would undo the others.
-#[derive(Debug)]
-pub(super) struct End<'a> {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct End {
     pub(super) writer: i32,
     pub(super) batch: i64,
-    /// Endpoints that took what they were told.
-    pub(super) good: &'a BTreeSet<Of>,
 }
 
-impl End<'_> {
-    async fn run(&self, turn: &Turn<'_>) -> Result<(), Trouble> {
-        let (wiped, turned, committed) = tokio::join!(
+impl End {
+    async fn run(self, turn: &Turn<'_>) -> Result<(), Trouble> {
+        let (turned, committed) = tokio::join!(
             biased;
-            health::wipe(turn, self.good),
             take_turn(turn, self.writer, self.batch),
             turn.link.simply(sql::commit),
         );
-        wiped?;
         turned?;
         Ok(committed?)
     }
 }
 
-/// Writes which batch this writer's last one is, unless the node was declared dead.
+/// Writes which batch this writer's last one is, unless the node was declared dead or what was taken for granted of endpoints
+/// is not so; and wipes what was counted against those that took what they were told.
 pub(super) async fn take_turn(turn: &Turn<'_>, writer: i32, batch: i64) -> Result<(), Trouble> {
     let node = Id(turn.node.id);
-    let turned = turn.link.run(sql::writer_turn, &[&node, &writer, &batch, &turn.said]).await;
-    let fenced =
-        |error| if is_division(&error) { Trouble::Fenced(turn.node.id) } else { error.into() };
-    turned.map(|_rows| ()).map_err(fenced)
+    let (accounts, editions) = turn.trusted();
+    let good = || turn.good.iter();
+    let whose: Vec<Id> = good().map(|(account, _)| Id(account.bits())).collect();
+    let which: Vec<Id> = good().map(|(_, endpoint)| Id(endpoint.bits())).collect();
+    let arguments: Arguments<'_> =
+        &[&node, &writer, &batch, &turn.said, &accounts, &editions, &whose, &which];
+    let stale = SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION;
+    match turn.link.run(sql::writer_turn, arguments).await {
+        Ok(_rows) => Ok(()),
+        Err(error) if is_division(&error) => Err(Trouble::Fenced(turn.node.id)),
+        Err(error) if error.code() == Some(&stale) => Err(Trouble::Stale),
+        Err(error) => Err(error.into()),
+    }
 }
 
 fn is_division(error: &tokio_postgres::Error) -> bool {
@@ -192,7 +198,7 @@ impl Writes {
     pub(super) async fn flush(
         &mut self,
         turn: &mut Turn<'_>,
-        end: Option<&End<'_>>,
+        end: Option<End>,
     ) -> Result<(), Trouble> {
         let mut writes = mem::take(self);
         let mut states = mem::take(&mut writes.states);
@@ -201,7 +207,7 @@ impl Writes {
         turn.place += said;
         turn.said += said;
         let link = turn.link;
-        let trouble = |error| if turn.careful { again(error) } else { untrue(error) };
+        let trouble = |error| if turn.is_careful() { again(error) } else { untrue(error) };
         let (stated, settled, counted, saying, timeline, heads_new, heads, ended) = tokio::join!(
             biased;
             states.write(link, Expected::All),
@@ -257,8 +263,8 @@ impl Writes {
 
         let settled = large(ended.len() as u64);
         let pending = large(ended.values().filter(|e| e.state.is_pending()).count() as u64);
-        let gone = (!turn.careful).then_some(settled - pending);
-        let retried = (!turn.careful).then_some(pending);
+        let gone = (!turn.is_careful()).then_some(settled - pending);
+        let retried = (!turn.is_careful()).then_some(pending);
         turn.link
             .run(
                 sql::settle,

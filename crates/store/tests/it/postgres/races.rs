@@ -275,7 +275,12 @@ async fn a_look_for_a_batch_tells_the_same_again_and_the_batch_comes_too_late_af
         let text = fs::read_to_string(folder.join(name)).unwrap();
         let of = [("$1", "md5('n')::uuid".to_owned()), ("$2", "1".to_owned())];
         let given = [("$3", batch.to_string()), ("$4", "0".to_owned())];
-        let text = of.iter().chain(&given).fold(text, |text, (at, value)| text.replace(at, value));
+        let nothing = ["$5", "$6", "$7", "$8"].map(|at| (at, "'{}'".to_owned()));
+        let text = of
+            .iter()
+            .chain(&given)
+            .chain(&nothing)
+            .fold(text, |text, (at, value)| text.replace(at, value));
         let said = client.simple_query(&text).await?;
         let rows = said.iter().filter_map(|said| {
             let SimpleQueryMessage::Row(row) = said else { return None };
