@@ -10,6 +10,7 @@
 
 mod apply;
 mod carry;
+mod columns;
 mod forget;
 mod health;
 mod herald;

@@ -30,6 +30,8 @@ pub(super) struct Link {
     questions: Arc<Questions>,
     /// A transaction is to begin with the next statement.
     begins: AtomicBool,
+    /// One has begun.
+    is_begun: AtomicBool,
     /// By their text.
     prepared: Mutex<BTreeMap<&'static str, Statement>>,
 }
@@ -37,8 +39,9 @@ pub(super) struct Link {
 impl Link {
     /// Takes a connection that is open, and driven until its questions are overdue.
     pub(super) const fn new(client: Client, questions: Arc<Questions>) -> Self {
-        let begins = AtomicBool::new(false);
-        Self { client, questions, begins, prepared: Mutex::new(BTreeMap::new()) }
+        let (begins, is_begun) = (AtomicBool::new(false), AtomicBool::new(false));
+        let prepared = Mutex::new(BTreeMap::new());
+        Self { client, questions, begins, is_begun, prepared }
     }
 
     /// Connects with those settings.
@@ -87,29 +90,58 @@ impl Link {
         self.client.is_closed()
     }
 
-    /// Lets a transaction begin with the next statement, which does not wait for it.
+    /// Lets a transaction begin with the next statement, which does not wait for it. Should the beginning fail, that
+    /// statement may stand alone: nothing may be written so.
     pub(super) fn begin(&self) {
         self.begins.store(true, Ordering::Relaxed);
     }
 
-    /// Begins the transaction that is to begin, if one is, and asks; gives the answer to what was asked.
-    async fn begun<T>(
-        &self,
-        ask: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Result<T, tokio_postgres::Error> {
-        if !self.begins.swap(false, Ordering::Relaxed) {
-            return ask.await;
+    /// Begins the transaction that is to begin, if one is, and waits until it has.
+    pub(super) async fn begun(&self) -> Result<(), tokio_postgres::Error> {
+        if !self.begins.load(Ordering::Relaxed) {
+            return Ok(());
         }
-        let (begun, answer) = tokio::join!(biased; self.client.batch_execute(sql::begin), ask);
-        begun.and(answer)
+        let number = self.questions.ask();
+        let begun = self.start().await;
+        self.questions.answered(number);
+        begun
+    }
+
+    async fn start(&self) -> Result<(), tokio_postgres::Error> {
+        if !self.begins.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.is_begun.store(true, Ordering::Relaxed);
+        self.client.batch_execute(sql::begin).await
+    }
+
+    /// Lets the next statement be a transaction alone, if none has begun; tells whether it is.
+    pub(super) fn spare_beginning(&self) -> bool {
+        self.begins.swap(false, Ordering::Relaxed)
+    }
+
+    /// Commits the transaction.
+    pub(super) async fn commit(&self) -> Result<(), tokio_postgres::Error> {
+        self.is_begun.store(false, Ordering::Relaxed);
+        self.simply(sql::commit).await
+    }
+
+    /// Undoes the transaction, if one has begun.
+    pub(super) async fn roll_back(&self) -> Result<(), tokio_postgres::Error> {
+        self.begins.store(false, Ordering::Relaxed);
+        if self.is_begun.swap(false, Ordering::Relaxed) {
+            self.simply(sql::rollback).await
+        } else {
+            Ok(())
+        }
     }
 
     /// Runs a statement without arguments.
     pub(super) async fn simply(&self, text: &str) -> Result<(), tokio_postgres::Error> {
         let number = self.questions.ask();
-        let answer = self.begun(self.client.batch_execute(text)).await;
+        let (begun, answer) = tokio::join!(biased; self.start(), self.client.batch_execute(text));
         self.questions.answered(number);
-        answer
+        begun.and(answer)
     }
 
     /// Reads the rows of a statement.
@@ -120,9 +152,10 @@ impl Link {
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
         let statement = self.prepared(text).await?;
         let number = self.questions.ask();
-        let answer = self.begun(self.client.query(&statement, arguments)).await;
+        let (begun, answer) =
+            tokio::join!(biased; self.start(), self.client.query(&statement, arguments));
         self.questions.answered(number);
-        answer
+        begun.and(answer)
     }
 
     /// Reads the first row of a statement, if there is one.
@@ -142,9 +175,10 @@ impl Link {
     ) -> Result<u64, tokio_postgres::Error> {
         let statement = self.prepared(text).await?;
         let number = self.questions.ask();
-        let answer = self.begun(self.client.execute(&statement, arguments)).await;
+        let (begun, answer) =
+            tokio::join!(biased; self.start(), self.client.execute(&statement, arguments));
         self.questions.answered(number);
-        answer
+        begun.and(answer)
     }
 
     /// Runs a statement whose failure is the store's.

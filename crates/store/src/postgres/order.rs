@@ -27,7 +27,7 @@ pub(super) fn asked_for(endpoint: &Endpoint) -> bool {
 
 /// Tells whether deliveries to an endpoint may have an order: it asks for it, or is not known.
 pub(super) fn may_be(shared: &Shared, account: AccountId, endpoint: EndpointId) -> bool {
-    let kept = shared.kept(account);
+    let kept = shared.kept(account).unwrap_or_default();
     kept.living.get(&endpoint).is_none_or(|endpoint| asked_for(endpoint))
 }
 

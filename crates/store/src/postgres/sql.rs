@@ -31,7 +31,7 @@ statements! {
     queue_due_asked queue_earliest queue_earliest_asked queue_endpoints queue_free queue_free_all queue_free_dead
     queue_hurry queue_lags queue_left queue_offered queue_release queue_standing queue_take replay_events replay_list replay_read
     replay_upsert reply_forget reply_insert reply_read reply_standing request_count_open request_delete request_insert request_list
-    request_list_of_status request_read request_standing request_update rollback savepoint savepoint_drop savepoint_keep say
-    settings_reader settings_writer settle stats timeline_insert timeline_list timer_claim timer_delete timer_drop timer_free
-    timer_move timer_next timer_upsert version_read writer_bury writer_insert writer_raise writer_turn
+    request_list_of_status request_read request_standing request_update rollback savepoint savepoint_drop savepoint_keep
+    settings_reader settings_writer stats timeline_insert timeline_list timer_claim timer_delete timer_drop timer_free
+    timer_move timer_next timer_upsert unit version_read writer_bury writer_insert writer_raise
 }

@@ -158,9 +158,9 @@ impl Shared {
         change(&mut lock(&self.node))
     }
 
-    /// Gives what is kept of an account's endpoints.
-    pub(super) fn kept(&self, account: AccountId) -> Kept {
-        lock(&self.accounts).get(&account).cloned().unwrap_or_default()
+    /// Gives what is kept of an account's endpoints, if anything is.
+    pub(super) fn kept(&self, account: AccountId) -> Option<Kept> {
+        lock(&self.accounts).get(&account).cloned()
     }
 
     /// Keeps what was read or written of an account's endpoints; tells what is different in it from what was kept.
@@ -306,8 +306,8 @@ impl<'a> Turn<'a> {
     /// end if it is not so.
     pub(super) fn trust(&mut self, accounts: &BTreeSet<AccountId>) {
         for account in accounts {
-            if let Some(kept) = lock(&self.shared.accounts).get(account) {
-                self.accounts.insert(*account, kept.clone());
+            if let Some(kept) = self.shared.kept(*account) {
+                self.accounts.insert(*account, kept);
                 self.trusted.insert(*account);
             }
         }
@@ -333,16 +333,23 @@ impl<'a> Turn<'a> {
         }
         for account in new {
             let edition = editions.get(&account.bits()).copied().unwrap_or(0);
-            let mut kept = self.shared.kept(account);
-            if kept.edition != edition {
-                kept = Kept { edition, living: self.read(account).await? };
-                for endpoint in self.shared.keep(account, kept.clone()) {
-                    self.shared.lanes.changed(&endpoint);
-                }
-            }
+            let kept = self.shared.kept(account).filter(|kept| kept.edition == edition);
+            let kept = match kept {
+                Some(kept) => kept,
+                None => self.keep(account, edition).await?,
+            };
             self.accounts.insert(account, kept);
         }
         Ok(())
+    }
+
+    /// Keeps an account's endpoints as they are read.
+    async fn keep(&self, account: AccountId, edition: i64) -> Result<Kept, Trouble> {
+        let kept = Kept { edition, living: self.read(account).await? };
+        for endpoint in self.shared.keep(account, kept.clone()) {
+            self.shared.lanes.changed(&endpoint);
+        }
+        Ok(kept)
     }
 
     async fn read(&self, account: AccountId) -> Result<Living, Trouble> {

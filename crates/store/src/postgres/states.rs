@@ -70,6 +70,18 @@ impl States {
         commit.reply.iter().try_for_each(|reply| self.add_reply(shared, commit, reply))
     }
 
+    /// Tells whether there is nothing to write.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.requests_new.is_empty()
+            && self.requests.is_empty()
+            && self.links.is_empty()
+            && self.contacts_new.is_empty()
+            && self.contacts.is_empty()
+            && self.timers.is_empty()
+            && self.timers_gone.is_empty()
+            && self.replies.is_empty()
+    }
+
     fn add_write(&mut self, account: AccountId, write: &Write) -> Result<bool, Error> {
         match write {
             Write::Request(request, links) => {

@@ -1,8 +1,9 @@
 //! Commits and settlements together: what is asked first, what follows, what is written.
 //!
-//! However many there are, a handful of statements carries them out. Most of the time nothing is looked at but whether
-//! events are known: that a settlement is new, and its delivery pending, is taken for granted and shows in how many
-//! rows the statements change. If it was not so, the transaction is undone and done again, looking first.
+//! However many there are, a handful of statements carries them out, and most of the time a single one, which is sent and
+//! answered once. Nothing is looked at then: that events are new, that a settlement is new and its delivery pending, and
+//! that endpoints are those that are kept, is taken for granted. It shows in keys that are broken, in how many rows
+//! change, and in the accounts' editions. If it was not so, the transaction is undone and done again, looking first.
 //!
 //! Locks are taken in one order in every transaction: heads of chains, then order keys, each sorted; then rows.
 //! Left to others: states (`apply`), what each step decides (`settle`, `say`, `order`, `health`).
@@ -97,14 +98,14 @@ impl<'a> Unit<'a> {
         Ok((refusals, writes))
     }
 
-    /// Carries it out, with what is to be written beside it. Endpoints of its accounts are known. With the number of a writer and of its batch, which has
-    /// nothing else to do then, the transaction may be committed too; [`Turn::ended`] tells.
+    /// Carries it out, with what is to be written beside it. Endpoints of its accounts are known. With an end, for a writer
+    /// that has nothing else to do then, the transaction may be committed too; [`Turn::ended`] tells.
     pub(super) async fn carry_out(
         &self,
         turn: &mut Turn<'_>,
         mut known: Known,
         mut writes: Writes,
-        end: Option<(i32, i64)>,
+        end: Option<End>,
     ) -> Result<Outcome, Trouble> {
         let pairs = self.pairs(turn, &known);
         order::lock(turn, &pairs).await?;
@@ -123,9 +124,9 @@ impl<'a> Unit<'a> {
         outcome.settles.resize_with(self.settles.len(), Settled::default);
         writes.write_heads(&known);
         let (told, all_took_it) = health::told(&recorded);
-        if let Some((writer, batch)) = end.filter(|_| all_took_it) {
+        if let Some(end) = end.filter(|_| all_took_it) {
             turn.good.extend(told);
-            let ended = Box::pin(writes.flush(turn, Some(End { writer, batch }))).await;
+            let ended = Box::pin(writes.flush(turn, Some(end))).await;
             turn.ended = Some(match ended {
                 Ok(()) => Ok(()),
                 Err(Trouble::Lost(error)) => Err(error),

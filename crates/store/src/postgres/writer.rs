@@ -22,7 +22,7 @@ use super::rows::{self, Id, Trouble};
 use super::standings::{self, Standings};
 use super::state::{Care, Effects, Shared, Turn};
 use super::unit::Unit;
-use super::writes::take_turn;
+use super::writes::{End, Writes};
 use super::{apply, lease, nodes, sql, timers};
 use crate::commit::{Commit, Committed, Fault, Settled, Settlement, Timer};
 use crate::error::Error;
@@ -201,19 +201,19 @@ impl Writer {
         let shared = Arc::clone(&self.shared);
         let mut turn = Turn::new(&link, &shared, care);
         let node = turn.node.id;
-        let done = match self.work(&mut turn, batch).await {
+        let done = match Box::pin(self.work(&mut turn, batch)).await {
             Ok(done) => done,
             Err(trouble) => {
                 turn.undo();
                 // Should this fail too, the connection is of no use any more.
-                let usable = link.simply(sql::rollback).await.is_ok();
+                let usable = link.roll_back().await.is_ok();
                 self.link = usable.then_some(link);
                 return Err(trouble);
             }
         };
         let ended = match turn.ended.take() {
             Some(ended) => ended.map_err(Trouble::Lost),
-            None => link.simply(sql::commit).await.map_err(Trouble::from),
+            None => link.commit().await.map_err(Trouble::from),
         };
         match ended {
             Ok(()) => {
@@ -298,11 +298,12 @@ impl Writer {
         let known = looked?;
         knew?;
         let (refusals, writes) = unit.sift(shared, &stood?)?;
-        let end = (!apart).then_some((self.number, self.batch));
+        let end = (!apart).then_some(End { writer: self.number, batch: self.batch });
         let outcome = Box::pin(unit.carry_out(turn, known, writes, end)).await?;
         let (mut commits, mut settles) = (outcome.commits.into_iter(), outcome.settles.into_iter());
         let mut refusals = refusals.into_iter();
         if apart {
+            link.begun().await?;
             self.release(turn, batch).await?;
         }
         let mut together = together.into_iter();
@@ -324,7 +325,8 @@ impl Writer {
             });
         }
         if turn.ended.is_none() {
-            take_turn(turn, self.number, self.batch).await?;
+            let end = End { writer: self.number, batch: self.batch };
+            Writes::default().unite(turn, Some(end)).await?;
         }
         Ok(done)
     }

@@ -16,7 +16,7 @@ use tokio_postgres::config::Host;
 pub(crate) struct Counted {
     /// Statements that were run, transactions' beginnings and ends among them.
     pub(crate) statements: AtomicU64,
-    /// Transactions that were to be made durable: each is a flush at most.
+    /// Transactions that were to be made durable, statements that stand alone among them: each is a flush at most.
     pub(crate) commits: AtomicU64,
 }
 
@@ -64,15 +64,20 @@ async fn ask(client: OwnedReadHalf, mut server: OwnedWriteHalf, counted: Arc<Cou
     let mut client = BufReader::with_capacity(1 << 16, client);
     // The first message has no kind.
     let mut kind = None;
+    let mut is_open = false;
     while let Ok(length) = client.read_u32().await {
         let mut text = vec![0; length as usize - 4];
         client.read_exact(&mut text).await.unwrap();
         match kind {
-            Some(b'E') => drop(counted.statements.fetch_add(1, Ordering::Relaxed)),
+            Some(b'E') => {
+                counted.statements.fetch_add(1, Ordering::Relaxed);
+                counted.commits.fetch_add(u64::from(!is_open), Ordering::Relaxed);
+            }
             Some(b'Q') => {
                 counted.statements.fetch_add(1, Ordering::Relaxed);
                 let commits = u64::from(text.starts_with(b"COMMIT"));
                 counted.commits.fetch_add(commits, Ordering::Relaxed);
+                is_open = text.starts_with(b"BEGIN") || is_open && !text.starts_with(b"COMMIT");
             }
             _ => {}
         }
