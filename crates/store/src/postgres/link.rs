@@ -30,8 +30,8 @@ pub(super) struct Link {
     questions: Arc<Questions>,
     /// A transaction is to begin with the next statement.
     begins: AtomicBool,
-    /// One has begun.
-    is_begun: AtomicBool,
+    /// What was sent last stands alone: there is no transaction around it.
+    is_alone: AtomicBool,
     /// By their text.
     prepared: Mutex<BTreeMap<&'static str, Statement>>,
 }
@@ -39,9 +39,9 @@ pub(super) struct Link {
 impl Link {
     /// Takes a connection that is open, and driven until its questions are overdue.
     pub(super) const fn new(client: Client, questions: Arc<Questions>) -> Self {
-        let (begins, is_begun) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (begins, is_alone) = (AtomicBool::new(false), AtomicBool::new(false));
         let prepared = Mutex::new(BTreeMap::new());
-        Self { client, questions, begins, is_begun, prepared }
+        Self { client, questions, begins, is_alone, prepared }
     }
 
     /// Connects with those settings.
@@ -91,9 +91,10 @@ impl Link {
     }
 
     /// Lets a transaction begin with the next statement, which does not wait for it. Should the beginning fail, that
-    /// statement may stand alone: nothing may be written so.
+    /// statement stands alone: so it may only read, or write what does no harm without the others.
     pub(super) fn begin(&self) {
         self.begins.store(true, Ordering::Relaxed);
+        self.is_alone.store(false, Ordering::Relaxed);
     }
 
     /// Begins the transaction that is to begin, if one is, and waits until it has.
@@ -111,29 +112,28 @@ impl Link {
         if !self.begins.swap(false, Ordering::Relaxed) {
             return Ok(());
         }
-        self.is_begun.store(true, Ordering::Relaxed);
         self.client.batch_execute(sql::begin).await
     }
 
     /// Lets the next statement be a transaction alone, if none has begun; tells whether it is.
     pub(super) fn spare_beginning(&self) -> bool {
-        self.begins.swap(false, Ordering::Relaxed)
+        let is_alone = self.begins.swap(false, Ordering::Relaxed);
+        self.is_alone.store(is_alone, Ordering::Relaxed);
+        is_alone
     }
 
     /// Commits the transaction.
     pub(super) async fn commit(&self) -> Result<(), tokio_postgres::Error> {
-        self.is_begun.store(false, Ordering::Relaxed);
         self.simply(sql::commit).await
     }
 
-    /// Undoes the transaction, if one has begun.
+    /// Undoes the transaction, unless none has begun.
     pub(super) async fn roll_back(&self) -> Result<(), tokio_postgres::Error> {
-        self.begins.store(false, Ordering::Relaxed);
-        if self.is_begun.swap(false, Ordering::Relaxed) {
-            self.simply(sql::rollback).await
-        } else {
-            Ok(())
+        let is_unsent = self.begins.swap(false, Ordering::Relaxed);
+        if is_unsent || self.is_alone.load(Ordering::Relaxed) {
+            return Ok(());
         }
+        self.simply(sql::rollback).await
     }
 
     /// Runs a statement without arguments.

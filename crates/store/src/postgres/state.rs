@@ -257,8 +257,9 @@ pub(super) struct Turn<'a> {
     pub(super) node: Node,
     pub(super) care: Care,
     accounts: BTreeMap<AccountId, Kept>,
-    /// Accounts whose endpoints are taken to be those that are kept.
-    trusted: BTreeSet<AccountId>,
+    /// Accounts whose endpoints are taken to be those that are kept, with the edition that is to stand at the end: what was
+    /// kept, and what this transaction has written since.
+    trusted: BTreeMap<AccountId, i64>,
     /// Endpoints that took what they were told.
     pub(super) good: BTreeSet<Of>,
     pub(super) effects: Effects,
@@ -288,7 +289,7 @@ impl<'a> Turn<'a> {
             node: shared.node(),
             care,
             accounts: BTreeMap::new(),
-            trusted: BTreeSet::new(),
+            trusted: BTreeMap::new(),
             good: BTreeSet::new(),
             effects: Effects::default(),
             said: 0,
@@ -307,16 +308,15 @@ impl<'a> Turn<'a> {
     pub(super) fn trust(&mut self, accounts: &BTreeSet<AccountId>) {
         for account in accounts {
             if let Some(kept) = self.shared.kept(*account) {
+                self.trusted.insert(*account, kept.edition);
                 self.accounts.insert(*account, kept);
-                self.trusted.insert(*account);
             }
         }
     }
 
-    /// Gives the accounts whose endpoints are taken for those of an edition, and the edition.
+    /// Gives the accounts whose endpoints are taken for granted, and the editions that are to stand then.
     pub(super) fn trusted(&self) -> (Vec<Id>, Vec<i64>) {
-        let edition = |account| self.accounts.get(account).map_or(0, |kept| kept.edition);
-        self.trusted.iter().map(|account| (Id(account.bits()), edition(account))).unzip()
+        self.trusted.iter().map(|(account, edition)| (Id(account.bits()), *edition)).unzip()
     }
 
     /// Brings what is kept of accounts' endpoints up to date.
@@ -374,6 +374,12 @@ impl<'a> Turn<'a> {
     /// Notes that an endpoint is written in this transaction, which makes that edition.
     pub(super) async fn wrote(&mut self, edition: i64, endpoint: &Endpoint) -> Result<(), Trouble> {
         let account = endpoint.account;
+        if let Some(trusted) = self.trusted.get_mut(&account) {
+            *trusted += 1;
+            if *trusted != edition {
+                return Err(Trouble::Stale);
+            }
+        }
         let before = self.accounts.get(&account).map_or(0, |kept| kept.edition);
         if before + 1 != edition {
             // Somebody else has written another one since this transaction looked.
@@ -422,7 +428,9 @@ impl<'a> Turn<'a> {
         let at = mark.changed.min(self.effects.changed.len());
         for endpoint in self.effects.changed.split_off(at) {
             self.accounts.remove(&endpoint.account);
-            self.trusted.remove(&endpoint.account);
+            if let Some(trusted) = self.trusted.get_mut(&endpoint.account) {
+                *trusted -= 1;
+            }
         }
         self.effects.refused.truncate(mark.refused);
         self.said = mark.said;

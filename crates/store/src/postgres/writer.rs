@@ -154,7 +154,12 @@ impl Writer {
                 Trouble::Stale => care = care.max(Care::Endpoints),
                 Trouble::Careful | Trouble::Again(_) => care = Care::Full,
                 Trouble::Lost(_) => self.link = None,
-                Trouble::Fenced(id) => nodes::renew(&self.shared, self.link.as_ref(), id).await?,
+                Trouble::Fenced(id) => {
+                    // Should it fail, the connection is left in the middle of it.
+                    let link = self.link.take();
+                    nodes::renew(&self.shared, link.as_ref(), id).await?;
+                    self.link = link;
+                }
             }
             if tries == TRIES_MAX {
                 return Err(trouble);

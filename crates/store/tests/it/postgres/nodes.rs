@@ -280,6 +280,30 @@ async fn an_endpoint_written_elsewhere_is_known_at_once() {
     assert!(two.lanes.taken().is_empty());
 }
 
+/// What is taken for granted of endpoints is compared with what stood, whatever else the same transaction writes of them.
+#[tokio::test]
+async fn an_endpoint_written_elsewhere_hears_of_what_is_said_beside_another_one() {
+    let (one, two) = two().await;
+    let account = one.account();
+    let known = one.register(one.endpoint(account)).await;
+    for is_refused in [false, true] {
+        two.say(&[two.event(account, "custom.a")]).await;
+        two.lanes.taken();
+        let elsewhere = one.register(one.endpoint(account)).await;
+        let mut writes =
+            vec![Write::Endpoint(Guarded { version: 0, value: two.endpoint(account) })];
+        let gone = Guarded { version: 7, value: two.endpoint(account) };
+        writes.extend(is_refused.then_some(Write::Endpoint(gone)));
+        let event = two.event(account, "custom.b");
+        let (_, written) =
+            tokio::join!(two.say(slice::from_ref(&event)), two.write(account, writes));
+        assert_eq!(written.is_err(), is_refused);
+        let told = two.lanes.taken().into_iter().filter(|lease| lease.event.id == event.id);
+        let told: BTreeSet<_> = told.map(|lease| lease.endpoint.id).collect();
+        assert!(told.contains(&known.id) && told.contains(&elsewhere.id), "{is_refused} {told:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_look_from_outside_tells_who_has_leased_what() {
     let database = Arc::new(Database::new().await);

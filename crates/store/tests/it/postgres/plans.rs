@@ -23,7 +23,6 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("stats", "counts what is pending, for an operator"),
     ("timer_free", "once for each node that died"),
     ("timer_next", "a bounded number is claimed"),
-    ("unit", "a node has three writers"),
     ("writer_raise", "a node has three"),
 ];
 
