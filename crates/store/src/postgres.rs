@@ -11,6 +11,7 @@
 mod apply;
 mod carry;
 mod columns;
+mod company;
 mod forget;
 mod health;
 mod herald;
@@ -59,6 +60,7 @@ use crate::seal::MasterKey;
 use crate::{Store, Views};
 
 pub use carry::{export, import};
+use company::Jobs;
 use forget::Forgetter;
 pub use inspect::{About, NodeRow, inspect};
 use link::Link;
@@ -129,8 +131,8 @@ impl Postgres {
 
         let (chores, chores_waiting) = mpsc::unbounded_channel();
         let (jobs, jobs_waiting) = mpsc::unbounded_channel();
-        let steward = Arc::new(Mutex::new(chores_waiting));
-        let queue = Arc::new(Mutex::new(jobs_waiting));
+        let steward = Arc::new(Mutex::new(Jobs::new(chores_waiting)));
+        let queue = Arc::new(Mutex::new(Jobs::new(jobs_waiting)));
         let (closed, closes) = watch::channel(false);
         let mut writers = JoinSet::new();
         for number in 0..WRITERS {

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use domain::id::{DeliveryId, EndpointId};
 use domain::time::Timestamp;
-use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot::Sender;
 use tokio::sync::{Mutex, watch};
-use tokio::{task, time};
+use tokio::time::{self, Instant};
 
+use super::company::Jobs;
 use super::link::{Arguments, Link};
 use super::rows::{self, Id, Trouble};
 use super::standings::{self, Standings};
@@ -28,12 +28,6 @@ use crate::commit::{Commit, Committed, Fault, Settled, Settlement, Timer};
 use crate::error::Error;
 use crate::lanes::{LeaseScope, Leased};
 
-/// Jobs in one transaction at most.
-const BATCH_JOBS_MAX: usize = 512;
-/// A transaction of so many jobs means that there is a crowd, and the next one waits a moment for company.
-const CROWD: usize = 6;
-/// Turns of the runtime that a crowd waits for company, at most.
-const COMPANY_TURNS: u32 = 16;
 /// Among other nodes, the next transaction waits so long for the one before it: its connection may be broken.
 const TURN_MAX: Duration = Duration::from_millis(500);
 /// The same is tried so many times.
@@ -67,42 +61,47 @@ enum Done {
     Probe,
 }
 
-/// Jobs that wait, for whichever of the writers is free.
-pub(super) type Queue = Arc<Mutex<UnboundedReceiver<Job>>>;
-
 /// A task that writes, with its connection.
 #[derive(Debug)]
 pub(super) struct Writer {
     number: i32,
     shared: Arc<Shared>,
-    jobs: Queue,
+    /// For whichever of the writers is free.
+    jobs: Arc<Mutex<Jobs>>,
     link: Option<Link>,
     batch: i64,
 }
 
 impl Writer {
     /// Makes the writer of that number.
-    pub(super) const fn new(number: i32, shared: Arc<Shared>, jobs: Queue, link: Link) -> Self {
+    pub(super) const fn new(
+        number: i32,
+        shared: Arc<Shared>,
+        jobs: Arc<Mutex<Jobs>>,
+        link: Link,
+    ) -> Self {
         Self { number, shared, jobs, link: Some(link), batch: 0 }
     }
 
     /// Works until nobody can send any more, or the store is closed and nothing is left.
     pub(super) async fn run(mut self, mut closes: watch::Receiver<bool>) {
-        let mut crowded = false;
         loop {
             let mut jobs = Arc::clone(&self.jobs).lock_owned().await;
-            let mut batch = gather(&mut jobs, crowded, &mut closes).await;
+            let mut batch = jobs.gather(&mut closes).await;
             if batch.is_empty() {
                 return;
             }
-            crowded = batch.len() >= CROWD;
             self.shared.taken(batch.len());
             let unreleased = self.shared.unreleased(self.number);
             batch.extend((!unreleased.is_empty()).then_some(Job::Release(unreleased)));
             let is_among_others = self.shared.living.load(Ordering::Acquire) > 1;
             let mut turn = pin!(self.turn(batch));
+            let began = Instant::now();
             // Others have transactions under way too, and two that are half as large cost the database more.
             let is_done = is_among_others && time::timeout(TURN_MAX, &mut turn).await.is_ok();
+            if is_done {
+                jobs.ended(began);
+            }
             drop(jobs);
             if !is_done {
                 turn.await;
@@ -369,37 +368,6 @@ impl Writer {
             Job::Release(_) => Done::Release,
         })
     }
-}
-
-/// Waits for jobs, and takes what has come together; nothing when no more will come.
-async fn gather(
-    jobs: &mut UnboundedReceiver<Job>,
-    crowded: bool,
-    closes: &mut watch::Receiver<bool>,
-) -> Vec<Job> {
-    let mut batch = Vec::new();
-    let count = tokio::select! {
-        biased;
-        count = jobs.recv_many(&mut batch, BATCH_JOBS_MAX) => count,
-        // A store that was dropped has no senders either.
-        () = async { drop(closes.wait_for(|closed| *closed).await) } => {
-            jobs.close();
-            jobs.recv_many(&mut batch, BATCH_JOBS_MAX).await
-        }
-    };
-    if count == 0 {
-        return batch;
-    }
-    let turns = if crowded { COMPANY_TURNS } else { 0 };
-    for _ in 0..turns {
-        task::yield_now().await;
-        while batch.len() < BATCH_JOBS_MAX
-            && let Ok(job) = jobs.try_recv()
-        {
-            batch.push(job);
-        }
-    }
-    batch
 }
 
 /// Tells whether a commit has events for subscribers alone: the hot path.
