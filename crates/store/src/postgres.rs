@@ -11,11 +11,11 @@
 mod apply;
 mod carry;
 mod columns;
-mod company;
 mod forget;
 mod health;
 mod herald;
 mod inspect;
+mod jobs;
 mod lease;
 mod link;
 mod nodes;
@@ -60,9 +60,9 @@ use crate::seal::MasterKey;
 use crate::{Store, Views};
 
 pub use carry::{export, import};
-use company::Jobs;
 use forget::Forgetter;
 pub use inspect::{About, NodeRow, inspect};
+use jobs::{Job, Jobs};
 use link::Link;
 use nodes::{Keeper, WRITERS};
 use pool::Readers;
@@ -70,7 +70,7 @@ use rows::Trouble;
 use servers::Servers;
 use state::{STEWARD, Shared};
 pub use tls::Protection;
-use writer::{Job, Writer};
+use writer::Writer;
 
 /// Jobs that wait for the writers at most; more are refused as unavailable.
 const JOBS_WAITING_MAX: usize = 16_384;

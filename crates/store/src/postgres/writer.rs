@@ -10,13 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use domain::id::{DeliveryId, EndpointId};
-use domain::time::Timestamp;
-use tokio::sync::oneshot::Sender;
 use tokio::sync::{Mutex, watch};
 use tokio::time::{self, Instant};
 
-use super::company::Jobs;
+use super::jobs::{Job, Jobs};
 use super::link::{Arguments, Link};
 use super::rows::{self, Id, Trouble};
 use super::standings::{self, Standings};
@@ -24,9 +21,9 @@ use super::state::{Care, Effects, Shared, Turn};
 use super::unit::Unit;
 use super::writes::{End, Writes};
 use super::{apply, lease, nodes, sql, timers};
-use crate::commit::{Commit, Committed, Fault, Settled, Settlement, Timer};
+use crate::commit::{Commit, Committed, Fault, Settled, Timer};
 use crate::error::Error;
-use crate::lanes::{LeaseScope, Leased};
+use crate::lanes::Leased;
 
 /// Among other nodes, the next transaction waits so long for the one before it: its connection may be broken.
 const TURN_MAX: Duration = Duration::from_millis(500);
@@ -38,17 +35,6 @@ const LOOKS_MAX: u32 = 20;
 const BATCHES_RAISED: i64 = 2;
 /// The pause between two looks.
 const LOOK_WAIT: Duration = Duration::from_millis(500);
-
-/// Work for a writer, with the way to answer.
-#[derive(Debug)]
-pub(super) enum Job {
-    Commit(Box<Commit>, Sender<Result<Committed, Fault>>),
-    Settle(Timestamp, Vec<Settlement>, Sender<Result<Settled, Error>>),
-    Lease(Timestamp, LeaseScope, Sender<Result<Leased, Error>>),
-    Release(Vec<(EndpointId, DeliveryId)>),
-    Timers(Timestamp, u32, Sender<Result<Vec<Timer>, Error>>),
-    Probe(Timestamp, Sender<Result<(), Error>>),
-}
 
 /// What a job came to, before it is durable.
 #[derive(Debug)]
@@ -100,7 +86,8 @@ impl Writer {
             // Others have transactions under way too, and two that are half as large cost the database more.
             let is_done = is_among_others && time::timeout(TURN_MAX, &mut turn).await.is_ok();
             if is_done {
-                jobs.ended(began);
+                let now = Instant::now();
+                jobs.ended(now, now - began);
             }
             drop(jobs);
             if !is_done {
