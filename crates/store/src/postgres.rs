@@ -12,6 +12,7 @@ mod apply;
 mod carry;
 mod columns;
 mod forget;
+mod front;
 mod health;
 mod herald;
 mod inspect;

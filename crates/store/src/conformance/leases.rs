@@ -149,6 +149,24 @@ pub async fn only_those_asked_for_are_leased(world: &World) {
     assert_eq!(world.lanes.taken()[0].endpoint.id, second.id);
 }
 
+pub async fn what_is_handed_back_behind_the_others_is_leased_with_the_last_of_them(world: &World) {
+    let account = world.account();
+    let endpoint = world.register(world.endpoint(account)).await;
+    let scope = LeaseScope::Endpoints(vec![endpoint.id]);
+    let events: Vec<Event> = (0..5).map(|_| world.event(account, "custom.a")).collect();
+    world.lanes.set_room(0);
+    world.say(&events).await;
+    world.lanes.set_room(2);
+    assert_eq!(world.store.lease(at(0), scope.clone()).await.unwrap().taken, 2);
+    let first = world.lanes.taken().remove(0);
+    assert_eq!(first.event.id, events[0].id);
+    world.release(&first.delivery);
+    world.lanes.set_room(9);
+    let leased = world.store.lease(at(1), scope).await.unwrap();
+    assert_eq!((leased.taken, leased.next_due), (4, vec![]));
+    assert!(world.lanes.told().contains(&events[0].id));
+}
+
 pub async fn a_lease_is_whole(world: &World) {
     let account = world.account();
     let secrets = Secrets {

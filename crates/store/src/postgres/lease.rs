@@ -2,6 +2,7 @@
 //!
 //! Invariants: a delivery that is leased is not leased again, by any node; one that is held behind another of its order
 //! key is not leased; an endpoint that is off gets only tests and probes.
+//! Left to others: until when it is gone on behind what was leased before (`front`).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use domain::id::{AccountId, DeliveryId, EndpointId};
 use domain::time::Timestamp;
 use tokio_postgres::Row;
 
+use super::front::Front;
 use super::rows::{self, Id, Trouble};
 use super::sql;
 use super::state::Turn;
@@ -37,30 +39,39 @@ pub(super) async fn lease(
     now: Timestamp,
     scope: &LeaseScope,
 ) -> Result<Leased, Trouble> {
+    let mut endpoints = Vec::new();
     let found = match scope {
         LeaseScope::All => turn.link.rows(sql::queue_endpoints, &[]).await?,
         LeaseScope::Endpoints(ids) => {
-            let ids: Vec<Id> = ids.iter().map(|id| Id(id.bits())).collect();
-            turn.link.rows(sql::queue_account, &[&ids]).await?
+            let mut unknown = Vec::new();
+            for id in ids {
+                match turn.shared.with_fronts(|fronts| fronts.take(*id, now)) {
+                    Some(front) => endpoints.push((*id, front)),
+                    None => unknown.push(Id(id.bits())),
+                }
+            }
+            match unknown.as_slice() {
+                [] => Vec::new(),
+                unknown => turn.link.rows(sql::queue_account, &[&unknown]).await?,
+            }
         }
     };
-    let mut endpoints = Vec::with_capacity(found.len());
     for row in found {
         if let Some(account) = rows::bits_or_none(&row, 1)? {
-            let id = EndpointId::new(rows::bits(&row, 0)?);
-            endpoints.push((AccountId::new(account), id));
+            let front = Front::beginning(AccountId::new(account), now);
+            endpoints.push((EndpointId::new(rows::bits(&row, 0)?), front));
         }
     }
-    turn.know(&endpoints.iter().map(|(account, _)| *account).collect()).await?;
+    turn.know(&endpoints.iter().map(|(_, front)| front.account).collect()).await?;
     let mut leased = Leased::default();
-    for (account, id) in endpoints {
-        let endpoint = turn.endpoint(account, id);
+    for (id, front) in endpoints {
+        let endpoint = turn.endpoint(front.account, id);
         if let Some(endpoint) = &endpoint {
-            lease_endpoint(turn, now, endpoint, &mut leased).await?;
+            lease_endpoint(turn, now, (endpoint, front), &mut leased).await?;
         }
         let is_on = endpoint.is_some_and(|endpoint| endpoint.status == Status::Enabled);
         if !is_on && turn.link.first(sql::queue_left, &[&Id(id.bits())]).await?.is_some() {
-            leased.off.push((account, id));
+            leased.off.push((front.account, id));
         }
     }
     Ok(leased)
@@ -70,7 +81,7 @@ pub(super) async fn lease(
 async fn lease_endpoint(
     turn: &mut Turn<'_>,
     now: Timestamp,
-    endpoint: &Arc<Endpoint>,
+    (endpoint, mut front): (&Arc<Endpoint>, Front),
     leased: &mut Leased,
 ) -> Result<(), Trouble> {
     let (due, earliest) = match endpoint.status {
@@ -80,10 +91,13 @@ async fn lease_endpoint(
         }
     };
     let id = Id(endpoint.id.bits());
+    let mut is_sweep = front.is_beginning();
     let mut taken = 0;
     while taken < LEASES_MAX {
-        let limit = i64::try_from(LOOKED_AT.min(LEASES_MAX - taken)).unwrap_or(1);
-        let found = turn.link.rows(due, &[&id, &now.as_millis(), &limit]).await?;
+        let limit = LOOKED_AT.min(LEASES_MAX - taken);
+        let (from, last) = (front.due_at.as_millis(), Id(front.delivery.bits()));
+        let most = i64::try_from(limit).unwrap_or(1);
+        let found = turn.link.rows(due, &[&id, &now.as_millis(), &most, &from, &last]).await?;
         let mut admitted = Vec::new();
         let mut refused = None;
         for row in &found {
@@ -92,6 +106,7 @@ async fn lease_endpoint(
                 refused = Some(due_at);
                 break;
             };
+            (front.due_at, front.delivery) = (due_at, room.1);
             admitted.push(room);
         }
         taken += admitted.len();
@@ -99,14 +114,20 @@ async fn lease_endpoint(
         take(turn, &admitted, endpoint).await?;
         if let Some(due_at) = refused {
             leased.next_due.push((endpoint.id, due_at));
+            turn.effects.fronts.insert(endpoint.id, front);
             return Ok(());
         }
-        if found.len() < LOOKED_AT {
-            break;
+        if found.len() < limit {
+            if is_sweep {
+                break;
+            }
+            // What has become due before the front is left.
+            (front, is_sweep) = (Front::beginning(front.account, now), true);
         }
     }
     if taken == LEASES_MAX {
         leased.unfinished.push(endpoint.id);
+        turn.effects.fronts.insert(endpoint.id, front);
         return Ok(());
     }
     if let Some(row) = turn.link.first(earliest, &[&id]).await? {

@@ -14,6 +14,7 @@ use domain::id::{AccountId, Chance, DeliveryId, EndpointId, Mint};
 use domain::time::Timestamp;
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
+use super::front::{Front, Fronts};
 use super::link::Link;
 use super::rows::{self, Id, Trouble};
 use super::servers::Servers;
@@ -43,6 +44,7 @@ pub(super) struct Shared {
     pub(super) told: Notify,
     /// Jobs that no writer has taken yet.
     pub(super) waiting: AtomicUsize,
+    fronts: Mutex<Fronts>,
     /// What was handed back and could not be written.
     unreleased: Mutex<Vec<(EndpointId, DeliveryId)>>,
     /// How this node is called.
@@ -123,6 +125,7 @@ impl Shared {
             news: Mutex::default(),
             told: Notify::new(),
             waiting: AtomicUsize::new(0),
+            fronts: Mutex::default(),
             unreleased: Mutex::default(),
             name,
             living: AtomicUsize::new(0),
@@ -212,6 +215,11 @@ impl Shared {
         (due, changed)
     }
 
+    /// Looks at where leasing goes on, or notes it.
+    pub(super) fn with_fronts<T>(&self, change: impl FnOnce(&mut Fronts) -> T) -> T {
+        change(&mut lock(&self.fronts))
+    }
+
     /// Keeps what was handed back until the steward can write it.
     pub(super) fn release_later(&self, leases: Vec<(EndpointId, DeliveryId)>) {
         lock(&self.unreleased).extend(leases);
@@ -235,6 +243,8 @@ pub(super) struct Effects {
     pub(super) changed: Vec<Arc<Endpoint>>,
     /// Endpoints with due work that the lanes had no room for.
     pub(super) refused: Vec<EndpointId>,
+    /// Where leasing goes on.
+    pub(super) fronts: BTreeMap<EndpointId, Front>,
 }
 
 /// What a transaction looks at before it writes, beside what it must.
@@ -410,7 +420,7 @@ impl<'a> Turn<'a> {
 
     /// Marks where the effects stand.
     pub(super) const fn mark(&self) -> Mark {
-        let Effects { leases, changed, refused } = &self.effects;
+        let Effects { leases, changed, refused, fronts: _ } = &self.effects;
         Mark {
             leases: leases.len(),
             changed: changed.len(),

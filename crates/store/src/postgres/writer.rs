@@ -164,7 +164,10 @@ impl Writer {
     }
 
     fn happen(&self, effects: Effects) {
-        let Effects { leases, changed, refused } = effects;
+        let Effects { leases, changed, refused, fronts } = effects;
+        if !fronts.is_empty() {
+            self.shared.with_fronts(|known| known.note(fronts));
+        }
         for endpoint in &changed {
             self.shared.lanes.changed(endpoint);
         }

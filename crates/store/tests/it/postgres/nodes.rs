@@ -9,7 +9,7 @@ use domain::delivery::{State, Why};
 use domain::endpoint::{Endpoint, Ordering, Status};
 use domain::event::Event;
 use domain::id::{DeliveryId, EventId};
-use store::conformance::World;
+use store::conformance::{Taken, World, at};
 use store::postgres::inspect;
 use store::{Crew, DeliveryFilter, Guarded, LeaseScope, MasterKey, TimerKind, Write};
 use tokio::time;
@@ -264,6 +264,32 @@ async fn a_node_without_room_hints_at_its_work() {
     soon(|| two.lanes.hints().contains(&endpoint.id)).await;
     let scope = LeaseScope::Endpoints(vec![endpoint.id]);
     assert_eq!(two.store.lease(account.minted_at(), scope).await.unwrap().taken, 1);
+}
+
+/// Leasing goes on behind what it leased before, and begins at the beginning every two seconds.
+#[tokio::test]
+async fn what_is_handed_back_waits_for_two_seconds_while_there_is_more_behind_it() {
+    let database = Arc::new(Database::new().await);
+    let world = database.world(1, Arc::clone(&database)).await;
+    let account = world.account();
+    let endpoint = world.register(world.endpoint(account)).await;
+    let events: Vec<_> = (0..9).map(|_| world.event(account, "custom.a")).collect();
+    world.lanes.set_room(0);
+    world.say(&events).await;
+    let lease = async |seconds| {
+        world.lanes.set_room(2);
+        let scope = LeaseScope::Endpoints(vec![endpoint.id]);
+        world.store.lease(at(seconds), scope).await.unwrap();
+        world.lanes.taken()
+    };
+    let told = |taken: &[Taken]| -> Vec<_> { taken.iter().map(|taken| taken.event.id).collect() };
+    let first = lease(0).await;
+    world.release(&first[0].delivery);
+    assert_eq!(told(&lease(1).await), [events[2].id, events[3].id]);
+    assert_eq!(told(&lease(2).await), [events[0].id, events[4].id]);
+    // A clock that was set back does not keep anybody waiting.
+    world.release(&first[1].delivery);
+    assert_eq!(told(&lease(1).await), [events[1].id, events[5].id]);
 }
 
 #[tokio::test]
