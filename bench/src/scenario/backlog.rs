@@ -54,16 +54,16 @@ pub(crate) async fn run(ground: &mut Ground) -> Result<()> {
     let mut rows = vec![
         Row::new("backlog", "deliveries", float(large.backlog.due), ""),
         Row::new("backlog", "filling", large.backlog.filled_per_second, "deliveries/s"),
-        draining("draining a twentieth, the middle of five", small_per_second),
+        draining(&format!("draining a twentieth, the middle of {}", small.len()), small_per_second),
         draining("draining all", large.per_second),
         Row::new("backlog", "all by a twentieth", ratio(large.per_second, small_per_second), "")
             .bar(Bar::AtLeast(0.9)),
     ];
     let costs = [
         ("server's processor time per delivery", large.processor_ms),
-        ("server's of a twentieth", middle(|drained| drained.processor_ms)),
+        ("server's processor time, a twentieth", middle(|drained| drained.processor_ms)),
         ("PostgreSQL's processor time per delivery", large.database_ms),
-        ("PostgreSQL's of a twentieth", middle(|drained| drained.database_ms)),
+        ("PostgreSQL's processor time, a twentieth", middle(|drained| drained.database_ms)),
     ];
     for (figure, each) in costs {
         rows.extend(each.map(|each| Row::new("backlog", figure, each, "ms")));

@@ -62,6 +62,8 @@ pub(crate) struct Watch {
 const LOOK_EVERY: u32 = 120;
 /// Rows read at once.
 const ROWS: u32 = 1_000;
+/// It is looked so often whether all events are shown in the log: for a second at least.
+const LOOKS_MAX: u32 = 100_000;
 
 impl Watch {
     pub(crate) const fn new(account: AccountId) -> Self {
@@ -246,7 +248,12 @@ impl Watch {
         let disturbed = deliveries.iter().filter(|(d, _)| crew.disturbed.contains(&d.id));
         let disturbed =
             disturbed.map(|(delivery, _)| (delivery.event, delivery.endpoint)).collect();
-        self.order_was_kept(crew, &events, &log(&engine, self.account).await?, &disturbed)?;
+        self.order_was_kept(
+            crew,
+            &events,
+            &log(&engine, self.account, events.len()).await?,
+            &disturbed,
+        )?;
         self.doubles_are_bounded(crew, &deliveries)
     }
 
@@ -328,7 +335,7 @@ async fn all_events(
     let mut events = BTreeMap::new();
     let mut after = None;
     loop {
-        let filter = EventFilter { ascending: true, ..EventFilter::default() };
+        let filter = EventFilter::default();
         let page = engine.views().events(account, filter, Page { limit: ROWS, after }).await;
         let page = page.map_err(store_broke)?;
         let Some(last) = page.last() else { return Ok(events) };
@@ -337,20 +344,26 @@ async fn all_events(
     }
 }
 
-/// Gives the place of each event in the log.
-async fn log(engine: &Engine, account: AccountId) -> Result<BTreeMap<EventId, usize>, Broken> {
-    let mut places = BTreeMap::new();
-    let mut after = None;
-    loop {
+/// Gives the place of each event in the log, once all of so many are shown there: PostgreSQL shows an event once all
+/// transactions that began before are over, and those of other databases of the same server count too.
+async fn log(
+    engine: &Engine,
+    account: AccountId,
+    count: usize,
+) -> Result<BTreeMap<EventId, usize>, Broken> {
+    let (mut places, mut after) = (BTreeMap::new(), None);
+    for _ in 0..LOOKS_MAX {
         let filter = EventFilter { ascending: true, ..EventFilter::default() };
         let page = engine.views().events(account, filter, Page { limit: ROWS, after }).await;
-        let page = page.map_err(store_broke)?;
-        let Some(last) = page.last() else { return Ok(places) };
-        after = Some(last.id.bits());
-        for event in page {
+        for event in page.map_err(store_broke)? {
+            after = Some(event.id.bits());
             places.insert(event.id, places.len());
         }
+        if places.len() >= count {
+            return Ok(places);
+        }
     }
+    Err(Broken::said(format!("{} of {count} events are shown in the log", places.len())))
 }
 
 async fn all_deliveries(

@@ -97,7 +97,7 @@ macro_rules! conformance {
             leases::an_endpoint_that_is_off_gets_only_tests_and_probes
             leases::a_probe_is_found_behind_many_others
             leases::only_those_asked_for_are_leased
-            leases::what_is_handed_back_behind_the_others_is_leased_with_the_last_of_them
+            leases::what_is_handed_back_is_leased_with_the_last_of_those_behind_it
             leases::a_lease_is_whole
             leases::the_lanes_hear_of_changed_endpoints
             leases::the_oldest_due_delivery_of_each_endpoint_is_known

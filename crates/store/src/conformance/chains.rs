@@ -150,7 +150,8 @@ pub async fn an_event_knows_its_place(world: &World) {
     let plain = world.event(account, "custom.a");
     let first = world.event_of(account, request, "request.sent");
     let second = world.event_of(account, request, "request.completed");
-    world.say(&[plain.clone(), first, second]).await;
+    world.say(&[plain.clone(), first, second.clone()]).await;
+    world.shown(&second).await;
     let links: Vec<_> = timeline(world, account, request).await.iter().map(|e| e.link).collect();
     let expected = [None, Some(links[0]), Some(links[1])];
     let told: Vec<_> = world.lanes.taken().iter().map(|taken| taken.event.link).collect();

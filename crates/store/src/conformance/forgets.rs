@@ -250,6 +250,7 @@ pub async fn who_follows_the_log_goes_on_from_what_is_left(world: &World) {
     world.say(&old).await;
     let new: Vec<Event> = (0..3).map(|_| world.event_at(account, "custom.a", LATE_S + 9)).collect();
     world.say_at(&new, LATE_S + 9).await;
+    world.shown(&new[2]).await;
     assert_eq!(forget_events(world, account, at(LATE_S)).await.events, 3);
     let filter = EventFilter { ascending: true, ..EventFilter::default() };
     for after in [0, old[1].id.bits()] {

@@ -149,7 +149,7 @@ pub async fn only_those_asked_for_are_leased(world: &World) {
     assert_eq!(world.lanes.taken()[0].endpoint.id, second.id);
 }
 
-pub async fn what_is_handed_back_behind_the_others_is_leased_with_the_last_of_them(world: &World) {
+pub async fn what_is_handed_back_is_leased_with_the_last_of_those_behind_it(world: &World) {
     let account = world.account();
     let endpoint = world.register(world.endpoint(account)).await;
     let scope = LeaseScope::Endpoints(vec![endpoint.id]);

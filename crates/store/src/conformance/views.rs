@@ -64,6 +64,7 @@ pub async fn another_accounts_rows_are_absent(world: &World) {
 async fn log(world: &World, account: AccountId, count: usize) -> Vec<Event> {
     let events: Vec<Event> = (0..count).map(|_| world.event(account, "custom.a")).collect();
     world.say(&events).await;
+    world.shown(&events[count - 1]).await;
     events
 }
 
@@ -116,12 +117,14 @@ pub async fn who_follows_the_log_sees_what_lands_late_once(world: &World) {
     let ids = |events: &[&Event]| events.iter().map(|event| event.id).collect::<Vec<_>>();
     world.say(slice::from_ref(&first)).await;
     world.say(slice::from_ref(&first_step)).await;
+    world.shown(&first_step).await;
     assert_eq!(follow(None, None).await, ids(&[&first, &first_step]));
 
     // Their ids were made before, and their commits come after the page.
     world.say(slice::from_ref(&early_step)).await;
     world.say(slice::from_ref(&early)).await;
     world.say(slice::from_ref(&second)).await;
+    world.shown(&second).await;
     let log = [&first, &first_step, &early_step, &early, &second];
     for (index, event) in log.iter().enumerate() {
         assert_eq!(follow(None, Some(event)).await, ids(&log[index + 1..]));
@@ -141,6 +144,7 @@ pub async fn who_follows_from_a_place_without_an_event_goes_on_behind_it(world: 
     world.say(slice::from_ref(&first)).await;
     world.say(slice::from_ref(&world.event_at(other, "custom.a", 5))).await;
     world.say(slice::from_ref(&second)).await;
+    world.shown(&second).await;
     for (after, expected) in
         [(nobody.id, [first.id, second.id].as_slice()), (missing.id, &[second.id])]
     {
@@ -158,6 +162,7 @@ pub async fn events_are_chosen_by_name_and_request(world: &World) {
     let viewed = world.event_of(account, request.id, "signer.viewed");
     let custom = world.event(account, "custom.a");
     world.say(&[sent.clone(), viewed.clone(), custom.clone()]).await;
+    world.shown(&custom).await;
     let chosen = async |request, names: &[&str], ascending| {
         let names = names.iter().map(|name| (*name).to_owned()).collect();
         let filter = EventFilter { request, names, ascending };

@@ -27,12 +27,14 @@ use domain::subscription::Subscription;
 use domain::time::Timestamp;
 
 use crate::{
-    Audience, Commit, Committed, DeliveryFilter, DeliveryRow, Fault, Guarded, Lanes, Lease,
-    LeaseScope, Leased, Page, Said, Settled, Settlement, Store, Views, Write,
+    Audience, Commit, Committed, DeliveryFilter, DeliveryRow, EventFilter, Fault, Guarded, Lanes,
+    Lease, LeaseScope, Leased, Page, Said, Settled, Settlement, Store, Views, Write,
 };
 
 /// The beginning of time in every claim.
 const NOON_MS: i64 = 1_767_268_800_000;
+/// It is looked so often whether an event is shown: for a second at least.
+const LOOKS_MAX: u32 = 100_000;
 
 /// A fresh store, with what it hands its work to.
 pub struct World {
@@ -405,6 +407,21 @@ impl World {
         let events = events.iter().map(said).collect();
         let commit = Commit { events, ..Commit::new(account, at(seconds)) };
         self.store.commit(commit).await.expect("events are not refused")
+    }
+
+    /// Looks until an event is there for who follows the log.
+    ///
+    /// PostgreSQL shows an event once all transactions that began before are over, and those of other databases of the
+    /// same server count too.
+    pub async fn shown(&self, event: &Event) {
+        let filter = EventFilter { ascending: true, ..EventFilter::default() };
+        for _ in 0..LOOKS_MAX {
+            let log = self.views.events(event.account, filter.clone(), page(1_000)).await;
+            if log.expect("the store reads").iter().any(|shown| shown.id == event.id) {
+                return;
+            }
+        }
+        panic!("{} is not shown to who follows the log", event.id);
     }
 
     /// Leases whatever is due at that second.

@@ -1,17 +1,18 @@
 //! Where leasing of each endpoint goes on.
 //!
-//! Invariants: whatever is due is looked at from the front, or from the beginning: when nothing more is found behind the
-//! front, and once every two seconds. A front is used once, and noted anew after the commit.
+//! Invariants: whatever is due is looked at from the front, or from the beginning: when less than was asked for is found
+//! behind the front, and with the first call after two seconds. A front is used once, and noted anew after the commit.
 
 use std::collections::BTreeMap;
 
 use domain::id::{AccountId, DeliveryId, EndpointId};
 use domain::time::Timestamp;
 
-/// What has become due before the front is found after so long, at the latest, while there is more behind it.
+/// The first call after so long begins at the beginning, though there is more behind the front.
 const SWEEP_EVERY_MS: i64 = 2000;
 
-/// The place in an endpoint's due deliveries before which all were leased.
+/// The place in an endpoint's due deliveries behind which leasing goes on. Before it is what has become due there since, or
+/// was handed back.
 ///
 /// What was there is still in the index until that is vacuumed, and whoever begins at the beginning goes through it: when a
 /// million were leased for ten endpoints, through thirteen hundred pages.
@@ -19,10 +20,10 @@ const SWEEP_EVERY_MS: i64 = 2000;
 pub(super) struct Front {
     /// Whose endpoint it is.
     pub(super) account: AccountId,
-    /// The last one that was leased.
-    pub(super) due_at: Timestamp,
+    /// The last delivery that was leased, and when it was due.
     pub(super) delivery: DeliveryId,
-    /// When it was begun at the beginning.
+    pub(super) due_at: Timestamp,
+    /// When leasing last began at the beginning.
     pub(super) swept_at: Timestamp,
 }
 

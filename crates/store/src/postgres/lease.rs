@@ -66,10 +66,13 @@ pub(super) async fn lease(
     let mut leased = Leased::default();
     for (id, front) in endpoints {
         let endpoint = turn.endpoint(front.account, id);
-        if let Some(endpoint) = &endpoint {
-            lease_endpoint(turn, now, (endpoint, front), &mut leased).await?;
-        }
+        let next = match &endpoint {
+            Some(endpoint) => lease_endpoint(turn, now, (endpoint, front), &mut leased).await?,
+            None => None,
+        };
         let is_on = endpoint.is_some_and(|endpoint| endpoint.status == Status::Enabled);
+        // While it is off, what is no test is passed over, and will be due again.
+        turn.effects.fronts.extend(next.filter(|_| is_on).map(|front| (id, front)));
         if !is_on && turn.link.first(sql::queue_left, &[&Id(id.bits())]).await?.is_some() {
             leased.off.push((front.account, id));
         }
@@ -77,13 +80,13 @@ pub(super) async fn lease(
     Ok(leased)
 }
 
-/// Goes through what is due, the earliest first, up to one that has no room.
+/// Goes through what is due, the earliest first, up to one that has no room; tells where to go on, if there may be more.
 async fn lease_endpoint(
     turn: &mut Turn<'_>,
     now: Timestamp,
     (endpoint, mut front): (&Arc<Endpoint>, Front),
     leased: &mut Leased,
-) -> Result<(), Trouble> {
+) -> Result<Option<Front>, Trouble> {
     let (due, earliest) = match endpoint.status {
         Status::Enabled => (sql::queue_due, sql::queue_earliest),
         Status::Disabled | Status::DisabledBySystem | Status::Deleted => {
@@ -114,8 +117,7 @@ async fn lease_endpoint(
         take(turn, &admitted, endpoint).await?;
         if let Some(due_at) = refused {
             leased.next_due.push((endpoint.id, due_at));
-            turn.effects.fronts.insert(endpoint.id, front);
-            return Ok(());
+            return Ok(Some(front));
         }
         if found.len() < limit {
             if is_sweep {
@@ -127,13 +129,12 @@ async fn lease_endpoint(
     }
     if taken == LEASES_MAX {
         leased.unfinished.push(endpoint.id);
-        turn.effects.fronts.insert(endpoint.id, front);
-        return Ok(());
+        return Ok(Some(front));
     }
     if let Some(row) = turn.link.first(earliest, &[&id]).await? {
         leased.next_due.push((endpoint.id, rows::moment(&row, 0)?));
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Asks for room for a delivery whose account and id come first in its row.

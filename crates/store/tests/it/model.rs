@@ -9,8 +9,8 @@ use domain::event::Event;
 use domain::id::{AccountId, DeliveryId, EndpointId, EventId};
 use proptest::prelude::*;
 use proptest::{collection, option};
-use store::conformance::{Taken, World};
-use store::{DeliveryFilter, Guarded, Write};
+use store::conformance::{Taken, World, at};
+use store::{DeliveryFilter, Guarded, LeaseScope, Write};
 use tokio::runtime::Builder;
 
 use crate::folder;
@@ -23,7 +23,7 @@ pub(crate) enum Step {
     Order { endpoint: usize, ordered: bool },
     Say { order_key: Option<u8>, repeat: bool },
     Room(usize),
-    Lease,
+    Lease { all: bool },
     Settle { lease: usize, how: How },
     Release { lease: usize },
     Cancel { delivery: usize },
@@ -48,7 +48,7 @@ pub(crate) fn step() -> impl Strategy<Value = Step> {
         6 => (option::of(0..3_u8), any::<bool>())
             .prop_map(|(order_key, repeat)| Step::Say { order_key, repeat }),
         2 => (0..6_usize).prop_map(Step::Room),
-        2 => Just(Step::Lease),
+        3 => any::<bool>().prop_map(|all| Step::Lease { all }),
         6 => (0..99_usize, how).prop_map(|(lease, how)| Step::Settle { lease, how }),
         1 => (0..99_usize).prop_map(|lease| Step::Release { lease }),
         1 => (0..99_usize).prop_map(|delivery| Step::Cancel { delivery }),
@@ -91,7 +91,7 @@ impl Model {
             }
             Step::Say { order_key, repeat } => self.say(order_key, repeat).await,
             Step::Room(room) => self.world.lanes.set_room(room),
-            Step::Lease => drop(self.world.lease_all(self.seconds).await),
+            Step::Lease { all } => self.lease(all).await,
             Step::Settle { lease, how } => self.settle(lease, how).await,
             Step::Release { lease } => {
                 if let Some(lease) = pick(self.leased.len(), lease) {
@@ -117,6 +117,12 @@ impl Model {
             }
         }
         self.leased.extend(self.world.lanes.taken());
+    }
+
+    async fn lease(&self, all: bool) {
+        let ids = self.endpoints.iter().map(|(endpoint, _)| endpoint.id);
+        let scope = if all { LeaseScope::All } else { LeaseScope::Endpoints(ids.collect()) };
+        self.world.store.lease(at(self.seconds), scope).await.unwrap();
     }
 
     async fn change(&mut self, number: usize, change: impl Fn(&mut Endpoint)) {
@@ -195,7 +201,7 @@ impl Model {
         }
         self.seconds += 1_000_000;
         loop {
-            self.world.lease_all(self.seconds).await;
+            self.lease(false).await;
             self.leased.extend(self.world.lanes.taken());
             if self.leased.is_empty() {
                 break;

@@ -266,30 +266,34 @@ async fn a_node_without_room_hints_at_its_work() {
     assert_eq!(two.store.lease(account.minted_at(), scope).await.unwrap().taken, 1);
 }
 
-/// Leasing goes on behind what it leased before, and begins at the beginning every two seconds.
+/// Leasing goes on behind what it leased before, and begins at the beginning with the first call after two seconds.
 #[tokio::test]
 async fn what_is_handed_back_waits_for_two_seconds_while_there_is_more_behind_it() {
     let database = Arc::new(Database::new().await);
     let world = database.world(1, Arc::clone(&database)).await;
     let account = world.account();
     let endpoint = world.register(world.endpoint(account)).await;
-    let events: Vec<_> = (0..9).map(|_| world.event(account, "custom.a")).collect();
+    let events: Vec<_> = (0..600).map(|_| world.event(account, "custom.a")).collect();
     world.lanes.set_room(0);
     world.say(&events).await;
-    let lease = async |seconds| {
-        world.lanes.set_room(2);
+    let lease = async |room, seconds| {
+        world.lanes.set_room(room);
         let scope = LeaseScope::Endpoints(vec![endpoint.id]);
         world.store.lease(at(seconds), scope).await.unwrap();
         world.lanes.taken()
     };
     let told = |taken: &[Taken]| -> Vec<_> { taken.iter().map(|taken| taken.event.id).collect() };
-    let first = lease(0).await;
+    let first = lease(2, 0).await;
     world.release(&first[0].delivery);
-    assert_eq!(told(&lease(1).await), [events[2].id, events[3].id]);
-    assert_eq!(told(&lease(2).await), [events[0].id, events[4].id]);
+    assert_eq!(told(&lease(2, 1).await), [events[2].id, events[3].id]);
+    assert_eq!(told(&lease(2, 2).await), [events[0].id, events[4].id]);
     // A clock that was set back does not keep anybody waiting.
     world.release(&first[1].delivery);
-    assert_eq!(told(&lease(1).await), [events[1].id, events[5].id]);
+    assert_eq!(told(&lease(2, 1).await), [events[1].id, events[5].id]);
+    // One call leases a bounded number, and the next one goes on.
+    let many = lease(usize::MAX, 4).await;
+    world.release(&many[0].delivery);
+    assert_eq!(told(&lease(1, 5).await), [events[6 + many.len()].id]);
 }
 
 #[tokio::test]

@@ -223,6 +223,7 @@ async fn a_log_that_was_moved_goes_on_at_its_end() {
     let filter = store::EventFilter { ascending: true, ..store::EventFilter::default() };
     let second = world.event_at(account, "custom.a", 5);
     world.say(slice::from_ref(&second)).await;
+    world.shown(&second).await;
     let page = store::Page { limit: 9, after: None };
     let found = world.views.events(account, filter, page).await.unwrap();
     let found: Vec<_> = found.iter().map(|event| event.id).collect();

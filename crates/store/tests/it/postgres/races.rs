@@ -208,6 +208,7 @@ async fn who_follows_the_log_misses_nothing_that_appears_later() {
     let early = world.event(account, "custom.a");
     let [first, second] = [1, 2].map(|seconds| world.event_at(account, "custom.a", seconds));
     world.say(slice::from_ref(&first)).await;
+    world.shown(&first).await;
     assert_eq!(follow(None).await, [first.id]);
 
     // Another node is in the middle of writing an event with a lower id than those that are there already.
@@ -225,6 +226,7 @@ async fn who_follows_the_log_misses_nothing_that_appears_later() {
         "the second is not shown before what it might hide"
     );
     slow.commit().await.unwrap();
+    world.shown(&second).await;
     assert_eq!(follow(Some(first.id)).await, [early.id, second.id]);
     assert_eq!(follow(Some(early.id)).await, [second.id]);
     assert_eq!(follow(None).await, [first.id, early.id, second.id]);
