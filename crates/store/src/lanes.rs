@@ -72,8 +72,8 @@ pub struct Leased {
     /// How many deliveries went to the lanes.
     pub taken: usize,
     /// For each endpoint in scope that has more to be told: the moment of the earliest one that was not leased, or, when
-    /// the lanes had no room, the moment in the past of the one they had no room for. One that is held behind another of its order key does not count:
-    /// whatever ends that one offers it to the lanes.
+    /// the lanes had no room, the moment in the past of the one they had no room for. One that is held behind another of
+    /// its order key does not count: whatever ends that one offers it to the lanes.
     pub next_due: Vec<(EndpointId, Timestamp)>,
     /// Endpoints of which as many were leased as one call leases: there may be more that is due and has room.
     pub unfinished: Vec<EndpointId>,

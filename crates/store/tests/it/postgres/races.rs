@@ -232,6 +232,34 @@ async fn who_follows_the_log_misses_nothing_that_appears_later() {
     assert_eq!(follow(None).await, [first.id, early.id, second.id]);
 }
 
+/// Whatever else is under way on the server may be longer than that, so it is tried more than once.
+#[tokio::test]
+async fn who_follows_the_log_waits_a_moment_for_transactions_under_way() {
+    let database = Arc::new(Database::new().await);
+    let world = database.world(1, Arc::clone(&database)).await;
+    let account = world.account();
+    let mut client = database.client().await;
+    for _ in 0..20 {
+        let event = world.event(account, "custom.a");
+        let slow = client.transaction().await.unwrap();
+        slow.batch_execute("SELECT pg_current_xact_id()").await.unwrap();
+        world.say(slice::from_ref(&event)).await;
+        let filter = EventFilter { ascending: true, ..EventFilter::default() };
+        let follow = world.views.events(account, filter, Page { limit: 99, after: None });
+        let end = async {
+            for _ in 0..50 {
+                slow.batch_execute("SELECT 1").await.unwrap();
+            }
+            slow.commit().await.unwrap();
+        };
+        let (found, ()) = tokio::join!(biased; follow, end);
+        if found.unwrap().iter().any(|found| found.id == event.id) {
+            return;
+        }
+    }
+    panic!("what was acknowledged is not found by who asks just then");
+}
+
 #[tokio::test]
 async fn a_poisonous_job_fails_alone() {
     let database = Arc::new(Database::new().await);
