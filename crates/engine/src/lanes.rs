@@ -179,6 +179,28 @@ impl store::Lanes for Lanes {
         }
     }
 
+    fn left_due(&self, endpoints: BTreeSet<EndpointId>) {
+        let mut inner = self.lock();
+        let mut asks = false;
+        for id in endpoints {
+            match inner.lanes.get_mut(&id) {
+                Some(lane) if lane.share == 0 => {}
+                Some(lane) => {
+                    lane.refused = true;
+                    asks |= inner.ask_if_hungry(id);
+                }
+                None => {
+                    inner.note_due(id, Timestamp::default());
+                    asks = true;
+                }
+            }
+        }
+        drop(inner);
+        if asks {
+            self.hungry.notify_one();
+        }
+    }
+
     fn changed(&self, endpoint: &Arc<Endpoint>) {
         let mut inner = self.lock();
         let Inner { lanes, share, .. } = &mut *inner;

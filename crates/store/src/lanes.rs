@@ -4,6 +4,7 @@
 //! it saves work, and correctness never needs it.
 //! Left to others: queueing and attempting (`engine::lanes`).
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ impl Lease {
 /// All methods are called from inside the store and must neither block nor call it.
 pub trait Lanes: Send + Sync + Debug {
     /// Reserves room for one delivery of the endpoint; `false` leaves the delivery due in the store, and the lanes ask
-    /// for it with [`crate::Store::lease`] once they have room.
+    /// for it with [`crate::Store::lease`] once they have room, unless the commit fails.
     fn admit(&self, endpoint: &Arc<Endpoint>, bytes: usize) -> bool;
 
     /// Takes leased work. Called after the commit is durable.
@@ -49,6 +50,10 @@ pub trait Lanes: Send + Sync + Debug {
 
     /// Takes back a reservation, since the commit failed.
     fn withdraw(&self, endpoint: EndpointId, bytes: usize);
+
+    /// Hears that work of these endpoints for which there was no room is durable now. Where leases are answered while a commit
+    /// is under way, one that was asked for since could not see it; the lanes ask again once they have room.
+    fn left_due(&self, endpoints: BTreeSet<EndpointId>);
 
     /// Hears that an endpoint is different now.
     fn changed(&self, endpoint: &Arc<Endpoint>);

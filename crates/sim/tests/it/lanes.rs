@@ -380,6 +380,32 @@ fn without_memory_nothing_is_asked_for_until_some_is_free() {
 }
 
 #[test]
+fn what_was_refused_is_asked_for_again_once_it_can_be_seen() {
+    let lanes = Lanes::default();
+    let endpoint = Arc::new(endpoint(1));
+    let held = fill(&lanes, &endpoint, 0..100);
+    let empty = || {
+        while lanes.under_way_of(endpoint.id) != (0, 0) {
+            for (id, _) in start_all(&lanes, NOW) {
+                end_and_settle(&lanes, id, true);
+            }
+        }
+    };
+    empty();
+    assert_eq!(lanes.asks(NOW), Ok(vec![endpoint.id]), "{held} were held");
+    assert_eq!(lanes.asks(NOW), Err(None), "nothing was there yet");
+    lanes.left_due(BTreeSet::from([endpoint.id]));
+    assert_eq!(lanes.asks(NOW), Ok(vec![endpoint.id]));
+    // With much at hand it is soon enough when that has gone.
+    assert!(fill(&lanes, &endpoint, 100..200) > held);
+    lanes.asks(NOW).unwrap_or_default();
+    lanes.left_due(BTreeSet::from([endpoint.id]));
+    assert_eq!(lanes.asks(NOW), Err(None));
+    empty();
+    assert_eq!(lanes.asks(NOW), Ok(vec![endpoint.id]));
+}
+
+#[test]
 fn lanes_that_are_closed_take_nothing_and_give_back_what_waits() {
     let lanes = Lanes::default();
     let endpoint = Arc::new(endpoint(1));

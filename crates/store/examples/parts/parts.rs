@@ -2,6 +2,7 @@
 //!
 //! Left to others: what is said, how fast, and what is measured (each example).
 
+use std::collections::BTreeSet;
 use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -39,6 +40,8 @@ impl Lanes for Heap {
     }
 
     fn withdraw(&self, _: EndpointId, _: usize) {}
+
+    fn left_due(&self, _: BTreeSet<EndpointId>) {}
 
     fn changed(&self, _: &Arc<Endpoint>) {}
 

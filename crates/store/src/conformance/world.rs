@@ -87,6 +87,7 @@ struct Noted {
     room: usize,
     reserved: BTreeMap<EndpointId, usize>,
     taken: Vec<Taken>,
+    left: BTreeSet<EndpointId>,
     changed: Vec<EndpointId>,
     hinted: BTreeSet<EndpointId>,
     held: BTreeSet<DeliveryId>,
@@ -137,6 +138,10 @@ impl Lanes for Recorder {
         let reserved = noted.reserved.get_mut(&endpoint).expect("withdrawn without asking");
         *reserved = reserved.checked_sub(1).expect("withdrawn more than was admitted");
         noted.room += 1;
+    }
+
+    fn left_due(&self, endpoints: BTreeSet<EndpointId>) {
+        self.noted().left.extend(endpoints);
     }
 
     fn changed(&self, endpoint: &Arc<Endpoint>) {
@@ -192,6 +197,11 @@ impl Recorder {
     /// Gives the endpoints that changed since the last time, in order.
     pub fn changes(&self) -> Vec<EndpointId> {
         mem::take(&mut self.noted().changed)
+    }
+
+    /// Gives the endpoints of which work became durable for which there was no room, since the last time.
+    pub fn left(&self) -> BTreeSet<EndpointId> {
+        mem::take(&mut self.noted().left)
     }
 
     /// Gives the endpoints that other nodes left work of, since the last time.

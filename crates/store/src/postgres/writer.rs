@@ -4,6 +4,7 @@
 //! alone; a commit whose answer was lost is looked for before it is done again.
 //! Left to others: what a job means (`unit`, `apply`, `lease`).
 
+use std::collections::BTreeSet;
 use std::error::Error as StdError;
 use std::pin::pin;
 use std::sync::Arc;
@@ -173,6 +174,10 @@ impl Writer {
         }
         if !leases.is_empty() {
             self.shared.lanes.take(leases);
+        }
+        let refused: BTreeSet<_> = refused.into_iter().collect();
+        if !refused.is_empty() {
+            self.shared.lanes.left_due(refused.clone());
         }
         if !changed.is_empty() || !refused.is_empty() {
             self.shared.tell(|news| {

@@ -28,6 +28,8 @@ struct Model {
     queued: BTreeMap<DeliveryId, (EndpointId, usize)>,
     in_flight: Vec<(EndpointId, usize)>,
     unsettled: Vec<(EndpointId, bool, usize)>,
+    /// Refused, and not durable yet: whoever asks does not see it.
+    unseen: Vec<EndpointId>,
     /// Refused, and not asked for since.
     owed: BTreeSet<EndpointId>,
     started: usize,
@@ -54,6 +56,7 @@ impl Model {
             queued: BTreeMap::new(),
             in_flight: Vec::new(),
             unsettled: Vec::new(),
+            unseen: Vec::new(),
             owed: BTreeSet::new(),
             started: 0,
         }
@@ -72,9 +75,17 @@ impl Model {
         let lease = lease(&endpoint, self.number, event);
         if self.lanes.admit(&endpoint, Lease::bytes(&lease.event)) {
             self.reserved.push(lease);
+        } else if self.dice.percent(50) {
+            self.unseen.push(endpoint.id);
         } else {
             self.owed.insert(endpoint.id);
         }
+    }
+
+    fn commit(&mut self) {
+        let Some(id) = Self::any(&mut self.dice, &mut self.unseen) else { return };
+        self.owed.insert(id);
+        self.lanes.left_due(BTreeSet::from([id]));
     }
 
     fn take_or_withdraw(&mut self, percent: u64) {
@@ -132,13 +143,14 @@ impl Model {
     }
 
     fn step(&mut self, percent: u64) {
-        match self.dice.below(12) {
+        match self.dice.below(14) {
             0..=3 => self.admit(),
             4..=5 => self.take_or_withdraw(90),
             6..=7 => self.start(),
             8 => self.end(percent),
             9 => self.settle(),
             10 => self.give_back(),
+            11..=12 => self.commit(),
             _ => self.ask(),
         }
     }
@@ -167,12 +179,18 @@ impl Model {
             self.take_or_withdraw(100);
         }
         while !(self.queued.is_empty() && self.in_flight.is_empty() && self.unsettled.is_empty()) {
+            if self.dice.percent(10) {
+                self.commit();
+            }
             self.start();
             self.end(100);
             self.settle();
             self.give_back();
             self.ask();
             self.check();
+        }
+        while !self.unseen.is_empty() {
+            self.commit();
         }
     }
 }

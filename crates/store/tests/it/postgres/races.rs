@@ -1,6 +1,6 @@
 //! What happens at the same instant, and what is lost on the way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::slice;
@@ -307,6 +307,38 @@ async fn a_key_goes_on_though_the_next_one_is_cancelled_while_the_one_before_it_
     };
     tokio::join!(world.deliver(&first.delivery), cancelled);
     assert_eq!(world.lanes.told(), [events[2].id], "it is stuck");
+}
+
+#[tokio::test]
+async fn what_was_refused_is_told_of_when_a_lease_can_see_it() {
+    let database = Arc::new(Database::new().await);
+    let (other, watcher) = (database.client().await, database.client().await);
+    let world = database.world(1, Arc::clone(&database)).await;
+    let account = world.account();
+    let endpoint = world.register(world.endpoint(account)).await;
+    let event = world.event(account, "custom.a");
+    world.lanes.set_room(0);
+    // Who writes the same waits until it is known whether this stays.
+    let same = "INSERT INTO events (account_id, id, seq, at, test, name, data)
+                VALUES ($1::text::uuid, $2::text::uuid, 0, 0, false, '', '')";
+    let [whose, which] = [account.bits(), event.id.bits()].map(|bits| format!("{bits:032x}"));
+    other.batch_execute("BEGIN").await.unwrap();
+    other.execute(same, &[&whose, &which]).await.unwrap();
+    let meanwhile = async {
+        let waits = "SELECT FROM pg_stat_activity
+                     WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while watcher.query(waits, &[]).await.unwrap().is_empty() {}
+        // There was no room for it, and now there is.
+        world.lanes.set_room(9);
+        let leased = world.lease_all(0).await;
+        assert_eq!((leased.taken, leased.next_due), (0, vec![]), "nothing is durable yet");
+        assert_eq!(world.lanes.left(), BTreeSet::new());
+        other.batch_execute("ROLLBACK").await.unwrap();
+    };
+    tokio::join!(world.say(slice::from_ref(&event)), meanwhile);
+    assert_eq!(world.lanes.left(), BTreeSet::from([endpoint.id]), "nobody asks for it");
+    assert_eq!(world.lease_all(0).await.taken, 1);
+    assert_eq!(world.lanes.told(), [event.id]);
 }
 
 #[tokio::test]
