@@ -109,6 +109,7 @@ macro_rules! conformance {
             order::only_the_first_of_an_order_key_goes
             order::a_retry_holds_those_behind_it
             order::a_cancelled_one_lets_the_next_go
+            order::the_next_one_goes_though_it_is_younger_than_what_lets_it_go
             order::the_next_one_waits_for_room
             order::tests_do_not_wait_for_their_turn
             order::order_that_is_given_up_holds_nobody

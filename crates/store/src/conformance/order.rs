@@ -68,6 +68,24 @@ pub async fn a_cancelled_one_lets_the_next_go(world: &World) {
     assert_eq!(world.lanes.told(), [events[2].id]);
 }
 
+pub async fn the_next_one_goes_though_it_is_younger_than_what_lets_it_go(world: &World) {
+    let account = world.account();
+    ordered(world, account).await;
+    let (first, second) = (world.keyed(account, "a"), world.keyed(account, "a"));
+    world.say(slice::from_ref(&first)).await;
+    let delivery = world.lanes.taken().remove(0).delivery;
+    let retry = world.settlement(&delivery, State::Pending { due_at: at(300) });
+    world.settle(vec![retry]).await;
+    let said = Said { event: second.clone(), audience: Audience::Subscribers };
+    let commit = Commit { events: vec![said], ..Commit::new(account, at(5)) };
+    world.store.commit(commit).await.unwrap();
+    assert!(world.lanes.taken().is_empty());
+    // Whoever cancelled it looked at the clock before.
+    let cancelled = State::Cancelled { at: at(1), why: Why::Asked };
+    world.write(account, vec![Write::Delivery(delivery.id, cancelled)]).await.unwrap();
+    assert_eq!(world.lanes.told(), [second.id]);
+}
+
 pub async fn the_next_one_waits_for_room(world: &World) {
     let account = world.account();
     let endpoint = ordered(world, account).await;

@@ -300,7 +300,7 @@ async fn change_delivery(
             let (key, held): (Option<Vec<u8>>, bool) =
                 (rows::column(&row, 0)?, rows::column(&row, 1)?);
             if let Some(key) = key.filter(|_| !held) {
-                follow(turn, commit.at, BTreeSet::from([(endpoint, key)])).await?;
+                follow(turn, BTreeSet::from([(endpoint, key)])).await?;
             }
             Ok(1)
         }
@@ -328,10 +328,10 @@ async fn cancel(
 }
 
 /// Lets the next ones go in order keys of which one has ended.
-async fn follow(turn: &mut Turn<'_>, now: Timestamp, pairs: BTreeSet<Pair>) -> Result<(), Trouble> {
+async fn follow(turn: &mut Turn<'_>, pairs: BTreeSet<Pair>) -> Result<(), Trouble> {
     if !pairs.is_empty() {
         order::lock(turn, &pairs).await?;
-        order::follow(turn, now, &pairs).await?;
+        order::follow(turn, &pairs).await?;
     }
     Ok(())
 }
@@ -359,7 +359,7 @@ async fn cancel_pending(
     }
     if !ids.is_empty() {
         cancel(turn, (commit.account, endpoint), &ids, (commit.at, why)).await?;
-        follow(turn, commit.at, pairs).await?;
+        follow(turn, pairs).await?;
     }
     Ok(ids.len() as u64)
 }

@@ -215,7 +215,7 @@ impl Saying<'_, '_> {
             if !self.busy.contains(&pair) {
                 let pair = BTreeSet::from([pair]);
                 order::lock(self.turn, &pair).await?;
-                let busy = order::follow(self.turn, commit.at, &pair).await?;
+                let busy = order::follow(self.turn, &pair).await?;
                 self.busy.extend(busy);
             }
         }

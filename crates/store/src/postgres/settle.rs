@@ -22,8 +22,6 @@ use crate::error::Error;
 /// What was recorded.
 #[derive(Debug, Default)]
 pub(super) struct Recorded<'a> {
-    /// The moment of the latest call.
-    pub(super) now: Timestamp,
     /// Settlements that are new, with the call each belongs to.
     pub(super) new: Vec<(usize, Timestamp, &'a Settlement)>,
 }
@@ -38,7 +36,6 @@ pub(super) fn plan<'a>(
     let mut recorded = Recorded::default();
     let mut seen = BTreeSet::new();
     for (call, (now, settlements)) in unit.settles.iter().enumerate() {
-        recorded.now = recorded.now.max(*now);
         for settlement in *settlements {
             let delivery = settlement.attempt.delivery;
             if !turn.is_careful() && !seen.insert(delivery) {

@@ -117,7 +117,7 @@ impl<'a> Unit<'a> {
             // Those that have no entry yet are still to be made.
             let Known { heads, heads_new, .. } = &mut known;
             heads_new.retain(|of| heads.get(of).is_none_or(Option::is_none));
-            behind = order::follow(turn, recorded.now, &pairs).await?;
+            behind = order::follow(turn, &pairs).await?;
         }
         let commits = say::plan(self, turn, &mut known, (&recorded, behind), &mut writes).await?;
         let mut outcome = Outcome { commits, ..Outcome::default() };

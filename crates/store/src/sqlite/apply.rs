@@ -392,7 +392,7 @@ fn change_delivery(
     if next.is_pending() {
         lease::offer(db, state, commit.at, (account, endpoint, id))?;
     } else if let Some(key) = order_key.filter(|_| !held) {
-        fanout::next_in_order(db, state, commit.at, (account, endpoint, &key))?;
+        fanout::next_in_order(db, state, (account, endpoint, &key))?;
     }
     Ok(1)
 }

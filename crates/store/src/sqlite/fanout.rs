@@ -220,11 +220,11 @@ fn is_behind(db: &Connection, endpoint: EndpointId, key: &str) -> Result<bool, E
     statement.exists(params![blob(endpoint.bits()), key]).map_err(trouble)
 }
 
-/// Frees and offers the delivery whose turn has come, since one of its order key has ended.
+/// Frees and offers the delivery whose turn has come, since one of its order key has ended: it was due when it was made,
+/// whatever the clock says of whoever ends the one before it.
 pub(super) fn next_in_order(
     db: &Connection,
     state: &mut State,
-    now: Timestamp,
     of: (AccountId, EndpointId, &str),
 ) -> Result<(), Error> {
     let (account, endpoint, key) = of;
@@ -242,7 +242,7 @@ pub(super) fn next_in_order(
         .map_err(trouble)?
         .execute([blob(account.bits()), blob(id.bits())])
         .map_err(trouble)?;
-    lease::offer(db, state, now, (account, endpoint, id))
+    lease::offer(db, state, Timestamp::MAX, (account, endpoint, id))
 }
 
 /// Where a delivery stands in its endpoint's order.

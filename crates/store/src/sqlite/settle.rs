@@ -41,7 +41,7 @@ pub(super) fn settle(
         }
         if !settlement.state.is_pending() {
             let ended = (settlement.account, settlement.endpoint, settlement.attempt.delivery);
-            follow(db, state, now, ended)?;
+            follow(db, state, ended)?;
         }
         for event in &settlement.events {
             let mut event = event.clone();
@@ -168,7 +168,6 @@ pub(super) fn record_ended(
 fn follow(
     db: &Connection,
     state: &mut State,
-    now: Timestamp,
     ended: (AccountId, EndpointId, DeliveryId),
 ) -> Result<(), Error> {
     let (account, endpoint, delivery) = ended;
@@ -178,7 +177,7 @@ fn follow(
     }
     let place = fanout::place(db, account, delivery)?;
     match place.and_then(|place| place.order_key) {
-        Some(key) => fanout::next_in_order(db, state, now, (account, endpoint, &key)),
+        Some(key) => fanout::next_in_order(db, state, (account, endpoint, &key)),
         None => Ok(()),
     }
 }
