@@ -3,17 +3,19 @@
 use anyhow::{Context, Result};
 
 use crate::{
-    number::ratio,
+    number::{float, ratio},
     scenario::{
         flow::{Wanted, What},
         ground::Ground,
     },
-    table::Row,
+    table::{Bar, Row},
     yardstick::Bare,
 };
 
 /// So many loads of some seconds each, between two of the yardstick: either differs by a fifth from one to the next.
 const LOADS: usize = 5;
+/// No delivery arrives later than this after its post: one that does was forgotten for a while.
+const ARRIVES_WITHIN_MS: f64 = 5_000.0;
 
 pub(crate) async fn events(ground: &mut Ground) -> Result<()> {
     let wanted = Wanted::events(1, ground.size.events);
@@ -27,6 +29,8 @@ pub(crate) async fn events(ground: &mut Ground) -> Result<()> {
         loads.push((ratio(flow.posts_per_second(), bare), bare, flow));
     }
     loads.sort_by(|(one, ..), (other, ..)| one.total_cmp(other));
+    let slowest_us = loads.iter().map(|(.., flow)| flow.stats.total.latency_us.max).max();
+    let slowest_ms = float(slowest_us.context("there was no load")?) / 1000.0;
     let slowest = loads.first().context("there was no load")?.0;
     let (_, bare, flow) = loads.get(LOADS / 2).context("there was no load")?;
     let rate = flow.posts_per_second();
@@ -37,6 +41,8 @@ pub(crate) async fn events(ground: &mut Ground) -> Result<()> {
             .against(*bare)
             .bar(ground.rate_bar(0.25)),
         Row::new("one", "the slowest load, of its yardstick", slowest, "ratio"),
+        Row::new("one", "post to arrival, the slowest of all loads", slowest_ms, "ms")
+            .bar(Bar::AtMost(ARRIVES_WITHIN_MS)),
     ]);
     ground.rows.extend(flow.cost_rows("one", "event", flow.posted.acknowledged, Some(0.15)));
     ground.rows.extend(flow.rows("one"));
