@@ -104,9 +104,11 @@ impl Engine {
             let (engine, stop) = (self.clone(), stop.clone());
             async move { engine.retention_loop(&stop).await }
         });
+        let last = Shutdown::default();
+        let mut beats = JoinSet::new();
         if self.lanes().is_shared() {
-            let (engine, stop) = (self.clone(), stop.clone());
-            loops.spawn(async move { engine.beat_loop(&stop).await });
+            let (engine, last) = (self.clone(), last.clone());
+            beats.spawn(async move { engine.beat_loop(&last).await });
         }
         let mut attempts = JoinSet::new();
         self.start_loop(&mut attempts, &shutdown).await;
@@ -127,6 +129,9 @@ impl Engine {
         stop.begin();
         while loops.join_next().await.is_some() {}
         self.settle_the_rest().await;
+        // Until then others shall not take over what is still to be written.
+        last.begin();
+        while beats.join_next().await.is_some() {}
         info!(handed_back = count, "the engine has stopped");
     }
 

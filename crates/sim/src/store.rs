@@ -2,7 +2,6 @@
 //!
 //! Invariant: a fault after the commit loses the answer and nothing else; what the inner store did stands.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -43,10 +42,11 @@ pub struct Faulty {
     /// Faults in a hundred verbs.
     percent: Mutex<u64>,
     outage: Mutex<Option<Outage>>,
-    /// Whether the answer to the next commit is held.
-    holds: AtomicBool,
+    /// The answer to the next one of these is held.
+    holds: Mutex<Option<Verb>>,
     held: Notify,
     let_go: Notify,
+    beaten: Notify,
 }
 
 impl Faulty {
@@ -57,9 +57,10 @@ impl Faulty {
             dice: Mutex::new(dice),
             percent: Mutex::new(0),
             outage: Mutex::new(None),
-            holds: AtomicBool::new(false),
+            holds: Mutex::new(None),
             held: Notify::new(),
             let_go: Notify::new(),
+            beaten: Notify::new(),
         }
     }
 
@@ -74,12 +75,12 @@ impl Faulty {
             Some(Outage { verb, passes, fails });
     }
 
-    /// Holds the answer to the next commit, which is done all the same, until it is let go.
-    pub fn hold_next_answer(&self) {
-        self.holds.store(true, Ordering::Relaxed);
+    /// Holds the answer to the next one of a verb, which is done all the same, until it is let go.
+    pub fn hold_next_answer(&self, verb: Verb) {
+        *self.holds.lock().unwrap_or_else(PoisonError::into_inner) = Some(verb);
     }
 
-    /// Waits until the commit whose answer is held is done.
+    /// Waits until what is held the answer to is done.
     pub async fn answer_held(&self) {
         self.held.notified().await;
     }
@@ -87,6 +88,22 @@ impl Faulty {
     /// Lets the answer go that is held.
     pub fn let_answer_go(&self) {
         self.let_go.notify_one();
+    }
+
+    /// Waits for a beat that has begun since the last one that was waited for.
+    pub async fn beaten(&self) {
+        self.beaten.notified().await;
+    }
+
+    async fn hold(&self, verb: Verb) {
+        let holds = {
+            let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+            holds.take_if(|held| *held == verb).is_some()
+        };
+        if holds {
+            self.held.notify_one();
+            self.let_go.notified().await;
+        }
     }
 
     fn strikes(&self) -> Result<(), Error> {
@@ -118,12 +135,8 @@ impl Store for Faulty {
     async fn commit(&self, commit: Commit) -> Result<Committed, Fault> {
         self.strikes_at(Verb::Commit)?;
         self.strikes()?;
-        let holds = self.holds.swap(false, Ordering::Relaxed);
         let committed = self.inner.commit(commit).await?;
-        if holds {
-            self.held.notify_one();
-            self.let_go.notified().await;
-        }
+        self.hold(Verb::Commit).await;
         self.strikes()?;
         Ok(committed)
     }
@@ -139,6 +152,7 @@ impl Store for Faulty {
         self.strikes_at(Verb::Settle)?;
         self.strikes()?;
         let settled = self.inner.settle(now, settlements).await?;
+        self.hold(Verb::Settle).await;
         self.strikes()?;
         Ok(settled)
     }
@@ -148,6 +162,7 @@ impl Store for Faulty {
     }
 
     async fn beat(&self, now: Timestamp) -> Result<Crew, Error> {
+        self.beaten.notify_one();
         self.strikes()?;
         self.inner.beat(now).await
     }

@@ -95,7 +95,7 @@ async fn what_ends_while_it_is_swept_does_not_wait_for_ever() {
     let status = Some(Status::Disabled);
     patch(&crew, &endpoint, EndpointPatch { status, ..EndpointPatch::default() }).await;
     let (engine, store) = (crew.engine().unwrap(), crew.store().unwrap());
-    store.hold_next_answer();
+    store.hold_next_answer(Verb::Commit);
     let meanwhile = async {
         store.answer_held().await;
         crew.settle().await.unwrap();
