@@ -24,7 +24,7 @@ use crate::Engine;
 use crate::lanes::Work;
 use crate::retention::Pass;
 
-/// Attempts under way get so long to end at shutdown.
+/// What is under way gets so long to end at shutdown, and then what ended as long to be written.
 const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(10);
 /// With so many attempts under way, what ended waits a moment for company before it is written.
 const CROWD: usize = 8;
@@ -36,8 +36,6 @@ const COMPANY_WAIT: Duration = Duration::from_millis(2);
 const PAUSE_MS_MAX: i64 = 5 * SECOND_MS;
 /// The same for what ended: until that is written, whoever dies leaves it to be attempted again.
 pub(crate) const SETTLE_PAUSE_MS_MAX: i64 = SECOND_MS / 2;
-/// The same at shutdown, where patience is short.
-const LAST_PAUSE_MS_MAX: i64 = SECOND_MS / 5;
 /// The longest sleep: the real clock may step while we sleep.
 const SLEEP_MAX: Duration = Duration::from_hours(1);
 
@@ -86,53 +84,72 @@ pub(crate) struct Loops {
 impl Engine {
     /// Carries everything forward until shutdown begins; returns when what was under way has ended or was handed back.
     pub async fn run(&self, shutdown: Shutdown) {
-        let stop = Shutdown::default();
-        let mut loops = JoinSet::new();
-        loops.spawn({
-            let (engine, stop) = (self.clone(), stop.clone());
+        let mut chores = JoinSet::new();
+        chores.spawn({
+            let (engine, stop) = (self.clone(), shutdown.clone());
             async move { engine.lease_loop(&stop).await }
         });
-        loops.spawn({
-            let (engine, stop) = (self.clone(), stop.clone());
+        chores.spawn({
+            let (engine, stop) = (self.clone(), shutdown.clone());
             async move { engine.timer_loop(&stop).await }
         });
-        loops.spawn({
-            let (engine, stop) = (self.clone(), stop.clone());
-            async move { engine.settle_loop(&stop).await }
-        });
-        loops.spawn({
-            let (engine, stop) = (self.clone(), stop.clone());
+        chores.spawn({
+            let (engine, stop) = (self.clone(), shutdown.clone());
             async move { engine.retention_loop(&stop).await }
         });
-        let last = Shutdown::default();
+        let (mut settling, all_ended) = (JoinSet::new(), Shutdown::default());
+        settling.spawn({
+            let (engine, stop) = (self.clone(), all_ended.clone());
+            async move { engine.settle_loop(&stop).await }
+        });
         let mut beats = JoinSet::new();
         if self.lanes().is_shared() {
-            let (engine, last) = (self.clone(), last.clone());
-            beats.spawn(async move { engine.beat_loop(&last).await });
+            let engine = self.clone();
+            beats.spawn(async move { engine.beat_loop().await });
         }
         let mut attempts = JoinSet::new();
         self.start_loop(&mut attempts, &shutdown).await;
 
         self.inner.loops.shut.store(true, Ordering::Release);
+        let mut handed_back = 0;
+        let end = async {
+            let mut ended = pin!(async {
+                while attempts.join_next().await.is_some() {}
+                while chores.join_next().await.is_some() {}
+            });
+            loop {
+                handed_back += self.hand_back();
+                tokio::select! {
+                    () = &mut ended => return,
+                    // What was being leased arrives.
+                    () = self.lanes().start.notified() => {}
+                }
+            }
+        };
+        if timeout(SHUTDOWN_PATIENCE, end).await.is_err() {
+            let (attempts, chores) = (attempts.len(), chores.len());
+            warn!(attempts, chores, "what is still under way is dropped; it is done again");
+        }
+        attempts.shutdown().await;
+        chores.shutdown().await;
+        all_ended.begin();
+        if timeout(SHUTDOWN_PATIENCE, settling.join_next()).await.is_err() {
+            warn!("what ended last could not be written at shutdown; it is attempted again");
+            settling.shutdown().await;
+        }
+        // Until now others should not take over what was still to be written.
+        beats.shutdown().await;
+        info!(handed_back, "the engine has stopped");
+    }
+
+    /// Takes no more work, and hands back what waits; tells how much that was.
+    fn hand_back(&self) -> usize {
         let waiting = self.lanes().close();
         let count = waiting.len();
-        self.store().release(waiting);
-        let patience =
-            timeout(SHUTDOWN_PATIENCE, async { while attempts.join_next().await.is_some() {} });
-        if patience.await.is_err() {
-            warn!(
-                attempts = attempts.len(),
-                "attempts still under way are dropped; they are made again"
-            );
-            attempts.shutdown().await;
+        if count > 0 {
+            self.store().release(waiting);
         }
-        stop.begin();
-        while loops.join_next().await.is_some() {}
-        self.settle_the_rest().await;
-        // Until then others shall not take over what is still to be written.
-        last.begin();
-        while beats.join_next().await.is_some() {}
-        info!(handed_back = count, "the engine has stopped");
+        count
     }
 
     pub(crate) fn is_shut(&self) -> bool {
@@ -248,9 +265,8 @@ impl Engine {
         }
     }
 
-    /// Says that this node lives, again and again, and what its share is once all agree.
-    async fn beat_loop(&self, stop: &Shutdown) {
-        let mut begun = pin!(stop.begun());
+    /// Says that this node lives, again and again, and what its share is once all agree; never ends.
+    async fn beat_loop(&self) {
         let mut beats = interval(BEAT_EVERY);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut looks = interval(LOOK_AROUND_EVERY);
@@ -262,7 +278,6 @@ impl Engine {
         loop {
             let said = tokio::select! {
                 biased;
-                () = &mut begun => return,
                 _ = beats.tick() => timeout(BEAT_PATIENCE, self.beat()).await,
                 _ = asks.tick(), if !agreed && heard => timeout(BEAT_PATIENCE, self.agree()).await,
                 _ = looks.tick() => {
@@ -288,7 +303,7 @@ impl Engine {
         }
     }
 
-    /// Writes what ended, again and again until it is written.
+    /// Writes what ended, again and again until it is written; ends when told that nothing more will end, and all is.
     async fn settle_loop(&self, stop: &Shutdown) {
         let mut begun = pin!(stop.begun());
         let mut pause = Pause::up_to(SETTLE_PAUSE_MS_MAX);
@@ -296,8 +311,10 @@ impl Engine {
             match self.settle().await {
                 Ok(0) => {
                     tokio::select! {
-                        () = &mut begun => return,
+                        // What ended before the stop comes before it.
+                        biased;
                         () = self.inner.ends.some.notified() => {}
+                        () = &mut begun => return,
                     }
                     self.wait_for_company().await;
                 }
@@ -313,10 +330,7 @@ impl Engine {
                 }
                 Err(error) => {
                     let at = pause.next(self.now(), &error, "settling");
-                    tokio::select! {
-                        () = &mut begun => return,
-                        () = self.sleep_until(at) => {}
-                    }
+                    self.sleep_until(at).await;
                 }
             }
         }
@@ -328,27 +342,6 @@ impl Engine {
         if in_flight + unsettled >= CROWD {
             // Running into the time is what this is for.
             drop(timeout(COMPANY_WAIT, pending::<()>()).await);
-        }
-    }
-
-    /// Writes the last of what ended, within the patience of a shutdown.
-    async fn settle_the_rest(&self) {
-        let rest = async {
-            let mut pause = Pause::up_to(LAST_PAUSE_MS_MAX);
-            loop {
-                match self.settle().await {
-                    Ok(0) => return,
-                    Ok(_) => pause.reset(),
-                    // The store may be starting again, or what failed came behind a batch that was written.
-                    Err(error) => {
-                        let at = pause.next(self.now(), &error, "settling what ended last");
-                        self.sleep_until(at).await;
-                    }
-                }
-            }
-        };
-        if timeout(SHUTDOWN_PATIENCE, rest).await.is_err() {
-            warn!("what ended last could not be written at shutdown; it is attempted again");
         }
     }
 
@@ -365,15 +358,18 @@ impl Engine {
                     Ok(count) => {
                         pause.reset();
                         debug!(count, "timers were acted on");
-                    }
-                    Err(error) => {
-                        let at = pause.next(now, &error, "acting on timers");
-                        self.sleep_until(at).await;
-                        look = true;
+                        // More may always be due, as where much is swept.
                         if self.is_shut() {
                             return;
                         }
-                        continue;
+                    }
+                    Err(error) => {
+                        let at = pause.next(now, &error, "acting on timers");
+                        tokio::select! {
+                            () = &mut begun => return,
+                            () = self.sleep_until(at) => {}
+                        }
+                        look = true;
                     }
                 }
                 continue;

@@ -22,6 +22,8 @@ pub enum Verb {
     Commit,
     /// [`Store::settle`].
     Settle,
+    /// [`Store::due_timers`].
+    Timers,
 }
 
 /// A verb that fails soon, for a while.
@@ -174,7 +176,9 @@ impl Store for Faulty {
 
     async fn due_timers(&self, now: Timestamp, limit: u32) -> Result<Vec<Timer>, Error> {
         self.strikes()?;
-        self.inner.due_timers(now, limit).await
+        let due = self.inner.due_timers(now, limit).await?;
+        self.hold(Verb::Timers).await;
+        Ok(due)
     }
 
     async fn next_timer(&self) -> Result<Option<Timestamp>, Error> {

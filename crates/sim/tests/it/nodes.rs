@@ -1,16 +1,14 @@
 //! Several nodes on one database, stepped by hand.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use domain::replay::{Status, Wanted};
 use domain::time::Clock as _;
+use engine::Once;
 use engine::endpoints::NewEndpoint;
 use engine::replays::NewReplay;
-use engine::{Once, Shutdown};
-use sim::{Crew, Verb};
+use sim::Crew;
 use store::conformance::Database;
-use tokio::time;
 
 use crate::stage::{endpoint, post};
 
@@ -18,7 +16,7 @@ const HOST: &str = "hook.example.net";
 /// More than a page of a replay.
 const EVENTS: usize = 700;
 
-async fn two(database: &Database) -> Crew {
+pub(crate) async fn two(database: &Database) -> Crew {
     let mut crew = Crew::start_several(database.url(), 2, 7).await.unwrap();
     for _ in 0..2 {
         crew.beat().await;
@@ -83,34 +81,6 @@ async fn a_node_that_is_not_heard_starts_nothing_until_it_is() {
     crew.beat().await;
     assert!(crew.begin().unwrap());
     assert!(crew.engine().unwrap().readiness().await.ready);
-}
-
-#[tokio::test]
-async fn a_node_that_stops_says_that_it_lives_until_what_ended_is_written() {
-    let database = Database::migrated().await;
-    let mut crew = two(&database).await;
-    let new = NewEndpoint { url: format!("https://{HOST}/"), ..NewEndpoint::default() };
-    endpoint(&crew, new).await;
-    post(&crew, "a").await;
-    crew.beat().await;
-    crew.lease().await.unwrap();
-    let engine = crew.engine().unwrap();
-    let work = engine.lanes().next(engine.now()).unwrap();
-    let ended = engine.attempt(work).await.unwrap();
-    engine.note_ended(ended);
-    let store = crew.store().unwrap();
-    store.hold_next_answer(Verb::Settle);
-    let shutdown = Shutdown::default();
-    shutdown.begin();
-    let beats = async {
-        store.answer_held().await;
-        for _ in 0..3 {
-            let beaten = time::timeout(Duration::from_secs(20), store.beaten());
-            beaten.await.expect("others would take it for dead");
-        }
-        store.let_answer_go();
-    };
-    tokio::join!(engine.run(shutdown), beats);
 }
 
 #[tokio::test]
