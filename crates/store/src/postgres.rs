@@ -43,6 +43,7 @@ mod writes;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::id::{Chance, DeliveryId, EndpointId};
@@ -51,6 +52,7 @@ use domain::time::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
 use crate::commit::{Commit, Committed, Fault, Settled, Settlement, Timer, Write};
 use crate::crew::Crew;
@@ -75,6 +77,8 @@ use writer::Writer;
 
 /// Jobs that wait for the writers at most; more are refused as unavailable.
 const JOBS_WAITING_MAX: usize = 16_384;
+/// When the store is closed, its writers get so long to finish what they have; leaving takes less than that.
+const WRITERS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How to open the store of several nodes.
 pub struct Options {
@@ -146,8 +150,14 @@ impl Postgres {
         let herald = Handle::current().spawn(herald::run(Arc::clone(&shared), ear, closes));
         let keeper = Arc::new(Keeper::new(Arc::clone(&shared)));
         let last = Arc::clone(&keeper);
+        let mut ends = closed.subscribe();
         let end = Handle::current().spawn(async move {
-            while writers.join_next().await.is_some() {}
+            // A store that was dropped says nothing more.
+            drop(ends.wait_for(|closed| *closed).await);
+            let rest = async { while writers.join_next().await.is_some() {} };
+            // What a connection that fell silent may still bring to the database is fenced off by leaving.
+            drop(timeout(WRITERS_PATIENCE, rest).await);
+            writers.shutdown().await;
             let left = last.leave().await;
             herald.abort();
             left

@@ -235,15 +235,25 @@ impl Keeper {
         Ok(())
     }
 
-    /// Leaves the crew: what this node had leased is free at once.
+    /// Leaves the crew: what this node had leased is free at once. It is an error that others had declared this node dead
+    /// and it could not say so before.
     pub(super) async fn leave(&self) -> Result<(), Error> {
         let mut watch = self.watch.lock().await;
         let link = Link::open(&self.shared.servers, sql::settings_writer)
             .await
             .map_err(Trouble::into_error)?;
         let us = self.shared.node().id;
-        bury(&link, us, None).await.map_err(trouble)?;
-        self.free(&mut watch, &link, us).await.map_err(Trouble::into_error)
+        let was_alive = bury(&link, us, None).await.map_err(trouble)?;
+        self.free(&mut watch, &link, us).await.map_err(Trouble::into_error)?;
+        if was_alive && !self.shared.node().renewed {
+            return Ok(());
+        }
+        Err(Error::Unusable {
+            detail:
+                "others had taken this node for dead, and may have done what it did last as well"
+                    .to_owned(),
+            source: None,
+        })
     }
 }
 

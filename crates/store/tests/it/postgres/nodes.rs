@@ -161,6 +161,23 @@ async fn who_was_declared_dead_leases_as_somebody_else() {
 }
 
 #[tokio::test]
+async fn who_was_declared_dead_and_knew_nothing_of_it_says_so_when_it_leaves() {
+    for writes in [false, true] {
+        let (dead, living) = two().await;
+        let account = dead.account();
+        for _ in 0..=BEATS {
+            beat(&living).await;
+        }
+        if writes {
+            dead.say(&[dead.event(account, "custom.a")]).await;
+        }
+        let said = dead.store.close().await.unwrap_err().to_string();
+        assert!(said.contains("had taken this node for dead"), "{said}");
+        assert_eq!(beat(&living).await.nodes, 1);
+    }
+}
+
+#[tokio::test]
 async fn no_delivery_is_leased_by_two() {
     let (one, two) = two().await;
     let account = one.account();

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::future::pending;
 use std::path::Path;
 use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering as Atomic};
+use std::time::Duration;
 
 use domain::delivery::State;
 use domain::endpoint::{Endpoint, Ordering};
@@ -18,7 +20,8 @@ use store::{EventFilter, Guarded, Page, Settlement, Store, Write};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::timeout;
 use tokio_postgres::SimpleQueryMessage;
 
 use super::database::Database;
@@ -27,6 +30,7 @@ use super::database::Database;
 const PASS: u8 = 0;
 const CUT_BEFORE: u8 = 1;
 const CUT_AFTER: u8 = 2;
+const SILENT_AFTER: u8 = 3;
 
 /// A way to the server on which commits and their answers get lost.
 async fn way(server: String, mode: Arc<AtomicU8>) -> u16 {
@@ -55,10 +59,13 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, mode: Arc<AtomicU8>
                 let now = mode.load(Atomic::Relaxed);
                 if commits && now != PASS {
                     mode.store(PASS, Atomic::Relaxed);
-                    if now == CUT_AFTER {
+                    if now != CUT_BEFORE {
                         server.write_all(asked).await.unwrap();
                         // It is done once the server says so; nobody hears it.
                         drop(server.read(&mut answered).await);
+                    }
+                    if now == SILENT_AFTER {
+                        pending::<()>().await;
                     }
                     return;
                 }
@@ -133,6 +140,24 @@ async fn work_leased_in_a_commit_whose_answer_was_lost_is_handed_on_once() {
         assert_eq!((row.delivery.attempts, attempts.len()), (1, 1));
     }
     world.lanes.balance();
+}
+
+#[tokio::test]
+async fn a_connection_that_fell_silent_does_not_keep_a_node_from_leaving() {
+    let (world, mode) = lossy().await;
+    let account = world.account();
+    mode.store(SILENT_AFTER, Atomic::Relaxed);
+    let request = world.request(account);
+    let write = Write::Request(Box::new(Guarded { version: 0, value: request }), Vec::new());
+    let written = world.write(account, vec![write]);
+    let left = async {
+        while mode.load(Atomic::Relaxed) != PASS {
+            yield_now().await;
+        }
+        timeout(Duration::from_secs(20), world.store.close()).await.expect("it leaves").unwrap();
+    };
+    let (written, ()) = tokio::join!(written, left);
+    written.unwrap_err();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
