@@ -132,8 +132,10 @@ impl Engine {
         }
         attempts.shutdown().await;
         chores.shutdown().await;
+        handed_back += self.hand_back();
         all_ended.begin();
-        if timeout(SHUTDOWN_PATIENCE, settling.join_next()).await.is_err() {
+        let written = timeout(SHUTDOWN_PATIENCE, settling.join_next()).await;
+        if !matches!(written, Ok(Some(Ok(())))) {
             warn!("what ended last could not be written at shutdown; it is attempted again");
             settling.shutdown().await;
         }

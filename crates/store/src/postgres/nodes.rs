@@ -238,6 +238,18 @@ impl Keeper {
     /// Leaves the crew: what this node had leased is free at once. It is an error that others had declared this node dead
     /// and it could not say so before.
     pub(super) async fn leave(&self) -> Result<(), Error> {
+        let was_alive = self.bow_out().await;
+        if matches!(was_alive, Ok(false)) || self.shared.node().renewed {
+            return Err(Error::Unusable {
+                detail: "others had taken this node for dead, and may have done what it did last as well".to_owned(),
+                source: None,
+            });
+        }
+        was_alive.map(|_alive| ())
+    }
+
+    /// Leaves the crew; `false` when others had declared this node dead before.
+    async fn bow_out(&self) -> Result<bool, Error> {
         let mut watch = self.watch.lock().await;
         let link = Link::open(&self.shared.servers, sql::settings_writer)
             .await
@@ -245,15 +257,7 @@ impl Keeper {
         let us = self.shared.node().id;
         let was_alive = bury(&link, us, None).await.map_err(trouble)?;
         self.free(&mut watch, &link, us).await.map_err(Trouble::into_error)?;
-        if was_alive && !self.shared.node().renewed {
-            return Ok(());
-        }
-        Err(Error::Unusable {
-            detail:
-                "others had taken this node for dead, and may have done what it did last as well"
-                    .to_owned(),
-            source: None,
-        })
+        Ok(was_alive)
     }
 }
 
