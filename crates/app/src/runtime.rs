@@ -12,12 +12,18 @@ use anyhow::Context as _;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::interval;
 
+/// When the work is done, threads that are still about something get so long to end it.
+const LAST_PATIENCE: Duration = Duration::from_secs(1);
 /// Sooner than the time that most attempts, and all heads, may take.
 const LOOKOUT_EVERY: Duration = Duration::from_secs(5);
 
-/// Makes the runtime of the server.
-pub(crate) fn serving() -> anyhow::Result<Runtime> {
-    half_of_the_cores("serve")
+/// Runs something to its end on the runtime of the server. What a thread still looks up then is nobody's any more, and
+/// is not waited for.
+pub(crate) fn run<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    let runtime = half_of_the_cores("serve")?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(LAST_PATIENCE);
+    Ok(done)
 }
 
 /// Makes the runtime of the engine.

@@ -42,7 +42,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, context: Context) -> anyhow::Result<ExitCode> {
     let settings = with_key(context.settings(Mode::Development)?)?;
-    runtime::serving()?.block_on(async {
+    runtime::run(async {
         let shutdown = Shutdown::default();
         drop(shutdown::on_signals(shutdown.clone())?);
         let service = Service::build(&settings).await?;
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args, context: Context) -> anyhow::Result<ExitCode> {
         drop(shown);
         let ended = running.await.context("running the service")?;
         presented.and(ended)
-    })?;
+    })??;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -105,7 +105,7 @@ fn write(settings: &Settings, out: &mut (dyn Write + Send)) -> anyhow::Result<Co
             sqlite::export(data, pen).with_context(|| format!("exporting {}", data.display()))
         }
         Some(url) => {
-            let exported = runtime::serving()?.block_on(postgres::export(url, pen));
+            let exported = runtime::run(postgres::export(url, pen))?;
             exported
                 .context("exporting the database")
                 .advise("check database_url with `countersign doctor`")

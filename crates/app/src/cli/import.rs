@@ -76,7 +76,7 @@ fn fill(settings: &Settings, from: &mut (dyn BufRead + Send)) -> anyhow::Result<
                 .with_context(|| format!("importing into {}", data.display()))
         }
         Some(url) => {
-            let imported = runtime::serving()?.block_on(postgres::import(url, &master, &mut lines));
+            let imported = runtime::run(postgres::import(url, &master, &mut lines))?;
             imported.context("importing into the database")
         }
     }

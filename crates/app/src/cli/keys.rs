@@ -99,12 +99,12 @@ fn asked(settings: &Settings, wish: &Create, scopes: &BTreeSet<Scope>) -> anyhow
 
 /// Makes it in the store.
 fn made(settings: &Settings, wish: Create, scopes: BTreeSet<Scope>) -> anyhow::Result<Secret> {
-    runtime::serving()?.block_on(async {
+    runtime::run(async {
         let engine = wire::engine(settings, settings.url_at(settings.listen)).await?;
         let made = make(&engine, wish, scopes).await;
         wire::close(&engine).await;
         made
-    })
+    })?
 }
 
 async fn make(engine: &Engine, wish: Create, scopes: BTreeSet<Scope>) -> anyhow::Result<Secret> {

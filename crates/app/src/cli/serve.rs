@@ -18,12 +18,12 @@ pub(crate) struct Args {}
 
 pub(crate) fn run(Args {}: Args, context: Context) -> anyhow::Result<ExitCode> {
     let settings = context.settings(Mode::Production)?;
-    runtime::serving()?.block_on(async {
+    runtime::run(async {
         let shutdown = Shutdown::default();
         drop(shutdown::on_signals(shutdown.clone())?);
         let service = Service::build(&settings).await?;
         service.announce().await?;
         service.run(shutdown).await
-    })?;
+    })??;
     Ok(ExitCode::SUCCESS)
 }
