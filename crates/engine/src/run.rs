@@ -4,7 +4,8 @@
 //! timers, one forgets. A sixth says that this node lives, where others may share the store. Each waits for a wake or for the moment that it knows to be next; while nothing is due, nothing moves.
 //!
 //! Invariants: a wake is only a hint; a store that is away is asked again, more and more slowly, and nothing is given
-//! up meanwhile; shutdown starts nothing, waits for what is under way, and hands the rest back.
+//! up meanwhile; shutdown starts nothing, waits for what is under way, and hands the rest back; a node of which a loop
+//! broke down stops.
 //! Left to others: the steps themselves.
 
 use std::future::pending;
@@ -82,7 +83,8 @@ pub(crate) struct Loops {
 }
 
 impl Engine {
-    /// Carries everything forward until shutdown begins; returns when what was under way has ended or was handed back.
+    /// Carries everything forward until shutdown begins, or a loop breaks down: others would wait for what a node leaves
+    /// undone that goes on without it. Returns when what was under way has ended or was handed back.
     pub async fn run(&self, shutdown: Shutdown) {
         let mut chores = JoinSet::new();
         chores.spawn({
@@ -108,7 +110,16 @@ impl Engine {
             beats.spawn(async move { engine.beat_loop().await });
         }
         let mut attempts = JoinSet::new();
-        self.start_loop(&mut attempts, &shutdown).await;
+        let broken = tokio::select! {
+            () = self.start_loop(&mut attempts, &shutdown) => None,
+            ended = chores.join_next() => ended,
+            ended = settling.join_next() => ended,
+            Some(ended) = beats.join_next() => Some(ended),
+        };
+        if let Some(Err(broken)) = broken {
+            error!(error = %broken, "a loop broke down; this node stops, so that what it leaves undone is done again");
+            chores.abort_all();
+        }
 
         self.inner.loops.shut.store(true, Ordering::Release);
         let mut handed_back = 0;

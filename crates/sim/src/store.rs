@@ -2,6 +2,8 @@
 //!
 //! Invariant: a fault after the commit loses the answer and nothing else; what the inner store did stands.
 
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -49,6 +51,8 @@ pub struct Faulty {
     held: Notify,
     let_go: Notify,
     beaten: Notify,
+    /// The next look for timers panics.
+    breaks: AtomicBool,
 }
 
 impl Faulty {
@@ -63,6 +67,7 @@ impl Faulty {
             held: Notify::new(),
             let_go: Notify::new(),
             beaten: Notify::new(),
+            breaks: AtomicBool::new(false),
         }
     }
 
@@ -80,6 +85,11 @@ impl Faulty {
     /// Holds the answer to the next one of a verb, which is done all the same, until it is let go.
     pub fn hold_next_answer(&self, verb: Verb) {
         *self.holds.lock().unwrap_or_else(PoisonError::into_inner) = Some(verb);
+    }
+
+    /// Has the next look for timers break down, as a fault of the program would.
+    pub fn break_down(&self) {
+        self.breaks.store(true, Ordering::Relaxed);
     }
 
     /// Waits until what is held the answer to is done.
@@ -175,6 +185,9 @@ impl Store for Faulty {
     }
 
     async fn due_timers(&self, now: Timestamp, limit: u32) -> Result<Vec<Timer>, Error> {
+        if self.breaks.swap(false, Ordering::Relaxed) {
+            resume_unwind(Box::new("it broke down"));
+        }
         self.strikes()?;
         let due = self.inner.due_timers(now, limit).await?;
         self.hold(Verb::Timers).await;

@@ -148,3 +148,10 @@ async fn what_was_being_leased_at_shutdown_is_handed_back_while_others_end() {
     store.let_answer_go();
     ends(running).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_node_of_which_a_loop_broke_down_stops() {
+    let crew = crew("shutdown-broken").await;
+    crew.store().unwrap().break_down();
+    ends(runs(&crew.engine().unwrap(), &Shutdown::default())).await;
+}
