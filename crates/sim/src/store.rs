@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use crate::dice::Dice;
 
-/// A verb that can be told to fail a known number of times.
+/// A verb that can be told to fail a known number of times, or to answer late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// [`Store::commit`].
@@ -188,6 +188,7 @@ impl Store for Faulty {
         if self.breaks.swap(false, Ordering::Relaxed) {
             resume_unwind(Box::new("it broke down"));
         }
+        self.strikes_at(Verb::Timers)?;
         self.strikes()?;
         let due = self.inner.due_timers(now, limit).await?;
         self.hold(Verb::Timers).await;

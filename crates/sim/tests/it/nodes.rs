@@ -7,22 +7,13 @@ use domain::time::Clock as _;
 use engine::Once;
 use engine::endpoints::NewEndpoint;
 use engine::replays::NewReplay;
-use sim::Crew;
 use store::conformance::Database;
 
-use crate::stage::{endpoint, post};
+use crate::stage::{endpoint, post, two};
 
 const HOST: &str = "hook.example.net";
 /// More than a page of a replay.
 const EVENTS: usize = 700;
-
-pub(crate) async fn two(database: &Database) -> Crew {
-    let mut crew = Crew::start_several(database.url(), 2, 7).await.unwrap();
-    for _ in 0..2 {
-        crew.beat().await;
-    }
-    crew
-}
 
 #[tokio::test]
 async fn a_replay_that_two_nodes_step_at_once_tells_each_event_once() {

@@ -12,8 +12,7 @@ use store::conformance::Database;
 use tokio::task::{JoinSet, yield_now};
 use tokio::time;
 
-use crate::nodes::two;
-use crate::stage::{crew, endpoint, post};
+use crate::stage::{crew, endpoint, post, two};
 
 const HOST: &str = "hook.example.net";
 /// More than two batches of a sweep.

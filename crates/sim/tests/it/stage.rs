@@ -11,6 +11,7 @@ use engine::endpoints::NewEndpoint;
 use engine::events::NewEvent;
 use engine::requests::{NewPerson, NewRequest, NewSigner};
 use sim::Crew;
+use store::conformance::Database;
 
 /// A folder that no other test uses.
 pub(crate) fn folder(name: &str) -> PathBuf {
@@ -23,6 +24,15 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 
 pub(crate) async fn crew(name: &str) -> Crew {
     Crew::start(folder(name), 7).await.unwrap()
+}
+
+/// Two nodes on a database, which agree on their shares.
+pub(crate) async fn two(database: &Database) -> Crew {
+    let mut crew = Crew::start_several(database.url(), 2, 7).await.unwrap();
+    for _ in 0..2 {
+        crew.beat().await;
+    }
+    crew
 }
 
 pub(crate) async fn endpoint(crew: &Crew, endpoint: NewEndpoint) -> Endpoint {
